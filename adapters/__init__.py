@@ -1,0 +1,1 @@
+"""How the world outside speaks: ASGI and WSGI."""

@@ -1,0 +1,123 @@
+"""`Cache`: what regionware itself may keep, in memory and in the region's Redis."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+from regionware.errors import ConfigurationError
+from regionware.http.fields import is_token
+from regionware.http.request import Request
+from regionware.policies.database import SCALE, Consistency
+
+#: A further key dimension: `"region"`, a header field's name, or a function of the request.
+Dimension = str | Callable[[Request], str]
+
+#: Statuses stored by default: final answers that are heuristically cacheable
+#: (RFC 9110, section 15.1), without 206 and 5xx.
+STATUSES = (200, 203, 204, 300, 301, 308, 404, 405, 410, 414)
+
+#: Fields that must never become key dimensions by name: they are credentials or connection data.
+_NEVER = frozenset({"cookie", "set-cookie", "connection", "transfer-encoding", "content-length"})
+
+YEAR = 31_536_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """What may be stored for a route, for how long, and for whom.
+
+    `ttl` speaks where the application is silent: its own header fields may always shorten a
+    lifetime or forbid storage. GET and HEAD only.
+
+    Attributes:
+        ttl: seconds an entry stays fresh, in (0, 31,536,000].
+        stale_while_revalidate: further seconds in which it may be served while one request
+            refreshes it (RFC 5861, section 3).
+        stale_if_error: further seconds in which it may be served when the application fails
+            (RFC 5861, section 4).
+        tags: literal tags, or templates over the path's parameters such as `product:{id}`.
+        vary: request header fields that select a variant; they are added to `Vary`.
+        query: the only query parameters that count; the others are removed. `None` for all.
+        ignore_query: patterns such as `utm_*` of parameters that are removed.
+        cookies: `"bypass"` (a request with any undeclared cookie is not cached), `"ignore"`
+            (cookies are removed from the request), or the names of cookies to key on.
+        by: further key dimensions: `"region"`, a header field's name, a callable, or a list.
+        statuses: the statuses that may be stored.
+        consistency: `"own-writes"`, `"session"`, `"bounded"` or `"eventual"`.
+        allow_authorization: cache requests with `Authorization`; needs an identity in `by`, or
+            `shared=True`.
+        shared: the explicit word that an answer to an authorised request is for everybody.
+        authorize: asked on every hit; a false answer sends the request to the application.
+        allow_set_cookie: names of cookies whose `Set-Cookie` does not prevent storage.
+        override: the explicit word that `ttl` may exceed what the application's fields say.
+    """
+
+    ttl: float
+    stale_while_revalidate: float = 0
+    stale_if_error: float = 0
+    tags: Sequence[str] = ()
+    vary: Sequence[str] = ()
+    query: Sequence[str] | None = None
+    ignore_query: Sequence[str] = ()
+    cookies: Literal["bypass", "ignore"] | Sequence[str] = "bypass"
+    by: Dimension | Sequence[Dimension] = ()
+    statuses: Sequence[int] = STATUSES
+    consistency: Consistency = "own-writes"
+    allow_authorization: bool = False
+    shared: bool = False
+    authorize: Callable[[Request], bool] | None = None
+    allow_set_cookie: Sequence[str] = ()
+    override: bool = False
+    dimensions: tuple[Dimension, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            ConfigurationError: a value is outside its range, or contradicts another.
+        """
+        by = (self.by,) if isinstance(self.by, str) or callable(self.by) else tuple(self.by)
+        object.__setattr__(self, "dimensions", by)
+        self._check_times()
+        self._check_names()
+        if self.consistency not in SCALE or self.consistency == "strong":
+            raise ConfigurationError(
+                f"Cache: consistency must be one of {', '.join(SCALE[1:])}, not "
+                f"{self.consistency!r}: a strong read is never answered from a cache"
+            )
+        if any(not 200 <= status <= 599 or status in {206, 304} for status in self.statuses):
+            raise ConfigurationError("Cache: statuses are final statuses except 206 and 304")
+        identity = [d for d in by if d != "region"]
+        if self.allow_authorization and not identity and not self.shared:
+            raise ConfigurationError(
+                "Cache: allow_authorization needs an identity in by=..., or shared=True"
+            )
+
+    def _check_times(self) -> None:
+        if not 0 < self.ttl <= YEAR:
+            raise ConfigurationError(f"Cache: ttl must be in (0, {YEAR}] seconds, not {self.ttl}")
+        for name in ("stale_while_revalidate", "stale_if_error"):
+            if not 0 <= getattr(self, name) <= YEAR:
+                raise ConfigurationError(f"Cache: {name} must be in 0..{YEAR} seconds")
+
+    def _check_names(self) -> None:
+        for option in ("tags", "vary", "statuses", "ignore_query", "allow_set_cookie", "query"):
+            if isinstance(getattr(self, option), str):
+                raise ConfigurationError(f"Cache: {option} is a list, not a text")
+        if isinstance(self.cookies, str) and self.cookies not in {"bypass", "ignore"}:
+            raise ConfigurationError('Cache: cookies is "bypass", "ignore" or a list of names')
+        fields = [*self.vary, *(d for d in self.dimensions if isinstance(d, str))]
+        for name in fields:
+            if not is_token(name) or name.lower() in _NEVER:
+                raise ConfigurationError(f"Cache: {name!r} cannot be a key dimension")
+
+    @classmethod
+    def standard(cls) -> Self:
+        """A shared HTTP cache by the book: the application's own header fields decide everything.
+
+        Raises:
+            ConfigurationError: always, in this version: the whole of RFC 9111 is not there yet.
+        """
+        raise ConfigurationError(
+            "Cache.standard() is not furnished in this version; declare Cache(ttl=...)"
+        )

@@ -1,0 +1,77 @@
+"""`Database`: from which host a route's reads may be answered."""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from regionware.errors import ConfigurationError
+
+Access = Literal["read", "write"]
+Consistency = Literal["strong", "session", "own-writes", "bounded", "eventual"]
+Unmet = Literal["primary", "fail", "stale"]
+
+#: Seconds of lag beyond which a replica is never read, whatever a policy says.
+LARGEST_LAG = 300.0
+
+#: From the strongest to the weakest.
+SCALE: tuple[Consistency, ...] = ("strong", "session", "own-writes", "bounded", "eventual")
+
+
+def at_least(left: Consistency, right: Consistency) -> bool:
+    """Whether `left` promises everything that `right` promises."""
+    return SCALE.index(left) <= SCALE.index(right)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """The consistency of a route's reads. Writes always reach the primary.
+
+    Use one of the three constructors: `primary()`, `session()`, `replica()`.
+
+    Attributes:
+        consistency: what a read promises; see `SCALE`.
+        max_lag: seconds a replica may lag and still be read, at most 300; `None` for 300.
+        wait: milliseconds a read may wait for a replica to catch up, 0 to 10,000.
+        unmet: what happens when no replica qualifies: read from the `"primary"`, `"fail"` with
+            `ConsistencyUnavailable`, or read `"stale"` data and say so.
+    """
+
+    consistency: Consistency
+    max_lag: float | None = None
+    wait: int = 50
+    unmet: Unmet = "primary"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be kept.
+
+        Raises:
+            ConfigurationError: an attribute is outside its range.
+        """
+        if self.consistency not in SCALE:
+            raise ConfigurationError(f"Database: unknown consistency {self.consistency!r}")
+        if self.max_lag is not None and not 0 < self.max_lag <= LARGEST_LAG:
+            raise ConfigurationError(
+                f"Database: max_lag must be in (0, 300] seconds, not {self.max_lag}"
+            )
+        if not 0 <= self.wait <= 10_000:
+            raise ConfigurationError(
+                f"Database: wait must be in 0..10000 milliseconds, not {self.wait}"
+            )
+        if self.unmet not in ("primary", "fail", "stale"):
+            raise ConfigurationError(
+                f"Database: unmet must be primary, fail or stale, not {self.unmet!r}"
+            )
+
+    @classmethod
+    def primary(cls, *, wait: int = 50, unmet: Unmet = "primary") -> Self:
+        """Strong: every read sees the primary."""
+        return cls(consistency="strong", wait=wait, unmet=unmet)
+
+    @classmethod
+    def session(cls, *, wait: int = 50, unmet: Unmet = "primary") -> Self:
+        """A session sees its own writes, and never less than it has seen before."""
+        return cls(consistency="session", wait=wait, unmet=unmet)
+
+    @classmethod
+    def replica(cls, *, max_lag: float = 5.0, wait: int = 50, unmet: Unmet = "primary") -> Self:
+        """Bounded: a replica that lags at most `max_lag` seconds."""
+        return cls(consistency="bounded", max_lag=max_lag, wait=wait, unmet=unmet)

@@ -1,0 +1,34 @@
+"""Middleware that makes an application with one primary database fast on every continent."""
+
+from regionware.caching.purging import Purged
+from regionware.context import Current, current
+from regionware.database.position import Position
+from regionware.errors import (
+    ConfigurationError,
+    ConsistencyUnavailable,
+    PrimaryUnavailable,
+    PurgeError,
+    RegionwareError,
+    Unavailable,
+)
+from regionware.middleware import Regionware
+from regionware.observe import Event
+from regionware.topology import Region, Topology
+
+__all__ = [
+    "ConfigurationError",
+    "ConsistencyUnavailable",
+    "Current",
+    "Event",
+    "Position",
+    "PrimaryUnavailable",
+    "PurgeError",
+    "Purged",
+    "Region",
+    "Regionware",
+    "RegionwareError",
+    "Topology",
+    "Unavailable",
+    "current",
+]
+__version__ = "0.1.0"

@@ -1,0 +1,149 @@
+"""Which entries a purge has overtaken. A stamp is a reading of the region's clock. No I/O here.
+
+A purge raises a *fence* for each tag: a stamp, and a position when there is a database. An entry
+that was begun before the stamp, or made from a database that had not reached the position, is
+not served. There is no index from tags to entries anywhere, so a purge costs the same whether a
+tag is on one entry or on a million.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from regionware.caching.entry import Entry, Key
+from regionware.database.position import Position, merge
+
+EVERYTHING = "*"
+NO_POSITION = "0" * 24
+
+#: Seconds for which a memory entry may be served after the last word from the region's log.
+BOUND = 5.0
+
+
+class Verdict(Enum):
+    """What the fences say of an entry."""
+
+    GOOD = "good"
+    STALE = "stale"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What an entry must have seen.
+
+    Attributes:
+        stamp: entries begun at this stamp or earlier are overtaken.
+        position: entries must contain everything up to here; `None` without a database.
+    """
+
+    stamp: int
+    position: Position | None = None
+
+    def passes(self, entry: Entry) -> bool:
+        """Whether the entry has seen what the purge was about."""
+        return entry.created > self.stamp and entry.reached(self.position)
+
+    def join(self, other: "Fence") -> "Fence":
+        """The fence that asks for what both ask for."""
+        return Fence(max(self.stamp, other.stamp), merge(self.position, other.position))
+
+    def encode(self) -> str:
+        """40 hexadecimal digits: stamp and position; they sort by stamp."""
+        return f"{self.stamp:016x}{self.position.hex if self.position else NO_POSITION}"
+
+    @classmethod
+    def decode(cls, text: str) -> "Fence":
+        """The inverse of `encode`.
+
+        Raises:
+            ValueError: the text is not a fence.
+        """
+        if len(text) != 40:
+            raise ValueError(f"not a fence: {text!r}")
+        position = text[16:]
+        return cls(
+            int(text[:16], 16), None if position == NO_POSITION else Position.from_hex(position)
+        )
+
+
+def mark(name: str, *, soft: bool) -> str:
+    """How a fence is named in the table and in the log: its kind, then what it is about."""
+    return ("s" if soft else "h") + name
+
+
+def tag_name(tag: str) -> str:
+    """A tag among the names that fences carry."""
+    return "t" + tag
+
+
+def url_names(key: Key) -> tuple[str, str]:
+    """The names by which a purge can mean a key's URL: with its origin, and without."""
+    scheme, host, path, query = key[:4]
+    target = f"{path}?{query}" if query else path
+    return f"u{scheme}://{host}{target}", f"u{target}"
+
+
+def names_of(key: Key, tags: Iterable[str]) -> list[str]:
+    """Every name by which a purge can mean an entry."""
+    return [EVERYTHING, *url_names(key), *map(tag_name, tags)]
+
+
+class Fences:
+    """The fences of the region, as far as this process has heard of them.
+
+    One thread, the log's reader, and callers of `purge` write; everybody reads without a lock:
+    each step is one store into a dict or an attribute.
+
+    Attributes:
+        version: changes with every fence.
+        stamp: the latest reading of the region's clock known here, in microseconds.
+        heard_until: when the memory tier may no longer be trusted, monotonic seconds;
+            infinite where no other process can purge.
+    """
+
+    __slots__ = ("_table", "heard_until", "stamp", "version")
+
+    def __init__(self, *, alone: bool) -> None:
+        """Begin with no fence; `alone` when there is no log to listen to."""
+        self._table: dict[str, Fence] = {}
+        self.version = 0
+        self.stamp = 0
+        self.heard_until = float("inf") if alone else 0.0
+
+    def raise_to(self, fences: Mapping[str, Fence]) -> None:
+        """Raise fences; an older one never lowers a newer."""
+        for name, fence in fences.items():
+            known = self._table.get(name)
+            self._table[name] = fence if known is None else known.join(fence)
+            self.stamp = max(self.stamp, fence.stamp)
+        self.version += 1
+
+    def prune(self, before: int) -> None:
+        """Forget fences that no living entry can be older than."""
+        for name in [n for n, fence in list(self._table.items()) if fence.stamp < before]:
+            self._table.pop(name, None)
+
+    def judge(self, entry: Entry) -> Verdict:
+        """Whether purges have overtaken an entry."""
+        verdict = Verdict.GOOD
+        for name in names_of(entry.key, entry.tags):
+            hard = self._table.get("h" + name)
+            if hard is not None and not hard.passes(entry):
+                return Verdict.GONE
+            soft = self._table.get("s" + name)
+            if soft is not None and not soft.passes(entry):
+                verdict = Verdict.STALE
+        return verdict
+
+    def standing(self, key: Key, tags: Iterable[str]) -> Iterable[Fence]:
+        """The fences that a fill of this key must pass."""
+        for name in names_of(key, tags):
+            for kind in "hs":
+                fence = self._table.get(kind + name)
+                if fence is not None:
+                    yield fence
+
+    def __len__(self) -> int:
+        """How many fences are standing."""
+        return len(self._table)

@@ -1,0 +1,138 @@
+"""What the memory tier holds: entries, and two kinds of notes beside them. No I/O here."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from regionware.database.position import Position
+
+#: (scheme, host, path, query, further dimensions ...): everything an answer may depend on.
+Key = tuple[str, ...]
+
+Fields = tuple[tuple[bytes, bytes], ...]
+
+#: What CPython itself needs for a record, its slots and its place in the table, in bytes.
+OVERHEAD = 600
+
+
+class Record:
+    """A thing in the memory tier, and its place in the order of eviction."""
+
+    __slots__ = ("key", "newer", "older", "size", "visited")
+
+    def __init__(self, key: Key, size: int) -> None:
+        """Begin outside of any order, and not visited."""
+        self.key = key
+        self.size = size + OVERHEAD
+        self.visited = False
+        self.newer: Record | None = None
+        self.older: Record | None = None
+
+
+class Variants(Record):
+    """The request fields that select among several entries of one key (RFC 9111, section 4.1)."""
+
+    __slots__ = ("names",)
+
+    def __init__(self, key: Key, names: tuple[str, ...]) -> None:
+        """Keep the lower-case names, sorted."""
+        super().__init__(key, sum(map(len, names)))
+        self.names = names
+
+
+class Uncacheable(Record):
+    """A key whose answers cannot be stored: nobody waits for one (Varnish's hit-for-miss)."""
+
+    __slots__ = ("reason", "until")
+
+    def __init__(self, key: Key, reason: str, until: float) -> None:
+        """Keep the reason, and the reading of the monotonic clock until which this holds."""
+        super().__init__(key, 0)
+        self.reason = reason
+        self.until = until
+
+
+class Entry(Record):
+    """One stored response.
+
+    Times are readings of this process's monotonic clock in seconds; `created` is a stamp.
+
+    Attributes:
+        status: the status code.
+        headers: the stored fields, without `Age` and `Cache-Status`.
+        body: the whole content.
+        tags: what a purge may name.
+        created: the region's clock when the fill began, in microseconds.
+        born: when the response was generated.
+        fresh_until: the end of the freshness lifetime.
+        revalidate_until: the end of `stale-while-revalidate`.
+        error_until: the end of `stale-if-error`.
+        lower: everything up to here is certainly in the entry; `None` if unknown.
+        upper: nothing after here is in the entry; `None` if unknown.
+        etag: the entity tag, if any.
+        checked: the version of the fences against which the entry was last found good.
+        verified_until: when the entry may no longer be served unless the log is alive.
+        host: the database host it was made from, for provenance.
+        wire: what an adapter prepared from it, for one second of age.
+    """
+
+    __slots__ = (
+        "body",
+        "born",
+        "checked",
+        "created",
+        "error_until",
+        "etag",
+        "fresh_until",
+        "headers",
+        "host",
+        "lower",
+        "revalidate_until",
+        "status",
+        "tags",
+        "upper",
+        "verified_until",
+        "wire",
+    )
+
+    def __init__(  # noqa: PLR0913 - a record; each value is independent of the others
+        self,
+        key: Key,
+        *,
+        status: int,
+        headers: Fields,
+        body: bytes,
+        tags: Sequence[str],
+        created: int,
+        born: float,
+        fresh_until: float,
+        revalidate_until: float,
+        error_until: float,
+        lower: Position | None = None,
+        upper: Position | None = None,
+        host: str = "",
+    ) -> None:
+        """Keep everything; nothing is checked yet."""
+        size = len(body) + sum(len(name) + len(value) for name, value in headers)
+        super().__init__(key, size + sum(map(len, key)) + sum(map(len, tags)))
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.tags = tuple(tags)
+        self.created = created
+        self.born = born
+        self.fresh_until = fresh_until
+        self.revalidate_until = revalidate_until
+        self.error_until = error_until
+        self.lower = lower
+        self.upper = upper
+        self.host = host
+        self.etag = next(
+            (value.decode("latin-1") for name, value in headers if name == b"etag"), None
+        )
+        self.checked = -1
+        self.verified_until = 0.0
+        self.wire: tuple[object, int, Any] | None = None
+
+    def reached(self, need: Position | None) -> bool:
+        """Whether everything up to `need` is certainly in the entry."""
+        return need is None or (self.lower is not None and self.lower.reached(need))

@@ -1,0 +1,187 @@
+"""The fill of one key: from joining a flight to keeping the entry. No I/O here."""
+
+from collections.abc import Iterable, Sequence
+
+from regionware.caching.coherence import Verdict
+from regionware.caching.entry import Entry, Key, Uncacheable, Variants
+from regionware.caching.frame import encode
+from regionware.caching.freshness import Lifetime, Values, decide
+from regionware.caching.keys import KeyPlan, canonical, digest
+from regionware.caching.storing import life, stored_fields, to_frame, verified
+from regionware.caching.variants import select, variant_key, variant_name
+from regionware.context import Current
+from regionware.database.position import Position, merge
+from regionware.effects import Fill, Flight, Found, Plan, Release
+from regionware.http.request import Request
+from regionware.prepared import Prepared
+
+#: Seconds for which an uncacheable key is remembered, so that nobody queues behind it.
+UNCACHEABLE = 120.0
+#: The largest body that Redis is given, in bytes.
+LARGEST = 4 << 20
+
+#: Reasons that say something about the one response, not about the key.
+_PASSING = frozenset(
+    {"status", "expired", "length", "unfinished", "size", "fence", "write", "read-only"}
+)
+
+
+class Filling:
+    """One fill, or the wish for one.
+
+    Attributes:
+        key: the request's key, without variant.
+        need: what the fill must have reached: the session's writes, and purges' positions.
+        floor: entries begun at or before this stamp are overtaken by a purge.
+        flight: the flight it leads or follows; `None` when it goes alone.
+        leads: others may wait for it.
+        lifetime: what `decide` found; `None` if the response is not stored.
+        reason: why it is not stored.
+    """
+
+    __slots__ = (
+        "_began", "_created", "_lease", "_leased", "_plan", "_prepared",
+        "flight", "floor", "key", "leads", "lifetime", "need", "reason",
+    )  # fmt: skip
+
+    def __init__(
+        self, prepared: Prepared, keys: KeyPlan, key: Key, need: Position | None, now: float
+    ) -> None:
+        """Begin alone; the stamp is the latest that this process has heard of."""
+        self._prepared = prepared
+        self._plan = keys
+        self._began = now
+        self._created = prepared.fences.stamp + 1
+        self._lease = ""
+        self._leased = ""
+        self.key = key
+        self.need = need
+        self.floor = 0
+        self.flight: Flight | None = None
+        self.leads = False
+        self.lifetime: Lifetime | None = None
+        self.reason = ""
+
+    def heed(self, tags: Iterable[str]) -> None:
+        """Ask for what the purges of this key have seen: a replica may lag behind them."""
+        for fence in self._prepared.fences.standing(self.key, tags):
+            self.need = merge(self.need, fence.position)
+            self.floor = max(self.floor, fence.stamp)
+
+    def join(self) -> bool:
+        """Whether this fill leads; else `flight` is the one to follow, or `None` to go alone."""
+        self.flight, self.leads = self._prepared.flights.join(self.key, self.need)
+        return self.leads
+
+    def go_alone(self) -> None:
+        """Follow nobody any more."""
+        self.flight = None
+
+    def land(self, outcome: str, entry: Entry | None = None) -> None:
+        """Tell those who wait."""
+        if self.leads and self.flight is not None:
+            self._prepared.flights.land(self.key, self.flight, outcome, entry)
+            self.leads = False
+
+    def ask(self) -> tuple[str, bytes]:
+        """The key's digest, and the material that the frame must echo."""
+        material = canonical(self.key)
+        return digest(material), material
+
+    def found(self, found: Found, request: Request) -> None:
+        """Keep what the store said: a lease, and the region's clock."""
+        if found.available:
+            self._created = found.stamp
+            self._lease = found.lease
+            names = tuple(found.vary.split(",")) if found.vary else ()
+            self._leased = variant_name(names, select(names, request))
+
+    @property
+    def pending(self) -> bool:
+        """Whether somebody waits for the end of this fill."""
+        return self.leads or bool(self._lease)
+
+    @property
+    def limit(self) -> int:
+        """How many bytes of a body are worth copying."""
+        return LARGEST if self._lease else self._prepared.memory.largest
+
+    def decide(self, status: int, values: Values, *, authorized: bool, wrote: bool) -> None:
+        """May the response be stored?"""
+        found = decide(
+            self._plan.cache, status, values, authorized=authorized, wall=self._prepared.wall()
+        )
+        if wrote:
+            found = "write"
+        length = values.get("content-length", ("0",))[0]
+        if isinstance(found, Lifetime) and length.isdecimal() and int(length) > self.limit:
+            found = "size"
+        if isinstance(found, Lifetime):
+            self.lifetime = found
+        else:
+            self.reason = found
+
+    def finish(
+        self, request: Request, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes | None, *,
+        connection: Sequence[str], state: Current | None, tags: Sequence[str],
+    ) -> Plan[bool]:  # fmt: skip
+        """The fourth moment: keep the entry, tell those who wait, store it for the region."""
+        lifetime = self.lifetime
+        if lifetime is None or body is None or not _complete(headers, body):
+            yield from self.give_up("" if lifetime is None else "unfinished")
+            return False
+        names = tuple(name for name in lifetime.vary if name not in self._plan.fields)
+        values = select(names, request)
+        entry = Entry(
+            variant_key(self.key, values) if names else self.key,
+            status=status, headers=stored_fields(headers, len(body), connection), body=body,
+            tags=(*tags, *sorted(state.tags)) if state is not None else tags, created=self._created,
+            born=self._began - lifetime.age, fresh_until=self._began - lifetime.age + lifetime.ttl,
+            revalidate_until=self._began - lifetime.age + lifetime.ttl + lifetime.revalidate,
+            error_until=self._began - lifetime.age + lifetime.ttl + lifetime.error,
+            lower=state.lower if state is not None else None, host=_host(state),
+        )  # fmt: skip
+        if self._prepared.fences.judge(entry) is Verdict.GONE:
+            yield from self.give_up("fence")
+            return False
+        self.remember(verified(entry, self._began), names)
+        self.land("entry", entry)
+        if self._lease:
+            yield from self._store(entry, lifetime, names, values)
+        return True
+
+    def remember(self, entry: Entry, names: tuple[str, ...]) -> None:
+        """Keep an entry in memory, and the note that leads to it."""
+        if self._prepared.memory.put(entry) and names:
+            self._prepared.memory.put(Variants(self.key, names))
+
+    def give_up(self, reason: str = "") -> Plan[None]:
+        """Nothing is stored: tell those who wait, remember why, return the lease."""
+        self.reason = reason or self.reason or "unfinished"
+        if self.reason not in _PASSING:
+            self._prepared.memory.put(
+                Uncacheable(self.key, self.reason, self._prepared.clock() + UNCACHEABLE)
+            )
+        self.land("abandoned" if self.reason == "unfinished" else "uncacheable")
+        lease, self._lease = self._lease, ""
+        if lease:
+            yield from Release(self.ask()[0], lease, self._leased)
+
+    def _store(
+        self, entry: Entry, lifetime: Lifetime, names: tuple[str, ...], values: tuple[str, ...]
+    ) -> Plan[None]:
+        name, material = self.ask()
+        frame = encode(to_frame(entry, material, lifetime))
+        lease, self._lease = self._lease, ""
+        variant = variant_name(names, values)
+        yield from Fill(name, lease, self._leased, ",".join(names), variant, frame, life(lifetime))
+
+
+def _complete(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+    """Whether the content has the length that was announced (RFC 9112, section 8)."""
+    announced = [value for name, value in headers if name.lower() == b"content-length"]
+    return all(value.strip() == b"%d" % len(body) for value in announced)
+
+
+def _host(state: Current | None) -> str:
+    return state.hosts[-1].host if state is not None and state.hosts else ""

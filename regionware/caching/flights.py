@@ -1,0 +1,102 @@
+"""One fill for each key in this process; everybody else waits for it, on a thread or in a loop."""
+
+import asyncio
+from collections.abc import Callable
+from threading import Event, Lock
+
+from regionware.caching.entry import Entry, Key
+from regionware.database.position import Position
+from regionware.effects import Flight
+
+
+class Waitable(Flight):
+    """A flight that threads and tasks can wait for."""
+
+    __slots__ = ("wakers",)
+
+    def __init__(self, need: Position | None) -> None:
+        """Begin with nobody waiting."""
+        super().__init__(need)
+        self.wakers: list[Callable[[], None]] = []
+
+
+class Flights:
+    """The fills in progress. `join` and `land` never block."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._lock = Lock()
+        self._flights: dict[Key, Waitable] = {}
+
+    def join(self, key: Key, need: Position | None) -> tuple[Flight | None, bool]:
+        """Join the fill of a key, or begin one.
+
+        Returns:
+            The flight, and whether the caller leads it. `(None, False)` where a fill is under way
+            that does not promise `need`: the caller goes alone.
+        """
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is None:
+                flight = self._flights[key] = Waitable(need)
+                return flight, True
+            promised = need is None or (flight.need is not None and flight.need.reached(need))
+            return (flight, False) if promised else (None, False)
+
+    def land(self, key: Key, flight: Flight, outcome: str, result: Entry | None = None) -> None:
+        """End a flight; only the first end counts."""
+        with self._lock:
+            if flight.outcome or not isinstance(flight, Waitable):
+                return
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+            flight.result = result
+            flight.outcome = outcome
+            wakers, flight.wakers = flight.wakers, []
+        for wake in wakers:
+            wake()
+
+    def _park(self, flight: Flight, wake: Callable[[], None]) -> bool:
+        """Ask to be woken; `False` if the flight has ended already."""
+        with self._lock:
+            if flight.outcome or not isinstance(flight, Waitable):
+                return False
+            flight.wakers.append(wake)
+            return True
+
+    def wait(self, flight: Flight, timeout: float) -> str:
+        """Block until the flight ends, at most `timeout` seconds; its outcome, perhaps still empty."""
+        event = Event()
+        if self._park(flight, event.set):
+            event.wait(timeout)
+        return flight.outcome
+
+    async def await_(self, flight: Flight, timeout: float) -> str:  # noqa: ASYNC109 - the plan's own
+        """The async twin of `wait`."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+
+        def wake() -> None:
+            try:
+                loop.call_soon_threadsafe(_finish, future)
+            except RuntimeError:
+                pass  # that loop has been closed: nobody waits there any more
+
+        if self._park(flight, wake):
+            await asyncio.wait((future,), timeout=timeout)
+            future.cancel()
+        return flight.outcome
+
+    def renew(self) -> None:
+        """After a fork: no flight of the parent will ever land here."""
+        self._lock = Lock()
+        self._flights = {}
+
+    def __len__(self) -> int:
+        """How many fills are in progress."""
+        return len(self._flights)
+
+
+def _finish(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,117 @@
+"""How an entry travels: one binary record, versioned, with its key echoed. No I/O here, no pickle.
+
+```
+offset  octets  content
+0       4       magic and version, "RWF1"
+4       16      created: stamp, hexadecimal
+20      16      fresh until: stamp, hexadecimal
+36      24      lower bound: timeline and LSN, hexadecimal, zeros if unknown
+60      24      upper bound, likewise
+84      38      big-endian: flags (2), status (2), seconds of stale-while-revalidate (4) and of
+                stale-if-error (4), age on arrival (4), lengths of key, tags, fields, host (4 each),
+                and of the body (4); 2 reserved
+122     ...     key, tags, fields, host, body
+end     4       "1FWR"
+```
+
+The first 84 octets are text of fixed width, so that a script in Redis can compare stamps and
+positions as strings. Anything unexpected, corrupted, foreign or of a later version, reads as
+`None`: a clean miss.
+"""
+
+import struct
+from dataclasses import dataclass
+
+from regionware.caching.entry import Fields
+from regionware.database.position import Position
+
+MAGIC = b"RWF1"
+_END = b"1FWR"
+_NUMBERS = struct.Struct(">HHIIIIIIII2x")
+_PREFIX = 84
+_START = _PREFIX + _NUMBERS.size
+_NONE = b"0" * 24
+_SEPARATOR = b"\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An entry in transit. Stamps are in microseconds of the region's clock; spans in seconds."""
+
+    material: bytes
+    status: int
+    headers: Fields
+    body: bytes
+    tags: tuple[str, ...]
+    created: int
+    fresh_until: int
+    revalidate: int
+    error: int
+    age: int
+    lower: Position | None
+    upper: Position | None
+    host: str
+
+
+def encode(frame: Frame) -> bytes:
+    """Write a frame."""
+    tags = _SEPARATOR.join(tag.encode("utf-8", "surrogateescape") for tag in frame.tags)
+    fields = _SEPARATOR.join(part for pair in frame.headers for part in pair)
+    host = frame.host.encode()
+    return b"".join((
+        MAGIC,
+        b"%016x%016x" % (frame.created, frame.fresh_until),
+        _position(frame.lower),
+        _position(frame.upper),
+        _NUMBERS.pack(
+            0, frame.status, frame.revalidate, frame.error, frame.age,
+            len(frame.material), len(tags), len(fields), len(host), len(frame.body),
+        ),
+        frame.material, tags, fields, host, frame.body, _END,
+    ))  # fmt: skip
+
+
+def decode(data: bytes, material: bytes) -> Frame | None:
+    """Read a frame that must be for this key; `None` for anything else."""
+    try:
+        return _decode(data, material)
+    except (ValueError, struct.error, UnicodeDecodeError):
+        return None
+
+
+def _decode(data: bytes, material: bytes) -> Frame | None:
+    if data[:4] != MAGIC or data[-4:] != _END:
+        return None
+    flags, status, revalidate, error, age, *lengths = _NUMBERS.unpack_from(data, _PREFIX)
+    if flags or not 100 <= status <= 599 or _START + sum(lengths) + len(_END) != len(data):
+        return None
+    parts, at = [], _START
+    for length in lengths:
+        parts.append(data[at : at + length])
+        at += length
+    key, tags, fields, host, body = parts
+    if key != material:
+        return None
+    return Frame(
+        key, status, _pairs(fields), body,
+        tuple(tag.decode("utf-8", "surrogateescape") for tag in tags.split(_SEPARATOR)) if tags else (),
+        int(data[4:20], 16), int(data[20:36], 16), revalidate, error, age,
+        _read_position(data[36:60]), _read_position(data[60:84]), host.decode(),
+    )  # fmt: skip
+
+
+def _pairs(fields: bytes) -> Fields:
+    if not fields:
+        return ()
+    parts = fields.split(_SEPARATOR)
+    if len(parts) % 2:
+        raise ValueError("a field without its value")
+    return tuple(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _position(position: Position | None) -> bytes:
+    return _NONE if position is None else position.hex.encode()
+
+
+def _read_position(text: bytes) -> Position | None:
+    return None if text == _NONE else Position.from_hex(text.decode("ascii"))

@@ -1,0 +1,257 @@
+"""What an answer may depend on, as a key. No I/O here.
+
+What is not in the key is not in the request: whatever does not count is removed before the
+application sees it, and a request that carries anything else bypasses the cache.
+"""
+
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+from hashlib import blake2b
+from urllib.parse import unquote_plus
+
+from regionware.caching.entry import Key
+from regionware.http.fields import parse_cache_control, parse_cookies, vary_value
+from regionware.http.paths import is_odd
+from regionware.http.request import Request, RequestEdits
+from regionware.policies.cache import Cache
+
+#: Fields that rewrite a request for some application or framework; believed from trusted peers only.
+REWRITING = frozenset(
+    {
+        "forwarded",
+        "front-end-https",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
+        "x-forwarded-proto",
+        "x-forwarded-scheme",
+        "x-forwarded-server",
+        "x-forwarded-ssl",
+        "x-host",
+        "x-http-host-override",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+        "x-original-host",
+        "x-original-url",
+        "x-rewrite-url",
+        "x-wap-profile",
+    }
+)
+
+#: Fields on which the look-up itself depends.
+LOOKUP = frozenset(
+    {
+        "authorization",
+        "cache-control",
+        "content-length",
+        "cookie",
+        "host",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
+        "pragma",
+        "range",
+        "transfer-encoding",
+    }
+)
+
+#: Cookies that only a script in the browser reads. From the vendors' documentation, 2026-11.
+ANALYTICS = (
+    "_ga",
+    "_ga_*",
+    "_gid",
+    "_gat*",
+    "_gcl_*",
+    "_fbp",
+    "_fbc",
+    "_hj*",
+    "_pk_*",
+    "__utm*",
+    "_clck",
+    "_clsk",
+    "_uetsid",
+    "_uetvid",
+    "ajs_*",
+    "amplitude_*",
+    "mp_*",
+)
+
+_EXPECTED = frozenset({"host"})
+
+
+class Screened:
+    """A request, judged: its key, or why it must bypass the cache; and what it loses.
+
+    Attributes:
+        key: the key, `None` for a bypass.
+        reason: why it bypasses, an empty string for a key.
+        edits: what is taken from the request before the application sees it.
+    """
+
+    __slots__ = ("edits", "key", "reason")
+
+    def __init__(self, key: Key | None, reason: str, edits: RequestEdits | None) -> None:
+        """Keep the three."""
+        self.key = key
+        self.reason = reason
+        self.edits = edits
+
+
+class KeyPlan:
+    """How the keys of one route are made, prepared at start."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        *,
+        session: frozenset[str],
+        trusts: Callable[[str | None], bool],
+        region: Callable[[Request], str],
+    ) -> None:
+        """Prepare the rules.
+
+        Args:
+            cache: the route's cache policy.
+            session: the names of our own cookies.
+            trusts: whether a peer's forwarded fields are believed.
+            region: the client's region, for `by="region"`.
+        """
+        self.cache = cache
+        self._session = session
+        self._trusts = trusts
+        fields = [
+            *cache.vary,
+            *(d for d in cache.dimensions if isinstance(d, str) and d != "region"),
+        ]
+        self.fields = tuple(dict.fromkeys(name.lower() for name in fields))
+        self._dimensions: list[Callable[[Request], str]] = [_field(name) for name in self.fields]
+        self._dimensions += [region for d in cache.dimensions if d == "region"]
+        self._dimensions += [d for d in cache.dimensions if callable(d)]
+        self._cookies = () if isinstance(cache.cookies, str) else tuple(cache.cookies)
+        self._allowed = None if cache.query is None else frozenset(cache.query)
+        self._ignored = tuple(cache.ignore_query)
+        self._any_query = self._allowed is None and not self._ignored
+        self.plain = (
+            self._any_query
+            and not self._dimensions
+            and not self._cookies
+            and cache.authorize is None
+        )
+        #: The response's `Vary`, as far as the key depends on request fields.
+        self.vary = (*self.fields, *(("cookie",) if self._cookies else ()))
+
+    def screen(self, request: Request) -> Screened:
+        """Judge a request."""
+        special = request.special
+        if self.plain and special.keys() <= _EXPECTED and not self._odd(request):
+            return Screened(
+                (request.scheme, request.host, request.root + request.path, request.query), "", None
+            )
+        edits = RequestEdits(set())
+        scheme, host = self._origin(request, edits)
+        reason = self._reason(request)
+        cookies = self._cookie_key(request, edits)
+        if cookies is None:
+            reason = reason or "cookie"
+        query = self._query(request.query)
+        if reason:
+            # The application is to see the request as it came, but for forged fields.
+            return Screened(None, reason, RequestEdits(edits.remove) if edits.remove else None)
+        if query != request.query:
+            edits.query = query
+        key = (
+            scheme,
+            host,
+            request.root + request.path,
+            query,
+            *(d(request) for d in self._dimensions),
+            *(cookies or ()),
+        )
+        return Screened(key, "", edits if edits else None)
+
+    @staticmethod
+    def _odd(request: Request) -> bool:
+        return request.odd or is_odd(request.path)
+
+    def _origin(self, request: Request, edits: RequestEdits) -> tuple[str, str]:
+        rewriting = request.special.keys() & REWRITING
+        if not rewriting:
+            return request.scheme, request.host
+        if not self._trusts(request.peer):
+            edits.remove |= rewriting
+            return request.scheme, request.host
+        # Believed, so the application may use them: then they are part of the key.
+        believed = "\n".join(f"{name}:{request.special[name]}" for name in sorted(rewriting))
+        return request.scheme, f"{request.host}\n{believed}"
+
+    def _reason(self, request: Request) -> str:
+        special = request.special
+        if self._odd(request):
+            return "path"
+        if "authorization" in special and not self.cache.allow_authorization:
+            return "authorization"
+        if "range" in special:
+            return "range"
+        if special.get("content-length", "0").strip() != "0" or "transfer-encoding" in special:
+            return "body"
+        if special.keys() & {"if-match", "if-unmodified-since"}:
+            return "precondition"
+        if "cache-control" in special or "pragma" in special:
+            control = parse_cache_control((special.get("cache-control", ""),))
+            if "no-store" in control or "no-cache" in control:
+                return "request"
+            if "cache-control" not in special and "no-cache" in special["pragma"].lower():
+                return "request"
+        return ""
+
+    def _cookie_key(self, request: Request, edits: RequestEdits) -> tuple[str, ...] | None:
+        text = request.special.get("cookie")
+        if text is None:
+            return ("",) * len(self._cookies)
+        pairs = [
+            (n, v)
+            for n, v in parse_cookies(text)
+            if n not in self._session and not _is_analytics(n)
+        ]
+        kept = [(name, value) for name, value in pairs if name in self._cookies]
+        if len(kept) != len(pairs) and self.cache.cookies != "ignore":
+            return None
+        edits.cookie = "; ".join(f"{name}={value}" for name, value in kept)
+        return tuple("\n".join(v for n, v in kept if n == name) for name in self._cookies)
+
+    def _query(self, query: str) -> str:
+        if self._any_query or not query:
+            return query
+        return "&".join(
+            part for part in query.split("&") if self._counts(unquote_plus(part.partition("=")[0]))
+        )
+
+    def _counts(self, name: str) -> bool:
+        if self._allowed is not None and name not in self._allowed:
+            return False
+        return not any(fnmatchcase(name, pattern) for pattern in self._ignored)
+
+
+def _field(name: str) -> Callable[[Request], str]:
+    def value(request: Request) -> str:
+        return vary_value(name, request.header(name))
+
+    return value
+
+
+def _is_analytics(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in ANALYTICS)
+
+
+def canonical(parts: Iterable[str]) -> bytes:
+    """Parts with their lengths: no two different lists have the same encoding."""
+    encoded = (part.encode("utf-8", "surrogateescape") for part in parts)
+    return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+
+
+def digest(material: bytes) -> str:
+    """128 bits as 32 hexadecimal digits; the material itself is echoed in the frame and compared."""
+    return blake2b(material, digest_size=16).hexdigest()

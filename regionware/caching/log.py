@@ -1,0 +1,143 @@
+"""Reads the region's purges: one thread for each process, with a cursor of its own.
+
+The log is a Redis stream; there are no consumer groups and there is no pub/sub, whose losses
+nobody notices. A reader that was away takes a snapshot of all fences first, so nothing that the
+stream has forgotten can be missed. The moment at which a successful read was *sent* bounds how
+long this process's memory tier may be trusted.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from threading import Event, Thread
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from regionware.caching.coherence import BOUND, Fence, Fences
+from regionware.caching.redis import SNAPSHOT, TROUBLE, RedisTier, options
+
+#: Milliseconds for which one read waits for news.
+BLOCK = 1000
+_CONNECT = 1.0
+_PAUSE = 0.25
+_PAUSE_LIMIT = 2.0
+
+logger = logging.getLogger("regionware")
+
+
+class LogReader:
+    """Keeps the fences of this process up to date."""
+
+    def __init__(
+        self,
+        url: str,
+        tier: RedisTier,
+        fences: Fences,
+        *,
+        clock: Callable[[], float],
+        on_reset: Callable[[], None],
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            url: the region's Redis.
+            tier: told when Redis answers.
+            fences: what is kept up to date.
+            clock: monotonic seconds.
+            on_reset: called when Redis has lost its history, so that memory cannot be compared.
+        """
+        self._url = url
+        self._tier = tier
+        self._fences = fences
+        self._clock = clock
+        self._on_reset = on_reset
+        self._stop = Event()
+        self._thread: Thread | None = None
+        #: Set once the fences are those of the region.
+        self.synced = Event()
+
+    def start(self) -> None:
+        """Start the thread, once."""
+        if self._thread is None:
+            self._stop = Event()
+            self._thread = Thread(
+                target=self._run, args=(self._stop,), name="regionware-log", daemon=True
+            )
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; it notices within its own read deadline, and nobody waits for that long."""
+        self._stop.set()
+        thread, self._thread = self._thread, None
+        self.synced = Event()
+        if thread is not None:
+            thread.join(timeout=BLOCK / 1000 + _CONNECT)
+
+    def forget(self) -> None:
+        """After a fork: the thread exists in the parent only."""
+        self._thread = None
+        self.synced = Event()
+        self._fences.heard_until = 0.0
+
+    def _run(self, stop: Event) -> None:
+        pause = _PAUSE
+        while not stop.is_set():
+            try:
+                with self._connect() as client:
+                    self._follow(client, self._snapshot(client), stop)
+                pause = _PAUSE
+            except TROUBLE as error:
+                logger.debug("the region's log cannot be read: %s", error)
+                stop.wait(pause)
+                pause = min(pause * 2, _PAUSE_LIMIT)
+
+    def _connect(self) -> redis.Redis:
+        return redis.Redis.from_url(
+            self._url, retry=Retry(NoBackoff(), 0), **options(BLOCK / 1000 + _CONNECT)
+        )
+
+    def _snapshot(self, client: redis.Redis) -> bytes:
+        names, sent = self._tier.names, self._clock()
+        stamp, last, pairs = client.eval(SNAPSHOT.text, 3, names.clock, names.fences, names.log)
+        if int(stamp, 16) < self._fences.stamp:
+            self._on_reset()
+        self._fences.raise_to(_fences(dict(zip(pairs[::2], pairs[1::2], strict=True))))
+        self._fences.stamp = max(self._fences.stamp, int(stamp, 16))
+        self._heard(sent)
+        self.synced.set()
+        cursor: bytes = last
+        return cursor
+
+    def _follow(self, client: redis.Redis, cursor: bytes, stop: Event) -> None:
+        log = self._tier.names.log
+        while not stop.is_set():
+            sent = self._clock()
+            reply: Any = client.execute_command(
+                "XREAD", "COUNT", 1000, "BLOCK", BLOCK, "STREAMS", log, cursor
+            )
+            for _, events in reply or ():
+                for cursor, fields in events:  # noqa: B007, PLW2901 - the last one is the new cursor
+                    self._fences.raise_to(_fences(_mapping(fields)))
+            self._heard(sent)
+
+    def _heard(self, sent: float) -> None:
+        self._fences.heard_until = sent + BOUND
+        self._tier.health.succeeded()
+
+
+def _mapping(fields: Any) -> Mapping[bytes, bytes]:  # noqa: ANN401 - a list or a dict, as the client likes
+    return (
+        fields if isinstance(fields, Mapping) else dict(zip(fields[::2], fields[1::2], strict=True))
+    )
+
+
+def _fences(raw: Mapping[bytes, bytes]) -> dict[str, Fence]:
+    fences = {}
+    for name, value in raw.items():
+        try:
+            fences[name.decode()] = Fence.decode(value.decode())
+        except ValueError:
+            logger.warning("an unreadable fence in the region's Redis is ignored")
+    return fences

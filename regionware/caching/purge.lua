@@ -1,0 +1,27 @@
+-- Raises fences and tells the log, in one step.
+-- KEYS: clock, fences (hash), ages (sorted set), log (stream).
+-- ARGV: position (24 hex digits), microseconds after which a fence may be forgotten, names...
+-- Returns the stamp.
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local clock = tonumber(redis.call('GET', KEYS[1]) or '0')
+if clock >= now then now = clock + 1 end
+local stamp = string.format('%08x%08x', math.floor(now / 4294967296), now % 4294967296)
+local event = {}
+for i = 3, #ARGV do
+  local position = ARGV[1]
+  local known = redis.call('HGET', KEYS[2], ARGV[i])
+  if known and string.sub(known, 17) > position then position = string.sub(known, 17) end
+  redis.call('HSET', KEYS[2], ARGV[i], stamp .. position)
+  redis.call('ZADD', KEYS[3], string.format('%.0f', now), ARGV[i])
+  event[#event + 1] = ARGV[i]
+  event[#event + 1] = stamp .. position
+end
+redis.call('SET', KEYS[1], string.format('%.0f', now))
+redis.call('XADD', KEYS[4], 'MAXLEN', '~', 100000, string.format('%.0f', now) .. '-0', unpack(event))
+local old = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', now - ARGV[2]), 'LIMIT', 0, 1000)
+if #old > 0 then
+  redis.call('HDEL', KEYS[2], unpack(old))
+  redis.call('ZREM', KEYS[3], unpack(old))
+end
+return stamp

@@ -1,0 +1,191 @@
+"""Purges: raised in this region's Redis now, and relayed to the others in the background."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Condition, Event, Thread
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from regionware.caching.coherence import NO_POSITION, Fence
+from regionware.caching.redis import PURGE, TROUBLE, Names, RedisTier, options
+from regionware.database.position import Position
+from regionware.errors import PurgeError
+
+#: A relayed purge may cross an ocean: connecting takes several round trips.
+_FAR_DEADLINE = 5.0
+_QUEUE = 10_000
+_PAUSE = 0.2
+_PAUSE_LIMIT = 5.0
+#: Names in one call: Lua unpacks them on its stack.
+_CHUNK = 1000
+
+logger = logging.getLogger("regionware")
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """An acknowledged purge.
+
+    Attributes:
+        names: how many fences it raised.
+        stamp: the region's clock at that moment, microseconds; 0 without a Redis.
+        regions: the regions that have applied it.
+        deferred: it waits for the commit of the open write transaction.
+    """
+
+    names: int
+    stamp: int = 0
+    regions: tuple[str, ...] = ()
+    deferred: bool = False
+
+
+@dataclass(slots=True)
+class Order:
+    """One purge on its way.
+
+    Attributes:
+        names: the fences to raise.
+        position: what an entry must have reached.
+        retention: microseconds after which no entry can be older than the fence.
+    """
+
+    names: Sequence[str]
+    position: Position | None
+    retention: int
+    done: dict[str, Event] = field(default_factory=dict)
+
+    def chunks(self) -> list[tuple[str | int, ...]]:
+        """Arguments for the script."""
+        position = self.position.hex if self.position else NO_POSITION
+        return [
+            (position, self.retention, *self.names[at : at + _CHUNK])
+            for at in range(0, len(self.names), _CHUNK)
+        ]
+
+    def fences(self, stamp: int) -> Mapping[str, Fence]:
+        """The fences as this process keeps them."""
+        return dict.fromkeys(self.names, Fence(stamp, self.position))
+
+
+def keys_of(names: Names) -> tuple[str, ...]:
+    """The keys of the purge script, all in one slot."""
+    return names.clock, names.fences, names.ages, names.log
+
+
+def raise_here(tier: RedisTier, order: Order) -> int:
+    """Raise the fences in this region's Redis; the stamp.
+
+    Raises:
+        PurgeError: Redis did not confirm.
+    """
+    try:
+        return max(
+            int(tier.call(PURGE, keys_of(tier.names), chunk), 16) for chunk in order.chunks()
+        )
+    except TROUBLE as error:
+        raise PurgeError(f"this region's Redis did not confirm: {error}", queued={}) from error
+
+
+async def araise_here(tier: RedisTier, order: Order) -> int:
+    """The async twin of `raise_here`.
+
+    Raises:
+        PurgeError: Redis did not confirm.
+    """
+    try:
+        return max(
+            [
+                int(await tier.acall(PURGE, keys_of(tier.names), chunk), 16)
+                for chunk in order.chunks()
+            ]
+        )
+    except TROUBLE as error:
+        raise PurgeError(f"this region's Redis did not confirm: {error}", queued={}) from error
+
+
+class Relay:
+    """Carries purges to one region, in order, again and again until it confirms.
+
+    The queue lives in this process, so a purge that is still queued dies with it.
+    """
+
+    def __init__(self, region: str, url: str, names: Names, on_drop: Callable[[str], None]) -> None:
+        """Start nothing yet."""
+        self.region = region
+        self._url = url
+        self._names = names
+        self._on_drop = on_drop
+        self._queue: deque[Order] = deque()
+        self._wake = Condition()
+        self._thread: Thread | None = None
+        self._stopping = False
+
+    def send(self, order: Order) -> Event:
+        """Queue a purge; the event is set once the region has applied it."""
+        done = order.done.setdefault(self.region, Event())
+        with self._wake:
+            if len(self._queue) >= _QUEUE:
+                self._queue.popleft()
+                self._on_drop(self.region)
+            self._queue.append(order)
+            if self._thread is None:
+                self._thread = Thread(
+                    target=self._run, name=f"regionware-relay-{self.region}", daemon=True
+                )
+                self._thread.start()
+            self._wake.notify()
+        return done
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """Deliver what can be delivered within `timeout` seconds, then end."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join(timeout)
+        self._stopping = False
+
+    def forget(self) -> None:
+        """After a fork: the parent delivers its own."""
+        self._queue, self._wake, self._thread = deque(), Condition(), None
+
+    def __len__(self) -> int:
+        """How many purges are queued."""
+        return len(self._queue)
+
+    def _run(self) -> None:
+        pause = _PAUSE
+        client = redis.Redis.from_url(
+            self._url, retry=Retry(NoBackoff(), 0), **options(_FAR_DEADLINE)
+        )
+        with client:
+            while (order := self._next()) is not None:
+                try:
+                    for chunk in order.chunks():
+                        client.eval(PURGE.text, 4, *keys_of(self._names), *chunk)
+                except TROUBLE as error:
+                    logger.warning("purge for region %s waits: %s", self.region, error)
+                    with self._wake:
+                        self._wake.wait(pause)
+                        if self._stopping:
+                            return
+                    pause = min(pause * 2, _PAUSE_LIMIT)
+                    continue
+                pause = _PAUSE
+                with self._wake:
+                    if self._queue and self._queue[0] is order:
+                        self._queue.popleft()
+                order.done[self.region].set()
+
+    def _next(self) -> Order | None:
+        with self._wake:
+            while not self._queue:
+                if self._stopping:
+                    return None
+                self._wake.wait()
+            return self._queue[0]

@@ -1,0 +1,71 @@
+"""From a response to an entry, from an entry to a frame, and back. No I/O here."""
+
+from collections.abc import Iterable
+
+from regionware.caching.coherence import BOUND
+from regionware.caching.entry import Entry, Fields, Key
+from regionware.caching.frame import Frame
+from regionware.caching.freshness import UNSTORED, Lifetime
+from regionware.caching.variants import variant_key
+
+_MICROSECONDS = 1_000_000
+
+
+def stored_fields(
+    headers: Iterable[tuple[bytes, bytes]], length: int, dropped: Iterable[str]
+) -> Fields:
+    """The fields that are stored: without those of one hop, and with a length.
+
+    Args:
+        headers: the response's fields.
+        length: octets of the content.
+        dropped: names in `Connection`, which are fields of one hop too (RFC 9110, section 7.6.1).
+    """
+    unwanted = UNSTORED | {name.encode("latin-1") for name in dropped}
+    kept = [(name.lower(), value) for name, value in headers if name.lower() not in unwanted]
+    if not any(name == b"content-length" for name, _ in kept):
+        kept.append((b"content-length", b"%d" % length))
+    return tuple(kept)
+
+
+def to_frame(entry: Entry, material: bytes, lifetime: Lifetime) -> Frame:
+    """An entry for the store: its times relative to the region's clock."""
+    fresh = entry.created + int((lifetime.ttl - lifetime.age) * _MICROSECONDS)
+    return Frame(
+        material=material, status=entry.status, headers=entry.headers, body=entry.body, tags=entry.tags,
+        created=entry.created, fresh_until=fresh, revalidate=int(lifetime.revalidate), error=int(lifetime.error),
+        age=int(lifetime.age), lower=entry.lower, upper=entry.upper, host=entry.host,
+    )  # fmt: skip
+
+
+def from_frame(
+    frame: Frame, key: Key, values: tuple[str, ...] | None, *, stamp: int, now: float
+) -> Entry:
+    """A frame for this process: its times by this process's monotonic clock.
+
+    Args:
+        frame: what the store had.
+        key: the request's key.
+        values: what selected the variant, `None` where nothing varies.
+        stamp: the region's clock at the look-up, microseconds.
+        now: monotonic seconds, at the same moment.
+    """
+    fresh = now + (frame.fresh_until - stamp) / _MICROSECONDS
+    return Entry(
+        key if values is None else variant_key(key, values),
+        status=frame.status, headers=frame.headers, body=frame.body, tags=frame.tags, created=frame.created,
+        born=now - max(stamp - frame.created, 0) / _MICROSECONDS - frame.age,
+        fresh_until=fresh, revalidate_until=fresh + frame.revalidate, error_until=fresh + frame.error,
+        lower=frame.lower, upper=frame.upper, host=frame.host,
+    )  # fmt: skip
+
+
+def life(lifetime: Lifetime) -> int:
+    """Milliseconds for which anybody may still want a frame."""
+    return int((lifetime.ttl - lifetime.age + max(lifetime.revalidate, lifetime.error)) * 1000) + 1
+
+
+def verified(entry: Entry, began: float) -> Entry:
+    """An entry that this process made itself: it has missed no purge up to when it began."""
+    entry.verified_until = began + BOUND
+    return entry

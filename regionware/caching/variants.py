@@ -1,0 +1,46 @@
+"""Variants of one key: the request fields that `Vary` names. No I/O here.
+
+The store finds a variant by itself, in one round trip: it knows the names, and a look-up hands it
+the request's fields. Both sides therefore compute a variant's name alike.
+"""
+
+from hashlib import sha1
+
+from regionware.caching.entry import Key
+from regionware.caching.keys import LOOKUP, REWRITING
+from regionware.http.fields import vary_value
+from regionware.http.request import Request
+
+_NEVER = (
+    LOOKUP
+    | REWRITING
+    | {"connection", "keep-alive", "upgrade-insecure-requests", "regionware-session", "te"}
+)
+_LONGEST = 2048
+
+
+def fields_of(request: Request) -> str:
+    """The request's fields on which a response may vary: "name:value" lines, sorted by name."""
+    values: dict[str, str] = {}
+    for name, value in request.headers():
+        if name not in _NEVER and len(value) <= _LONGEST:
+            values[name] = f"{values[name]}, {value}" if name in values else value
+    return "".join(f"{name}:{vary_value(name, values[name])}\n" for name in sorted(values))
+
+
+def select(names: tuple[str, ...], request: Request) -> tuple[str, ...]:
+    """The request's values for these names."""
+    return tuple(vary_value(name, request.header(name)) for name in names)
+
+
+def variant_name(names: tuple[str, ...], values: tuple[str, ...]) -> str:
+    """How the store names a variant; an empty string where nothing varies."""
+    if not names:
+        return ""
+    lines = "\n".join(f"{name}:{value}" for name, value in zip(names, values, strict=True))
+    return sha1(lines.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+
+
+def variant_key(key: Key, values: tuple[str, ...]) -> Key:
+    """A variant's key in memory: the key, then what no key of a request contains."""
+    return (*key, "\0", *values)

@@ -1,0 +1,204 @@
+"""How the parts of a `Regionware` are put together, and what is checked before any request."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from regionware.caching.coherence import Fences
+from regionware.caching.flights import Flights
+from regionware.caching.keys import KeyPlan
+from regionware.caching.log import LogReader
+from regionware.caching.memory import Memory
+from regionware.caching.purging import Relay
+from regionware.caching.redis import Names, RedisTier
+from regionware.database.position import Position
+from regionware.database.token import Signer
+from regionware.errors import ConfigurationError
+from regionware.http.fields import is_token
+from regionware.locate import Provider, Resolver
+from regionware.observe import Event, Events, Sink
+from regionware.policies.check import check
+from regionware.policies.database import LARGEST_LAG, at_least
+from regionware.policies.route import Mode, Route
+from regionware.policies.table import Table
+from regionware.prepared import Plan, Prepared
+from regionware.purger import Purger
+from regionware.rim import Rim
+from regionware.session import Sessions
+from regionware.topology import Topology
+
+if TYPE_CHECKING:
+    from regionware.database.connection import Databases
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+_SHORTEST_SECRET = 16
+#: Seconds by which a token outlives everything that could be older than it.
+_MARGIN = 60
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything that one `Regionware` is made of.
+
+    Attributes:
+        longest: the longest time an entry may be used, in seconds.
+    """
+
+    prepared: Prepared
+    rim: Rim
+    purger: Purger
+    databases: "Databases | None"
+    longest: float
+
+
+def compose(  # noqa: PLR0913 - called once, by keyword, with the public options
+    *, topology: Topology, routes: Sequence[Route], providers: Sequence[Provider], trusted: Sequence[str],
+    secret: str | bytes | Sequence[str | bytes] | None, memory: int, namespace: str, release: str,
+    session_cookie: str | tuple[str, str | None], mode: Mode, debug: str | None, sinks: Sequence[Sink],
+    clock: Callable[[], float], wall: Callable[[], float],
+) -> Parts:  # fmt: skip
+    """Check the options, then build the parts; nothing is connected or started.
+
+    Raises:
+        ConfigurationError: naming the option or the route, and the reason.
+    """
+    _check_names(namespace, release, debug)
+    table = Table(routes)
+    signer = _signer(secret)
+    check(table, secret=signer is not None, has_database=topology.has_database)
+    events = Events(sinks)
+    resolver = Resolver(providers, topology, trusted)
+    databases = _databases(topology, lambda: prepared.mode)
+    name, domain = (session_cookie, None) if isinstance(session_cookie, str) else session_cookie
+    if not is_token(name):
+        raise ConfigurationError(f"session_cookie: {name!r} is not a cookie's name")
+    sessions = Sessions(
+        signer=signer if topology.has_database else None, name=name, domain=domain, life=session_life(routes),
+        wall=wall, cluster=lambda: databases.cluster if databases is not None else None, trusts=resolver.peers.trusts,
+        events=events,
+    )  # fmt: skip
+    here = topology.here
+    fences, flights, tier_of_memory = Fences(alone=here.redis is None), Flights(), Memory(memory)
+    prepared = Prepared(
+        topology=topology, table=table, plans={}, resolver=resolver, sessions=sessions, memory=tier_of_memory,
+        flights=flights, fences=fences, events=events, clock=clock, wall=wall, mode=mode, debug=debug,
+        has_redis=here.redis is not None, has_database=topology.has_database,
+    )  # fmt: skip
+    prepared.plans.update(_plans(prepared))
+    names = Names.of(namespace, release)
+    tier, log = _region_tier(here.redis, names, prepared, tier_of_memory)
+    relays = [
+        Relay(region.name, region.redis, names, _dropped(events))
+        for region in topology.regions
+        if region.redis is not None and region.name != here.name
+    ]
+    own = None if here.redis is None else Relay(here.name, here.redis, names, _dropped(events))
+    rim = Rim(
+        prepared, tier_of_memory, flights, tier, log, [*relays, *([own] if own else [])], databases
+    )
+    purger = Purger(
+        prepared=prepared, tier=tier, here=own, relays=relays, retention=_retention(routes),
+        position=_position(databases), aposition=_aposition(databases),
+    )  # fmt: skip
+    return Parts(prepared, rim, purger, databases, _longest(routes))
+
+
+def _check_names(namespace: str, release: str, debug: str | None) -> None:
+    for option, value in (("namespace", namespace), ("release", release or "-")):
+        if not _NAME.match(value):
+            raise ConfigurationError(
+                f"{option} is 1 to 64 letters, digits, dots, hyphens or underscores"
+            )
+    if debug is not None and len(debug) < _SHORTEST_SECRET:
+        raise ConfigurationError(
+            f"debug must be unguessable: at least {_SHORTEST_SECRET} characters"
+        )
+
+
+def _signer(secret: str | bytes | Sequence[str | bytes] | None) -> Signer | None:
+    if secret is None:
+        return None
+    secrets = [secret] if isinstance(secret, (str, bytes)) else list(secret)
+    if any(len(one) < _SHORTEST_SECRET for one in secrets):
+        raise ConfigurationError(f"secret must be at least {_SHORTEST_SECRET} characters")
+    return Signer(secrets)
+
+
+def _databases(topology: Topology, mode: Callable[[], Mode]) -> "Databases | None":
+    if not topology.has_database:
+        return None
+    try:
+        from regionware.database.connection import Databases  # noqa: PLC0415 - needs libpq
+    except ImportError as error:
+        raise ConfigurationError(
+            f"a database needs psycopg with libpq: install regionware[binary], or libpq ({error})"
+        ) from error
+    return Databases(topology, mode=mode)
+
+
+def _plans(prepared: Prepared) -> dict[int, Plan]:
+    session = prepared.sessions.cookies | prepared.resolver.cookies
+    plans = {}
+    for compiled in (*prepared.table.routes, prepared.table.fallback):
+        cache = compiled.route.cache
+        keys = None if cache is None else KeyPlan(
+            cache, session=session, trusts=prepared.resolver.peers.trusts,
+            region=lambda request: prepared.resolver.resolve(request).region.name,
+        )  # fmt: skip
+        plans[compiled.index] = Plan(compiled, keys, has_database=prepared.has_database)
+    return plans
+
+
+def _region_tier(
+    url: str | None, names: Names, prepared: Prepared, memory: Memory
+) -> tuple[RedisTier | None, LogReader | None]:
+    if url is None:
+        return None, None
+
+    def changed(up: bool) -> None:  # noqa: FBT001 - a callback with one meaning
+        prepared.events.emit(Event("redis-up" if up else "redis-down"))
+
+    tier = RedisTier(url, names, on_change=changed)
+    return tier, LogReader(url, tier, prepared.fences, clock=prepared.clock, on_reset=memory.clear)
+
+
+def _dropped(events: Events) -> Callable[[str], None]:
+    return lambda region: events.emit(Event("purge-dropped", detail=region))
+
+
+def _spans(routes: Sequence[Route]) -> list[float]:
+    caches = [route.cache for route in routes if route.cache is not None]
+    return [c.ttl + max(c.stale_while_revalidate, c.stale_if_error) for c in caches]
+
+
+def _longest(routes: Sequence[Route]) -> float:
+    return max(_spans(routes), default=0.0)
+
+
+def session_life(routes: Sequence[Route]) -> int:
+    """Seconds a token lives: until no host and no entry can still be older than it.
+
+    That is at least the largest admitted lag plus the longest time an entry of a route that
+    compares entries with sessions may be used.
+    """
+    spans = _spans(
+        [r for r in routes if r.cache is not None and at_least(r.cache.consistency, "own-writes")]
+    )
+    return int(LARGEST_LAG + max(spans, default=0.0)) + _MARGIN
+
+
+def _retention(routes: Sequence[Route]) -> int:
+    """Microseconds; other releases of the namespace may keep entries longer than this one."""
+    return int(max(2 * _longest(routes), 86_400) * 1_000_000)
+
+
+def _position(databases: "Databases | None") -> Callable[[], Position | None]:
+    return (lambda: None) if databases is None else databases.primary_position
+
+
+def _aposition(databases: "Databases | None") -> Any:  # noqa: ANN401 - a coroutine function
+    async def nothing() -> None:
+        return None
+
+    return nothing if databases is None else databases.aprimary_position

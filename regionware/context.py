@@ -1,0 +1,171 @@
+"""The state of the request that is being answered, as application code sees it.
+
+One `ContextVar` holds one mutable object for each request. Only the adapters set the variable;
+everybody else mutates the object, so that a change made in a task or a worker thread that copied
+the context is seen by all of them.
+"""
+
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from regionware.database.position import Position, lower, merge
+from regionware.errors import ConfigurationError
+from regionware.policies.database import Access, Database
+from regionware.topology import Region
+
+_MAX_TAG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class HostRead:
+    """One use of a database host by a request.
+
+    Attributes:
+        host: the host's name in the topology, such as `fra/replica-1`.
+        role: `primary` or `replica`.
+        access: `read` or `write`.
+        reason: why this host was chosen.
+        lag: seconds of replication lag known when it was chosen, `None` if unknown.
+        position: the lower bound of what was visible there, `None` if unknown.
+    """
+
+    host: str
+    role: str
+    access: Access
+    reason: str
+    lag: float | None
+    position: Position | None
+
+
+class Current:
+    """What a request is, where it is answered, and what its answer is made from.
+
+    Attributes:
+        region: the region nearest to the client.
+        here: the region that answers.
+        method: the request's method.
+        route: the template of the matching route, or an empty string.
+        access: what the route and the method say about the database.
+        database: the route's database policy.
+        need: what a read must have reached: the session's writes, and fences of purged tags.
+        observing: decisions are made and reported, and nothing is changed.
+    """
+
+    __slots__ = (
+        "_lock",
+        "_reads",
+        "_tags",
+        "_unknown",
+        "_written",
+        "access",
+        "database",
+        "deferred",
+        "here",
+        "lost",
+        "lower",
+        "method",
+        "need",
+        "observing",
+        "region",
+        "route",
+        "writes",
+    )
+
+    def __init__(
+        self,
+        *,
+        region: Region,
+        here: Region,
+        method: str,
+        route: str,
+        access: Access,
+        database: Database,
+        need: Position | None = None,
+        observing: bool = False,
+    ) -> None:
+        """Begin with nothing read, written or tagged."""
+        self.region = region
+        self.here = here
+        self.method = method
+        self.route = route
+        self.access = access
+        self.database = database
+        self.need = need
+        self.observing = observing
+        #: Purges that wait for the commit of the open write handle; innermost handle last.
+        self.deferred: list[list[Any]] = []
+        self.writes = 0
+        #: A commit whose outcome is unknown: reads stay on the primary.
+        self.lost = False
+        #: The lower bound of all reads so far; `None` while there are none, or one is unknown.
+        self.lower: Position | None = None
+        self._unknown = False
+        self._lock = Lock()
+        self._reads: list[HostRead] = []
+        self._tags: set[str] = set()
+        self._written: Position | None = None
+
+    def tag(self, *tags: str) -> None:
+        """Add tags to the entry that this response may become.
+
+        Raises:
+            ConfigurationError: a tag is empty, longer than 1,024 characters or not printable.
+        """
+        for tag in tags:
+            if not tag or len(tag) > _MAX_TAG or not tag.isprintable():
+                raise ConfigurationError(f"not a tag: {tag!r}")
+        with self._lock:
+            self._tags.update(tags)
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """The tags added so far by `tag`."""
+        with self._lock:
+            return frozenset(self._tags)
+
+    def read(self, use: HostRead) -> None:
+        """Record that a read handle was opened: the answer can be no newer than its bound."""
+        with self._lock:
+            first = not self._reads and not self._unknown
+            self._reads.append(use)
+            if use.position is None:
+                self._unknown = True
+            self.lower = use.position if first else lower(self.lower, use.position)
+            if self._unknown:
+                self.lower = None
+
+    def wrote(self, use: HostRead, position: Position | None) -> None:
+        """Record a committed write and its position; `None` when the outcome is unknown."""
+        with self._lock:
+            self._reads.append(use)
+            self.writes += 1
+            if position is None:
+                self.lost = True
+                return
+            self._written = merge(self._written, position)
+            self.need = merge(self.need, position)
+
+    @property
+    def written(self) -> Position | None:
+        """The position of this request's last committed write."""
+        with self._lock:
+            return self._written
+
+    @property
+    def hosts(self) -> tuple[HostRead, ...]:
+        """Every database host this request used, in order."""
+        with self._lock:
+            return tuple(self._reads)
+
+
+_CURRENT: ContextVar[Current | None] = ContextVar("regionware.current", default=None)
+
+#: Bind a request's state, and undo it: for the adapters alone.
+bind: Callable[[Current | None], Token[Current | None]] = _CURRENT.set
+unbind: Callable[[Token[Current | None]], None] = _CURRENT.reset
+
+#: This request's state, or `None` outside a request.
+current: Callable[[], Current | None] = _CURRENT.get

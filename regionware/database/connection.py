@@ -1,0 +1,301 @@
+"""`Databases`: the application's databases, as this process reaches them.
+
+Nothing is connected before the first use, so that a server may fork its workers after the
+application was made: what a parent had opened, a child forgets and opens for itself.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import psycopg
+
+from regionware.context import Current
+from regionware.database.finding import View, ask_primary
+from regionware.database.handle import Handle
+from regionware.database.hands import ACommitted, AsyncHands, Committed, Hands
+from regionware.database.health import Prober, Target
+from regionware.database.pools import Limits, Pools, connection_string
+from regionware.database.position import Position
+from regionware.database.selector import (
+    UNASKED,
+    Demand,
+    Host,
+    Mark,
+    Mode,
+    Reason,
+    Selection,
+    Verify,
+    demand,
+)
+from regionware.drive import adrive, drive
+from regionware.errors import ConfigurationError
+from regionware.policies.database import Access, Consistency, Database
+from regionware.topology import Topology
+
+logger = logging.getLogger("regionware.database")
+
+R = TypeVar("R")
+
+#: Outside a request nothing is declared, so the strongest holds.
+_OUTSIDE: Final = Database.primary()
+
+
+class _Rim:
+    """What must be closed; apart from `Databases`, so that it can be when that is collected."""
+
+    def __init__(self, pools: Pools) -> None:
+        self.pools = pools
+        self.prober: Prober | None = None
+
+    def close(self) -> None:
+        prober, self.prober = self.prober, None
+        if prober is not None:
+            prober.stop()
+        self.pools.close()
+
+
+class Databases:
+    """The primary, and the replicas of the region that is here."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        *,
+        mode: Callable[[], Mode] = lambda: "on",
+        limits: Limits | None = None,
+        interval: float = 0.25,
+    ) -> None:
+        """Know the hosts; nothing is connected.
+
+        Args:
+            topology: what stands where.
+            mode: asked for every connection; anything but `on` reads from the primary.
+            limits: what pools may use.
+            interval: seconds between two questions of the prober to one host.
+
+        Raises:
+            ConfigurationError: the topology has no database.
+        """
+        if topology.primary.database is None:
+            raise ConfigurationError("Databases: the topology has no database")
+        here = topology.here
+        self.primary = Host(f"{topology.primary.name}/primary", "primary")
+        self.replicas = tuple(
+            Host(f"{here.name}/replica-{number}", "replica")
+            for number, _ in enumerate(here.replicas, 1)
+        )
+        urls = (topology.primary.database, *here.replicas)
+        hosts = (self.primary, *self.replicas)
+        self._urls = {host.name: url for host, url in zip(hosts, urls, strict=True)}
+        self._region = here.name
+        self._mode = mode
+        self._limits = limits or Limits()
+        self._interval = interval
+        self._lock = threading.Lock()
+        self._rim = _Rim(Pools(self._urls, here.name, self._limits))
+        weakref.finalize(self, self._rim.close)
+        _LIVE.add(self)
+        if not any(region.replicas for region in topology.regions):
+            logger.warning("no replica anywhere: every read goes to %s", self.primary.name)
+
+    def start(self) -> None:
+        """Begin to ask the hosts how they are. Called by the first connection, if not before."""
+        if self._rim.prober is not None:
+            return
+        with self._lock:
+            if self._rim.prober is None:
+                primary, *replicas = (
+                    Target(host, self._probing(host)) for host in (self.primary, *self.replicas)
+                )
+                prober = Prober(primary, replicas, interval=self._interval)
+                prober.start()
+                self._rim.prober = prober
+
+    def close(self) -> None:
+        """Close what threads use; the pools of an event loop are closed there, by `aclose`."""
+        self._rim.close()
+
+    async def aclose(self) -> None:
+        """Close the pools of the running event loop, and what threads use."""
+        await self._rim.pools.aclose()
+        await asyncio.to_thread(self._rim.close)
+
+    @property
+    def marks(self) -> Mapping[str, Mark]:
+        """What is known of each host now, by name."""
+        prober = self._rim.prober
+        return prober.marks if prober is not None else dict.fromkeys(self._urls, UNASKED)
+
+    @property
+    def cluster(self) -> str | None:
+        """The name of the primary's cluster, as tokens carry it; `None` until it has answered."""
+        prober = self._rim.prober
+        return prober.cluster if prober is not None else None
+
+    def connection(
+        self,
+        state: Current | None,
+        *,
+        access: Access | None = None,
+        consistency: Consistency | None = None,
+        snapshot: bool = False,
+        committed: Committed | None = None,
+        acommitted: ACommitted | None = None,
+    ) -> Handle:
+        """A connection to be entered with `with` or `async with`.
+
+        Args:
+            state: the request; `None` outside one, where a read is strong.
+            access: overrides what the route and the method say.
+            consistency: strengthens what the route promises.
+            snapshot: all reads are of one repeatable-read transaction.
+            committed: called after a commit with what waited for it in `state.deferred`, and the
+                commit's position, `None` if its outcome is unknown.
+            acommitted: the same for `async with`.
+
+        Raises:
+            ConfigurationError: the words are unknown, or weaker than the route's policy.
+        """
+        wanted = self.demand(state, access, consistency)
+        return self._handle(wanted, state, snapshot, committed=committed, acommitted=acommitted)
+
+    def choose(
+        self,
+        state: Current | None,
+        *,
+        access: Access | None = None,
+        consistency: Consistency | None = None,
+    ) -> Selection | Verify:
+        """The decision that `connection` would make now, without connecting.
+
+        Raises:
+            ConfigurationError: the words are unknown, or weaker than the route's policy.
+            ConsistencyUnavailable: no host gives what is wanted, and the policy says to fail.
+        """
+        return self._view().choose(self.demand(state, access, consistency), {})
+
+    def run_read(
+        self,
+        state: Current | None,
+        function: Callable[["psycopg.Connection[Any]"], R],
+        *,
+        consistency: Consistency | None = None,
+        snapshot: bool = False,
+    ) -> R:
+        """Call `function` with a read handle; once more, elsewhere, if its host was lost.
+
+        The function may so run twice, and must do nothing but read. Lost is also a read that was
+        cancelled by a conflict with what the replica had to replay.
+        """
+        wanted = self.demand(state, "read", consistency)
+        handle = self._handle(wanted, state, snapshot)
+        try:
+            with handle as connection:
+                return function(connection)
+        except psycopg.OperationalError:
+            if handle.lost is None:
+                raise
+        with self._handle(wanted, state, snapshot, tried=handle.lost) as connection:
+            return function(connection)
+
+    async def arun_read(
+        self,
+        state: Current | None,
+        function: Callable[["psycopg.AsyncConnection[Any]"], Awaitable[R]],
+        *,
+        consistency: Consistency | None = None,
+        snapshot: bool = False,
+    ) -> R:
+        """The async twin of `run_read`."""
+        wanted = self.demand(state, "read", consistency)
+        handle = self._handle(wanted, state, snapshot)
+        try:
+            async with handle as connection:
+                return await function(connection)
+        except psycopg.OperationalError:
+            if handle.lost is None:
+                raise
+        async with self._handle(wanted, state, snapshot, tried=handle.lost) as connection:
+            return await function(connection)
+
+    def primary_position(self) -> Position:
+        """Where the primary is now: everything committed before the call lies before it.
+
+        Raises:
+            PrimaryUnavailable: it does not answer.
+        """
+        self.start()
+        asking = ask_primary(self.primary, self._limits.timeout)
+        return drive(asking, Hands(self._rim.pools))
+
+    async def aprimary_position(self) -> Position:
+        """The async twin of `primary_position`."""
+        self.start()
+        asking = ask_primary(self.primary, self._limits.timeout)
+        return await adrive(asking, AsyncHands(self._rim.pools))
+
+    def demand(
+        self, state: Current | None, access: Access | None, consistency: Consistency | None
+    ) -> Demand:
+        """What a handle with these words must be able to do."""
+        mode = self._mode()
+        if state is None:
+            policy = _OUTSIDE if consistency is None else Database(consistency=consistency)
+            return demand(policy, route="read", access=access, mode=mode)
+        if state.observing and mode == "on":
+            mode = "observe"
+        return demand(
+            state.database, route=state.access, access=access, consistency=consistency,
+            need=state.need, lost=state.lost, mode=mode,
+        )  # fmt: skip
+
+    def _handle(
+        self,
+        wanted: Demand,
+        state: Current | None,
+        snapshot: bool,  # noqa: FBT001 - private, passed on
+        *,
+        committed: Committed | None = None,
+        acommitted: ACommitted | None = None,
+        tried: Mapping[str, Reason] | None = None,
+    ) -> Handle:
+        self.start()
+        pools, timeout = self._rim.pools, self._limits.timeout
+        hands = Hands(pools, committed), AsyncHands(pools, acommitted)
+        view = self._view()
+        return Handle(view, wanted, state, hands, snapshot=snapshot, timeout=timeout, tried=tried)
+
+    def _view(self) -> View:
+        return View(self.primary, self.replicas, self.marks)
+
+    def _probing(self, host: Host) -> str:
+        application = f"regionware/{self._region}/prober"
+        return connection_string(
+            self._urls[host.name], application=application, access="read", probing=True
+        )
+
+    def _abandon(self) -> None:
+        """In a child process: forget what the parent has opened."""
+        self._lock = threading.Lock()
+        self._rim.pools.abandon()
+        _INHERITED.append(self._rim.prober)
+        self._rim.prober = None
+
+
+_LIVE: weakref.WeakSet[Databases] = weakref.WeakSet()
+#: What processes inherited from their parents: kept, so that it is never finalised.
+_INHERITED: list[Any] = []
+
+
+def _after_fork() -> None:
+    for databases in list(_LIVE):
+        databases._abandon()  # noqa: SLF001 - of this module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,173 @@
+"""One use of a database: what `rw.connection(...)` returns."""
+
+import logging
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Final
+
+import psycopg
+
+from regionware.context import Current, HostRead
+from regionware.database.ending import Outcome, end_read, end_write
+from regionware.database.finding import View, find
+from regionware.database.hands import AnyLink, AsyncHands, Begin, Hands, Release, Settle
+from regionware.database.link import AsyncLink, Link, Report
+from regionware.database.position import Position
+from regionware.database.selector import Demand, Reason, Selection
+from regionware.drive import adrive, drive
+from regionware.effects import Plan
+
+logger = logging.getLogger("regionware.database")
+
+#: serialization_failure, which on a standby is a conflict with replay, and deadlock_detected.
+_CONFLICTS: Final = ("40001", "40P01")
+
+
+class Handle:
+    """A connection to be: `with` gives psycopg's `Connection`, `async with` its async twin."""
+
+    __slots__ = (
+        "_ahands", "_hands", "_items", "_link", "_selection", "_snapshot", "_state", "_timeout",
+        "_tried", "_view", "_wanted", "lost",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        view: View,
+        wanted: Demand,
+        state: Current | None,
+        hands: tuple[Hands, AsyncHands],
+        *,
+        snapshot: bool,
+        timeout: float,
+        tried: Mapping[str, Reason] | None = None,
+    ) -> None:
+        """Nothing is done before it is entered."""
+        self._view = view
+        self._wanted = wanted
+        self._state = state
+        self._hands, self._ahands = hands
+        self._snapshot = snapshot and wanted.access == "read"
+        self._timeout = timeout
+        self._tried = dict(tried or {})
+        self._link: AnyLink | None = None
+        self._selection: Selection | None = None
+        self._items: list[Any] = []
+        #: After the connection was lost, or the answer was a conflict: whom not to ask again. A
+        #: primary may be asked again, there is no other.
+        self.lost: dict[str, Reason] | None = None
+
+    def __enter__(self) -> "psycopg.Connection[Any]":
+        """Open it here and now."""
+        link = drive(self._open(), self._hands)
+        assert isinstance(link, Link)  # noqa: S101 - blocking hands bring blocking connections
+        return link
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Commit a write, or roll it back where there is an error, and give the connection back."""
+        drive(self._close(error), self._hands)
+
+    async def __aenter__(self) -> "psycopg.AsyncConnection[Any]":
+        """The async twin of `__enter__`."""
+        link = await adrive(self._open(), self._ahands)
+        assert isinstance(link, AsyncLink)  # noqa: S101 - async hands bring async connections
+        return link
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """The async twin of `__exit__`."""
+        await adrive(self._close(error), self._ahands)
+
+    def _open(self) -> Plan[AnyLink]:
+        if self._link is not None:
+            raise RuntimeError("this connection() is open; call connection() again for another")
+        link, selection = yield from find(self._view, self._wanted, self._tried, self._timeout)
+        self._link, self._selection = link, selection
+        link.hand_out(None)
+        if self._wanted.access == "write":
+            self._items = []
+            if self._state is not None:
+                self._state.deferred.append(self._items)
+            return link
+        try:
+            yield from self._begin_read(link, selection)
+        except BaseException:
+            self._link = None
+            yield from Release(link)
+            raise
+        return link
+
+    def _begin_read(self, link: AnyLink, selection: Selection) -> Plan[None]:
+        """Tell the request what it reads: now for a replica, at the first use for the primary."""
+        state, report = self._state, None
+        if state is not None and selection.host.role == "replica":
+            state.read(self._use(selection.position))
+        elif state is not None:
+            report = self._report(state)
+        if self._snapshot:
+            bound = yield from Begin(link, report is not None)
+            if report is not None:
+                report(bound)
+            report = None
+        link.hand_out(report)
+
+    def _report(self, state: Current) -> Report:
+        return lambda bound: state.read(self._use(bound))
+
+    def _use(self, position: Position | None) -> HostRead:
+        chosen = self._selection
+        assert chosen is not None  # noqa: S101 - it is set before anything is reported
+        return HostRead(
+            chosen.host.name, chosen.host.role, self._wanted.access, chosen.reason.value,
+            chosen.lag, position,
+        )  # fmt: skip
+
+    def _close(self, error: BaseException | None) -> Plan[None]:
+        link, self._link = self._link, None
+        if link is None:
+            raise RuntimeError("this connection() is not open")
+        self._note_failure(link, error)
+        if self._wanted.access == "read":
+            outcome = yield from end_read(link, error)
+        else:
+            outcome = yield from end_write(link, error)
+            self._report_write(outcome)
+        yield from Release(link)
+        if outcome.committed and self._items:
+            yield from self._run_deferred(outcome.position, quiet=bool(error or outcome.error))
+        late = outcome.error
+        # The application's own error goes first, unless what came later was a cancellation.
+        if late is not None and (error is None or not isinstance(late, Exception)):
+            raise late
+
+    def _note_failure(self, link: AnyLink, error: BaseException | None) -> None:
+        conflict = isinstance(error, psycopg.Error) and error.sqlstate in _CONFLICTS
+        if self._selection is not None and (link.closed or conflict):
+            host = self._selection.host
+            self.lost = {host.name: Reason.FAILED} if host.role == "replica" else {}
+
+    def _report_write(self, outcome: Outcome) -> None:
+        state = self._state
+        if state is None:
+            return
+        # By identity: handles of concurrent tasks need not close in the order they opened.
+        state.deferred[:] = [items for items in state.deferred if items is not self._items]
+        if outcome.wrote:
+            state.wrote(self._use(outcome.position), outcome.position)
+
+    def _run_deferred(self, position: Position | None, *, quiet: bool) -> Plan[None]:
+        try:
+            yield from Settle(self._items, position)
+        except Exception:
+            if not quiet:
+                raise
+            logger.exception("what waited for a commit failed too")

@@ -1,0 +1,86 @@
+"""What is asked of a server about positions, and how the answers are read.
+
+The lower bound of a read on the primary takes two questions in front of it, the insert position
+and then the snapshot, each a transaction of its own. A commit is in the log before it is visible,
+so only if nothing was in progress after the position was read, everything up to it is visible to
+what follows; otherwise everything below it is.
+"""
+
+from typing import Any, Final
+
+import psycopg
+from psycopg import pq, sql
+from psycopg.abc import Query
+
+from regionware.database.position import Position
+
+#: Either kind of psycopg's cursors.
+Cursor = psycopg.Cursor[Any] | psycopg.AsyncCursor[Any]
+
+#: One result of a message: its status line and its rows, in text.
+Reply = tuple[str, list[list[str]]]
+
+#: The insert position and its timeline; nothing on a server that is no primary (any more).
+POSITION: Final = (
+    "SELECT pg_current_wal_insert_lsn()::text,"
+    " substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) WHERE NOT pg_is_in_recovery()"
+)
+#: What a new connection is asked: may it write, which role is it of, which start of the server.
+CHECK: Final = (
+    "SELECT current_setting('transaction_read_only'), pg_is_in_recovery(),"
+    " extract(epoch FROM pg_postmaster_start_time())"
+)
+SET_READ_ONLY: Final = "SET default_transaction_read_only = on"
+SNAPSHOT: Final = "SELECT pg_current_snapshot()::text"
+BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+def position_of(rows: list[list[str]]) -> Position | None:
+    """The position in what `POSITION` returned."""
+    return Position.parse(rows[0][0], int(rows[0][1], 16)) if rows else None
+
+
+def replies_of(cursor: Cursor) -> list[Reply]:
+    """Every result of the message that the cursor has executed."""
+    found = [_reply(cursor.pgresult)]
+    while cursor.nextset():
+        found.append(_reply(cursor.pgresult))
+    return found
+
+
+def _reply(result: pq.abc.PGresult | None) -> Reply:
+    if result is None:
+        return "", []
+    rows = [
+        [(result.get_value(row, column) or b"").decode() for column in range(result.nfields)]
+        for row in range(result.ntuples)
+    ]
+    return (result.command_status or b"").decode(), rows
+
+
+def lower_bound(position: Cursor, snapshot: Cursor) -> Position | None:
+    """Up to where everything is visible to a statement that follows the two probes."""
+    ((_, there),), ((_, seen),) = replies_of(position), replies_of(snapshot)
+    found = position_of(there)
+    if found is None or not seen:
+        return None
+    low, high, _ = seen[0][0].split(":")
+    return found if low == high else found.below()
+
+
+def single(query: Query) -> bool:
+    """Whether this is certainly one statement, and one that a pipeline can carry."""
+    if isinstance(query, sql.Composable):
+        text = query.as_string(None)
+    elif isinstance(query, (str, bytes)):
+        text = query if isinstance(query, str) else query.decode("latin-1")
+    else:
+        return False
+    text = text.strip().rstrip(";")
+    return ";" not in text and text[:4].upper() != "COPY"
+
+
+def separate(pipeline: psycopg.Pipeline | psycopg.AsyncPipeline) -> None:
+    """End the transaction here, without waiting: `Pipeline.sync` would take a round trip."""
+    pipeline.command_queue.append(pipeline.pgconn.pipeline_sync)
+    pipeline.result_queue.append(None)

@@ -1,0 +1,256 @@
+"""From which host a request's database work may be answered, and why.
+
+A pure decision: what is wanted and what is known go in, a host with its reason comes out. What is
+known of a host is a `Mark`, always a lower bound, so an old mark is pessimistic and never wrong.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Literal
+
+from regionware.database.position import Position
+from regionware.errors import ConfigurationError, ConsistencyUnavailable, PrimaryUnavailable
+from regionware.policies.database import Access, Consistency, Database, at_least
+
+Role = Literal["primary", "replica"]
+Mode = Literal["on", "off", "observe"]
+
+
+class Reason(StrEnum):
+    """Why a host was chosen, or why another one was not."""
+
+    WRITE = "write"
+    STRONG = "strong"
+    OFF = "off"
+    OBSERVE = "observe"
+    NO_REPLICA = "no-replica"
+    OUTCOME_UNKNOWN = "outcome-unknown"
+    CAUGHT_UP = "caught-up"
+    VERIFIED = "verified"
+    WAITED = "waited"
+    STALE = "stale"
+    BEHIND = "behind"
+    LAGGING = "lagging"
+    UNREACHABLE = "unreachable"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One database server: its name in the topology, such as `fra/replica-1`, and its role."""
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What was last known of a host. Times are of this process's monotonic clock, in seconds.
+
+    Attributes:
+        when: when the host was asked; what it answered was true then or later.
+        reachable: it answered, in its role, as a member of the primary's cluster.
+        position: everything up to here had been replayed; `None` while that is not certain.
+        fresh: everything committed on the primary before this time had been replayed.
+        lag: seconds of lag for people to read; 0 when not a byte was missing.
+        instance: differs for every start of every server.
+    """
+
+    when: float
+    reachable: bool
+    position: Position | None = None
+    fresh: float | None = None
+    lag: float | None = None
+    instance: str = ""
+
+
+#: What is known of a host before anybody has asked it.
+UNASKED = Mark(when=float("-inf"), reachable=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What a handle must be able to do.
+
+    Attributes:
+        access: `read` or `write`.
+        policy: the consistency of reads, its bounds, and what happens when it cannot be had.
+        need: what a read must have reached.
+        lost: the outcome of a commit of this session is unknown.
+        mode: anything but `on` goes to the primary.
+    """
+
+    access: Access
+    policy: Database
+    need: Position | None = None
+    lost: bool = False
+    mode: Mode = "on"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A chosen host.
+
+    Attributes:
+        host: where to go.
+        reason: why.
+        position: the lower bound of what is visible there; `None` where it must be asked.
+        lag: seconds of replication lag, `None` if unknown.
+    """
+
+    host: Host
+    reason: Reason
+    position: Position | None = None
+    lag: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """This replica may do, but its mark is too old to say: ask the replica itself.
+
+    Attributes:
+        host: whom to ask.
+        wait: milliseconds that may be spent waiting there until it has caught up.
+        lag: seconds of replication lag, `None` if unknown.
+    """
+
+    host: Host
+    wait: int
+    lag: float | None = None
+
+
+def demand(
+    policy: Database,
+    *,
+    route: Access,
+    access: Access | None = None,
+    consistency: Consistency | None = None,
+    need: Position | None = None,
+    lost: bool = False,
+    mode: Mode = "on",
+) -> Demand:
+    """Combine what the route says with the words of one `rw.connection(...)`.
+
+    Raises:
+        ConfigurationError: the words are unknown, or weaker than the route's policy.
+    """
+    if access not in (None, "read", "write"):
+        raise ConfigurationError(f"connection: access must be read or write, not {access!r}")
+    if consistency is not None:
+        stronger = replace(policy, consistency=consistency)
+        if not at_least(consistency, policy.consistency):
+            raise ConfigurationError(
+                f"connection: consistency={consistency!r} is weaker than"
+                f" {policy.consistency!r}, which the route promises"
+            )
+        policy = stronger
+    return Demand(access=access or route, policy=policy, need=need, lost=lost, mode=mode)
+
+
+def select(
+    wanted: Demand,
+    primary: Host,
+    replicas: Sequence[tuple[Host, Mark]],
+    *,
+    now: float,
+    tried: Mapping[str, Reason] | None = None,
+) -> Selection | Verify:
+    """Choose a host.
+
+    Args:
+        wanted: what the handle must be able to do.
+        primary: the writable host.
+        replicas: the replicas of this region, in order of preference.
+        now: the monotonic clock.
+        tried: hosts that were chosen before and did not do, with the reason.
+
+    Raises:
+        PrimaryUnavailable: only the primary would do, and it was tried.
+        ConsistencyUnavailable: no host can give what is wanted, or the policy says to fail.
+    """
+    tried = tried or {}
+    forced = _forced(wanted, replicas)
+    if forced is not None:
+        if primary.name in tried:
+            raise PrimaryUnavailable(f"{primary.name} cannot be reached (needed: {forced})")
+        return Selection(primary, forced)
+    left = [(host, mark) for host, mark in replicas if mark.reachable and host.name not in tried]
+    good = [(host, mark) for host, mark in left if _within(mark, wanted.policy.max_lag, now)]
+    for host, mark in good:
+        # A host that was never asked has no bound to give.
+        if mark is not UNASKED and _reached(mark, wanted.need):
+            return Selection(host, Reason.CAUGHT_UP, mark.position, mark.lag)
+    if good:
+        host, mark = max(good, key=_progress)
+        return Verify(host, wanted.policy.wait, mark.lag)
+    why = _why(replicas, left, tried)
+    return _unmet(wanted, primary, left or _behind(replicas, tried), why, tried)
+
+
+def _forced(wanted: Demand, replicas: Sequence[object]) -> Reason | None:
+    """Why only the primary will do, if so."""
+    if wanted.access == "write":
+        return Reason.WRITE
+    if wanted.mode != "on":
+        return Reason(wanted.mode)
+    if wanted.policy.consistency == "strong":
+        return Reason.STRONG
+    if not replicas:
+        return Reason.NO_REPLICA
+    return Reason.OUTCOME_UNKNOWN if wanted.lost else None
+
+
+def _within(mark: Mark, max_lag: float | None, now: float) -> bool:
+    """Whether the host is certainly no more than `max_lag` seconds behind the primary, now."""
+    return max_lag is None or (mark.fresh is not None and now - mark.fresh <= max_lag)
+
+
+def _reached(mark: Mark, need: Position | None) -> bool:
+    """Whether the mark alone proves that the host has what is needed."""
+    return need is None or (mark.position is not None and mark.position.reached(need))
+
+
+def _progress(known: tuple[Host, Mark]) -> tuple[int, int]:
+    """Sorts the hosts: the most advanced one is asked first."""
+    position = known[1].position
+    return (position.timeline, position.lsn) if position else (0, 0)
+
+
+def _why(
+    replicas: Sequence[tuple[Host, Mark]],
+    left: Sequence[tuple[Host, Mark]],
+    tried: Mapping[str, Reason],
+) -> Reason:
+    """Why no replica of this region qualifies."""
+    if left:
+        return Reason.LAGGING
+    reasons = {tried.get(host.name, Reason.UNREACHABLE) for host, _ in replicas}
+    return Reason.BEHIND if Reason.BEHIND in reasons else min(reasons, key=list(Reason).index)
+
+
+def _behind(
+    replicas: Sequence[tuple[Host, Mark]], tried: Mapping[str, Reason]
+) -> list[tuple[Host, Mark]]:
+    """Replicas that answer but have not reached what is needed."""
+    return [known for known in replicas if tried.get(known[0].name) is Reason.BEHIND]
+
+
+def _unmet(
+    wanted: Demand,
+    primary: Host,
+    answering: Sequence[tuple[Host, Mark]],
+    why: Reason,
+    tried: Mapping[str, Reason],
+) -> Selection:
+    """What the policy wants when no replica qualifies."""
+    unmet = wanted.policy.unmet
+    if unmet == "stale" and answering:
+        host, mark = max(answering, key=_progress)
+        return Selection(host, Reason.STALE, mark.position, mark.lag)
+    if unmet == "fail" or primary.name in tried:
+        raise ConsistencyUnavailable(
+            f"no replica gives {wanted.policy.consistency!r} reads now ({why})"
+            + (f", nor does {primary.name}" if primary.name in tried else "")
+        )
+    return Selection(primary, why)

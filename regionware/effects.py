@@ -1,0 +1,123 @@
+"""What a plan may ask of the world.
+
+A *plan* is a generator that yields effects and is driven by `regionware.drive`. An effect is
+data: nothing here performs I/O. `reply = yield from Effect(...)` is fully typed, because the
+effect's own iterator yields the effect and returns the reply.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from regionware.caching.entry import Entry
+from regionware.database.position import Position
+
+R = TypeVar("R")
+
+
+class Effect(Generic[R]):
+    """A request to the rim, answered with an `R`."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Generator["Effect[Any]", Any, R]:
+        """Yield this effect, return the reply."""
+        reply: R = yield self
+        return reply
+
+
+Plan = Generator[Effect[Any], Any, R]
+
+
+@dataclass(slots=True)
+class Found:
+    """The reply to `Lookup`.
+
+    Attributes:
+        available: Redis answered.
+        stamp: the region's clock, microseconds.
+        frame: the stored frame, fresh or not; empty if there is none.
+        vary: the names that select the variant, joined by commas, as the store knows them.
+        lease: the token of the lease, empty if it was not granted.
+    """
+
+    available: bool
+    stamp: int = 0
+    frame: bytes = b""
+    vary: str = ""
+    lease: str = ""
+
+
+@dataclass(slots=True)
+class Lookup(Effect[Found]):
+    """Find an entry in Redis, or be granted the lease: one round trip.
+
+    Attributes:
+        digest: the key's digest.
+        need: the position an entry must have reached.
+        floor: entries begun at or before this stamp are overtaken by a purge.
+        fields: request fields, normalised, "name:value" lines sorted by name.
+    """
+
+    digest: str
+    need: Position | None
+    floor: int
+    fields: str
+
+
+@dataclass(slots=True)
+class Fill(Effect[bool]):
+    """Store a frame as the holder of the lease: one round trip.
+
+    Attributes:
+        digest: the key's digest.
+        lease: the token.
+        leased: the variant for which it was granted.
+        vary: the names that select the variant, joined by commas.
+        variant: the variant of this frame.
+        frame: the frame.
+        life: milliseconds for which anybody may still want it.
+    """
+
+    digest: str
+    lease: str
+    leased: str
+    vary: str
+    variant: str
+    frame: bytes
+    life: int
+
+
+@dataclass(slots=True)
+class Release(Effect[None]):
+    """Give a lease back."""
+
+    digest: str
+    lease: str
+    leased: str
+
+
+class Flight:
+    """One fill in progress that others may wait for; the rim's flights subclass it.
+
+    Attributes:
+        need: the position that the fill certainly reaches.
+        result: the entry, once there is one.
+        outcome: `""` while under way, then `"entry"`, `"uncacheable"` or `"abandoned"`.
+    """
+
+    __slots__ = ("need", "outcome", "result")
+
+    def __init__(self, need: Position | None) -> None:
+        """Begin under way."""
+        self.need = need
+        self.result: Entry | None = None
+        self.outcome = ""
+
+
+@dataclass(slots=True)
+class Wait(Effect[str]):
+    """Wait until a flight has an outcome, at most `timeout` seconds; the reply is the outcome."""
+
+    flight: Flight
+    timeout: float

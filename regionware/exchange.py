@@ -1,0 +1,433 @@
+"""One request and its response, passing through: the four moments.
+
+`begin` and `head` are plain calls, `recall` and `finish` are plans, for the rim to drive. Nothing
+here performs I/O.
+"""
+
+import hmac
+from collections.abc import Sequence
+
+from regionware.caching.coherence import Verdict
+from regionware.caching.entry import Entry, Fields, Key, Record, Uncacheable, Variants
+from regionware.caching.filling import Filling
+from regionware.caching.frame import decode
+from regionware.caching.freshness import Values
+from regionware.caching.keys import KeyPlan
+from regionware.caching.storing import from_frame
+from regionware.caching.variants import fields_of, select, variant_key
+from regionware.context import Current
+from regionware.database.position import Position, merge
+from regionware.database.token import Token
+from regionware.errors import Unavailable
+from regionware.effects import Flight, Found, Lookup, Plan, Wait
+from regionware.heads import NO_EDITS, HeadEdits, dress
+from regionware.http.request import Request, RequestEdits
+from regionware.observe import Event
+from regionware.policies.table import render
+from regionware.prepared import DEBUG_FIELD, Prepared
+from regionware.prepared import Plan as RoutePlan
+from regionware.provenance import describe
+from regionware.serving import Reply, reply_from
+
+#: Seconds for which a request waits for another's fill of the same key.
+PATIENCE = 10.0
+
+
+def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | None":
+    """The first moment: an answer from memory, an exchange to go on with, or nothing to do."""
+    plan = prepared.plan(request)
+    mode = prepared.mode if plan.mode is None or prepared.mode == "off" else plan.mode
+    keys, special = plan.keys, request.special
+    if (
+        mode == "on"
+        and keys is not None
+        and keys.plain
+        and request.method == "GET"
+        and len(special) == 1
+    ):
+        # The frequent case. Whatever is odd about a request has no entry, or is in `special`.
+        if "host" in special and not request.odd:
+            key = (request.scheme, request.host, request.root + request.path, request.query)
+            record = prepared.memory.lookup(key)
+            if type(record) is Entry and is_fresh(prepared, record, None, prepared.clock()):
+                if prepared.events.wanted:
+                    prepared.events.emit(Event("hit", plan.compiled.name, "memory"))
+                return record
+    if mode == "off" and not prepared.has_database:
+        return None
+    exchange = Exchange(prepared, request, plan, mode)
+    return exchange if mode != "on" or keys is None else exchange.look()
+
+
+def is_fresh(prepared: Prepared, entry: Entry, need: Position | None, now: float) -> bool:
+    """Whether an entry may be served as fresh to somebody who must see `need`."""
+    fences = prepared.fences
+    if now >= entry.fresh_until or not entry.reached(need):
+        return False
+    if now >= fences.heard_until and now >= entry.verified_until:
+        return False
+    version = fences.version
+    if entry.checked != version:
+        if fences.judge(entry) is not Verdict.GOOD:
+            return False
+        entry.checked = version
+    return True
+
+
+class Exchange:
+    """One request on its way, from the moment when memory had no answer ready.
+
+    Attributes:
+        bypass: why neither memory nor Redis may answer; an empty string if they may.
+        edits: what the request loses before the application sees it.
+        filling: the fill of a key, where the response may be stored.
+        state: what application code sees, once `open` was called.
+        mode: the mode of this request.
+    """
+
+    __slots__ = (
+        "bypass", "edits", "filling", "mode", "plan", "prepared", "request", "stale", "state", "token",
+    )  # fmt: skip
+
+    def __init__(self, prepared: Prepared, request: Request, plan: RoutePlan, mode: str) -> None:
+        """Read the session's token; decide nothing else."""
+        self.prepared = prepared
+        self.request = request
+        self.plan = plan
+        self.mode = mode
+        self.bypass = "" if plan.keys is not None else "route"
+        self.edits: RequestEdits | None = None
+        self.filling: Filling | None = None
+        self.stale: Entry | None = None
+        self.state: Current | None = None
+        self.token: Token | None = (
+            prepared.sessions.read(request) if prepared.has_database and mode == "on" else None
+        )
+
+    # begin
+
+    def look(self) -> "Entry | Reply | Exchange":
+        """Screen the request, then look in memory."""
+        request, keys = self.request, self.plan.keys
+        if keys is None or (request.method != "GET" and request.method != "HEAD"):  # noqa: PLR1714 - faster than a set
+            self.bypass = "method"
+            return self
+        screened = keys.screen(request)
+        self.edits = screened.edits
+        if screened.key is None:
+            self.bypass = screened.reason
+            return self
+        if self.token is not None and self.token.lost and self.plan.sessions:
+            self.bypass = "session"
+            return self
+        need = self.token.write if self.token is not None and self.plan.sessions else None
+        return self._remember(keys, screened.key, need)
+
+    def _remember(
+        self, keys: KeyPlan, key: Key, need: Position | None
+    ) -> "Entry | Reply | Exchange":
+        prepared, now = self.prepared, self.prepared.clock()
+        record = self._recollect(key)
+        if isinstance(record, Entry) and is_fresh(prepared, record, need, now):
+            if self._may_see():
+                return self._reply(
+                    record, f"regionware; hit; ttl={self._ttl(record)}; detail=memory"
+                )
+            self.bypass = "authorize"
+            return self
+        if isinstance(record, Entry):
+            self._consider(record, need)
+        if self.request.method == "HEAD":
+            self.bypass = "miss"
+            return self
+        if isinstance(record, Uncacheable) and now < record.until:
+            self.bypass = "uncacheable"
+        self.filling = Filling(prepared, keys, key, need, now)
+        return self
+
+    def _recollect(self, key: Key) -> Record | None:
+        record = self.prepared.memory.lookup(key)
+        if type(record) is Variants:
+            return self.prepared.memory.lookup(variant_key(key, select(record.names, self.request)))
+        return record
+
+    def _may_see(self) -> bool:
+        cache = self.plan.compiled.route.cache
+        return cache is None or cache.authorize is None or bool(cache.authorize(self.request))
+
+    def _consider(self, entry: Entry, need: Position | None) -> None:
+        """Keep an entry that may not be served as fresh, but perhaps instead of an error."""
+        if entry.reached(need) and self.prepared.fences.judge(entry) is not Verdict.GONE:
+            if self.stale is None or entry.created > self.stale.created:
+                self.stale = entry
+
+    # recall
+
+    def recall(self) -> Plan[Reply | None]:
+        """The second moment: an answer from Redis, or from another's fill; else the application."""
+        filling = self.filling
+        if filling is None or self.bypass:
+            return None
+        filling.heed((*self.tags(), *(self.stale.tags if self.stale is not None else ())))
+        while not filling.join():
+            if filling.flight is None:
+                return None
+            if self._stale_for("revalidate"):
+                return self._serve_stale(refresh=False)
+            outcome = yield from Wait(filling.flight, PATIENCE)
+            if outcome == "entry" and (shared := self._shared(filling.flight)) is not None:
+                return self._reply(shared, "regionware; fwd=miss; collapsed")
+            if outcome != "abandoned":
+                filling.go_alone()
+                return None
+        try:
+            return (yield from self._ask_redis(filling))
+        except BaseException:
+            filling.land("abandoned")
+            raise
+
+    def _shared(self, flight: Flight) -> Entry | None:
+        """The entry of another's fill, if it is one for this request."""
+        entry, filling = flight.result, self.filling
+        if entry is None or filling is None or not self._may_see():
+            return None
+        record = self._recollect(filling.key) if entry.key != filling.key else entry
+        if not isinstance(record, Entry):
+            return None
+        return (
+            record if is_fresh(self.prepared, record, filling.need, self.prepared.clock()) else None
+        )
+
+    def _ask_redis(self, filling: Filling) -> Plan[Reply | None]:
+        found = Found(available=False)
+        if self.prepared.has_redis:
+            found, entry = yield from self._look_up(filling)
+            now = self.prepared.clock()
+            if entry is not None and is_fresh(self.prepared, entry, filling.need, now):
+                filling.remember(entry, _split(found.vary))
+                filling.land("entry", entry)
+                if self._may_see():
+                    fields = f"regionware; hit; ttl={self._ttl(entry)}; detail=redis"
+                    return self._reply(entry, fields)
+                self.bypass, self.filling = "authorize", None
+                return None
+            if entry is not None:
+                self._consider(entry, filling.need)
+        if not self._stale_for("revalidate"):
+            return None
+        if found.available and not found.lease:
+            filling.land("abandoned")
+            return self._serve_stale(refresh=False)
+        return self._serve_stale(refresh=True)
+
+    def _look_up(self, filling: Filling) -> Plan[tuple[Found, Entry | None]]:
+        name, material = filling.ask()
+        fields = fields_of(self.request)
+        found = yield from Lookup(name, filling.need, filling.floor, fields)
+        entry = self._unpack(found, filling.key, material)
+        if entry is not None and not found.lease and self._purged(entry):
+            # The store cannot know the tags that only the application gave; say it again.
+            found = yield from Lookup(name, filling.need, entry.created, fields)
+        filling.found(found, self.request)
+        return found, entry
+
+    def _purged(self, entry: Entry) -> bool:
+        return self.prepared.fences.judge(entry) is not Verdict.GOOD
+
+    def _unpack(self, found: Found, key: Key, material: bytes) -> Entry | None:
+        frame = decode(found.frame, material) if found.frame else None
+        if frame is None:
+            return None
+        values = select(_split(found.vary), self.request) if found.vary else None
+        return from_frame(frame, key, values, stamp=found.stamp, now=self.prepared.clock())
+
+    # stale
+
+    def _stale_for(self, purpose: str) -> bool:
+        if self.stale is None or not self._may_see():
+            return False
+        if purpose == "revalidate" and "authorization" in self.request.special:
+            return False  # a refresh carries no identity, so it could not make this answer
+        until = self.stale.revalidate_until if purpose == "revalidate" else self.stale.error_until
+        trusted = max(self.prepared.fences.heard_until, self.stale.verified_until)
+        return self.prepared.clock() < min(until, trusted)
+
+    def _serve_stale(self, *, refresh: bool) -> Reply | None:
+        if self.stale is None:
+            return None
+        text = "regionware; hit; ttl=%d; detail=stale-while-revalidate" % self._ttl(self.stale)
+        return self._reply(self.stale, text, refresh=self if refresh else None)
+
+    def rescue(self, status: int) -> Reply | None:
+        """A stale answer instead of an error of the application (RFC 5861, section 4)."""
+        if status < 500 or self.stale is None or not self._stale_for("error"):
+            return None
+        fields = f"regionware; fwd=stale; fwd-status={status}; detail=stale-if-error"
+        return self._reply(self.stale, fields)
+
+    def impersonal(self) -> None:
+        """Forget whose request this was: it goes on in the background, for everybody."""
+        self.token = None
+        self.edits = self.edits or RequestEdits(set())
+        self.edits.cookie = self.edits.cookie or ""
+
+    def unavailable(self, error: Unavailable) -> Reply:
+        """What a client hears when a guarantee cannot be met (RFC 9110, section 15.6.4)."""
+        text = b"Service Unavailable\n"
+        headers = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", b"%d" % len(text)),
+            (b"cache-control", b"no-store"),
+            (b"retry-after", b"%d" % error.retry_after),
+        ]
+        self._tell("unavailable", type(error).__name__)
+        return Reply(503, headers, b"" if self.request.method == "HEAD" else text)
+
+    def _ttl(self, entry: Entry) -> int:
+        return int(entry.fresh_until - self.prepared.clock())
+
+    def _reply(
+        self, entry: Entry, status_field: str, *, refresh: "Exchange | None" = None
+    ) -> Reply:
+        if self.prepared.events.wanted:
+            self._tell("hit", status_field.rpartition("=")[2])
+        extra = self.provenance(status_field, entry)
+        return reply_from(
+            entry, self.request, self.prepared.clock(), status_field.encode(), extra, refresh
+        )
+
+    # the application, and head
+
+    def tags(self) -> tuple[str, ...]:
+        """The tags that the policy gives to this request's entry."""
+        return render(self.plan.tags, self.plan.compiled.arguments(self.request.path))
+
+    def open(self) -> Current:
+        """The state that application code sees; once for each exchange."""
+        prepared, compiled = self.prepared, self.plan.compiled
+        token = self.token if self.plan.strong_sessions else None
+        need = self.filling.need if self.filling is not None else None
+        self.state = Current(
+            region=prepared.resolver.resolve(self.request).region,
+            here=prepared.topology.here,
+            method=self.request.method,
+            route=compiled.name,
+            access=compiled.access(self.request.method),
+            database=compiled.database,
+            need=merge(need, token.write if token is not None else None),
+            observing=self.mode != "on",
+        )
+        self.state.lost = token is not None and token.lost
+        return self.state
+
+    def head(self, status: int, values: Values) -> HeadEdits:
+        """The third moment: may this be stored, and what do edges and browsers hear of it?
+
+        Args:
+            status: the status code.
+            values: the deciding fields (see `freshness.DECIDING`), by lower-case name.
+        """
+        filling, state = self.filling, self.state
+        if filling is not None:
+            authorized = "authorization" in self.request.special
+            wrote = state is not None and (state.writes > 0 or state.lost)
+            filling.decide(status, values, authorized=authorized, wrote=wrote)
+        if self.mode != "on":
+            self._tell("observed", self._outcome(), observed=True)
+            return NO_EDITS
+        if (instead := self.rescue(status)) is not None:
+            return HeadEdits(reply=instead)
+        edits = dress(self, status, values)
+        if filling is not None and filling.lifetime is not None:
+            edits.copy = filling.limit
+        return edits
+
+    def cache_status(self) -> str:
+        """This exchange's member of `Cache-Status` (RFC 9211), when the application answers."""
+        if self.filling is None or self.bypass:
+            if self.bypass in {"method", "miss", "request"}:
+                return f"regionware; fwd={self.bypass}"
+            return f"regionware; fwd=bypass; detail={self.bypass}"
+        forwarded = "stale" if self.stale is not None else "miss"
+        outcome = "stored" if self.filling.lifetime is not None else f"detail={self.filling.reason}"
+        return f"regionware; fwd={forwarded}; {outcome}"
+
+    def settle(self) -> list[tuple[str, str]]:
+        """The fields that carry the session's token, if this response changes it."""
+        state = self.state
+        if state is None or not (state.writes or state.lost):
+            return []
+        known = self.token
+        lost = state.lost and state.written is None
+        return self.prepared.sessions.issue(self.request, known, state.written, lost=lost)
+
+    # finish
+
+    @property
+    def transparent(self) -> bool:
+        """Whether the response passes through untouched."""
+        return self.mode != "observe" and self.plan.idle
+
+    @property
+    def pending(self) -> bool:
+        """Whether `finish` has anything to do for a response that is not copied."""
+        return self.filling is not None and (
+            self.filling.pending or bool(self.filling.reason and not self.bypass)
+        )
+
+    def finish(
+        self,
+        status: int,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes | None,
+        connection: Sequence[str],
+    ) -> Plan[None]:
+        """The fourth moment: keep the response, tell those who wait, give the lease back.
+
+        Args:
+            status: the status code.
+            headers: the fields as they were sent.
+            body: the whole content; `None` if it was not copied or is not complete.
+            connection: the names in the response's `Connection` field.
+        """
+        if self.filling is None or self.mode != "on":
+            return
+        stored = yield from self.filling.finish(
+            self.request,
+            status,
+            headers,
+            body,
+            connection=connection,
+            state=self.state,
+            tags=self.tags(),
+        )
+        if self.prepared.events.wanted:
+            self._tell("stored" if stored else "refused", "" if stored else self.filling.reason)
+
+    def abandon(self) -> Plan[None]:
+        """The response will not be complete: an exception, or the client has gone."""
+        if self.filling is not None:
+            yield from self.filling.give_up("unfinished")
+
+    # seeing
+
+    def _outcome(self) -> str:
+        return self.cache_status().partition("; ")[2]
+
+    def _tell(self, name: str, detail: str, *, observed: bool = False) -> None:
+        self.prepared.events.emit(Event(name, self.plan.compiled.name, detail, observed=observed))
+
+    def provenance(self, status_field: str, entry: Entry | None = None) -> Fields:
+        """The debug field, for whoever knows the value of `debug=`."""
+        wanted, given = self.prepared.debug, self.request.special.get(DEBUG_FIELD)
+        if (
+            wanted is None
+            or given is None
+            or not hmac.compare_digest(wanted.encode(), given.encode())
+        ):
+            return ()
+        return ((b"regionware-provenance", describe(self, status_field, entry).encode()),)
+
+
+def _split(names: str) -> tuple[str, ...]:
+    return tuple(names.split(",")) if names else ()

@@ -1,0 +1,157 @@
+"""`rw.explain` and `rw.inventory`: the decisions in words, without executing anything."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from regionware.caching.coherence import Verdict
+from regionware.caching.entry import Entry
+from regionware.exchange import Exchange, is_fresh
+from regionware.http.paths import is_odd_raw
+from regionware.http.request import Request
+from regionware.policies.database import at_least
+from regionware.policies.table import render
+from regionware.prepared import Plan, Prepared
+
+if TYPE_CHECKING:
+    from regionware.composition import Parts
+
+
+class AskedRequest(Request):
+    """A request that somebody asks about."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        peer: str | None,
+        names: frozenset[str],
+    ) -> None:
+        """Read a method, a URL and header fields."""
+        parts = urlsplit(url)
+        self._fields = {name.lower(): value for name, value in headers.items()}
+        self._fields.setdefault("host", parts.netloc or "localhost")
+        self.method = method.upper()
+        self.scheme = parts.scheme or "http"
+        self.host = self._fields["host"].lower()
+        self.root = ""
+        self.path = parts.path or "/"
+        self.query = parts.query
+        self.peer = peer
+        self.odd = "%" in self.path and is_odd_raw(self.path.encode("utf-8", "replace"))
+        self.special = {name: value for name, value in self._fields.items() if name in names}
+
+    def header(self, name: str) -> str | None:
+        """See `Request`."""
+        return self._fields.get(name)
+
+    def headers(self) -> Iterator[tuple[str, str]]:
+        """See `Request`."""
+        return iter(self._fields.items())
+
+
+def explain(
+    parts: "Parts", method: str, url: str, headers: Mapping[str, str], peer: str | None
+) -> dict[str, Any]:
+    """What would be decided for a request, as plain data."""
+    prepared = parts.prepared
+    request = AskedRequest(method, url, headers, peer, prepared.names())
+    plan = prepared.plan(request)
+    mode = prepared.mode if plan.mode is None or prepared.mode == "off" else plan.mode
+    exchange = Exchange(prepared, request, plan, mode)
+    located = prepared.resolver.resolve(request)
+    return {
+        "route": plan.compiled.name or None,
+        "mode": mode,
+        "here": prepared.topology.here.name,
+        "region": {
+            "name": located.region.name,
+            "source": located.source,
+            "trust": located.trust.name.lower(),
+        },
+        "session": str(exchange.token.write)
+        if exchange.token is not None and exchange.token.write
+        else None,
+        "cache": _cache(exchange),
+        "database": _database(parts, exchange),
+        "cdn": _cdn(plan, request),
+    }
+
+
+def _cache(exchange: Exchange) -> dict[str, Any]:
+    plan, request, prepared = exchange.plan, exchange.request, exchange.prepared
+    if plan.keys is None:
+        return {"decision": "none", "reason": "the route has no cache policy"}
+    if request.method not in {"GET", "HEAD"}:
+        return {"decision": "bypass", "reason": "method"}
+    screened = plan.keys.screen(request)
+    removed = sorted(screened.edits.remove) if screened.edits is not None else []
+    if screened.key is None:
+        return {"decision": "bypass", "reason": screened.reason, "removed": removed}
+    record = prepared.memory.lookup(screened.key)
+    need = exchange.token.write if exchange.token is not None and plan.sessions else None
+    found = "miss"
+    if isinstance(record, Entry):
+        now = prepared.clock()
+        gone = prepared.fences.judge(record) is Verdict.GONE
+        found = "fresh" if is_fresh(prepared, record, need, now) else "purged" if gone else "stale"
+    tags = render(plan.tags, plan.compiled.arguments(request.path))
+    return {
+        "decision": "look-up", "memory": found, "key": list(screened.key), "tags": list(tags), "removed": removed,
+        "ttl": plan.keys.cache.ttl, "consistency": plan.keys.cache.consistency,
+    }  # fmt: skip
+
+
+def _database(parts: "Parts", exchange: Exchange) -> dict[str, Any] | None:
+    if parts.databases is None:
+        return None
+    state = exchange.open()
+    facts: dict[str, Any] = {
+        "access": state.access,
+        "consistency": exchange.plan.compiled.database.consistency,
+        "need": str(state.need) if state.need is not None else None,
+    }
+    choice = parts.databases.choose(state)
+    return facts | {"host": choice.host.name, "reason": str(getattr(choice, "reason", "verify"))}
+
+
+def _cdn(plan: Plan, request: Request) -> dict[str, str]:
+    if plan.edge is None:
+        return {}
+    tags = render(plan.cdn_tags, plan.compiled.arguments(request.path))
+    return dict(plan.edge.fields(200, None, tags))
+
+
+def inventory(parts: "Parts") -> list[dict[str, Any]]:
+    """One row for each route, in the order of matching; the last is for everything else."""
+    prepared = parts.prepared
+    compiled = [*prepared.table.routes, prepared.table.fallback]
+    return [_row(prepared, prepared.plans[one.index]) for one in compiled]
+
+
+def _row(prepared: Prepared, plan: Plan) -> dict[str, Any]:
+    route, cache, database = plan.compiled.route, plan.compiled.route.cache, plan.compiled.database
+    pinned = database.consistency == "strong" or not prepared.topology.here.replicas
+    return {
+        "path": plan.compiled.name or "(everything else)",
+        "methods": _words(route.methods),
+        "hosts": _words(route.hosts),
+        "mode": plan.mode or prepared.mode,
+        "cache": None if cache is None else {
+            "ttl": cache.ttl, "tags": list(cache.tags), "consistency": cache.consistency,
+            "stale_while_revalidate": cache.stale_while_revalidate, "stale_if_error": cache.stale_if_error,
+        },
+        "cdn": {} if plan.edge is None else dict(plan.edge.fields(200, None, ())),
+        "database": None if not prepared.has_database else {
+            "consistency": database.consistency, "max_lag": database.max_lag, "wait": database.wait,
+            "unmet": database.unmet, "reads": "primary" if pinned else "replica", "writes": "primary",
+            "sees_own_writes": plan.strong_sessions or at_least(database.consistency, "own-writes"),
+        },
+    }  # fmt: skip
+
+
+def _words(words: Sequence[str] | None) -> list[str] | None:
+    return None if words is None else list(words)

@@ -1,0 +1,105 @@
+"""What regionware does to the head of the application's response. No I/O here."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from regionware.caching.freshness import Values
+from regionware.edge import ASK, NOBODY, TARGETED
+from regionware.http.fields import parse_cache_control
+from regionware.policies.table import render
+from regionware.serving import Reply
+
+if TYPE_CHECKING:
+    from regionware.exchange import Exchange
+
+
+@dataclass(slots=True)
+class HeadEdits:
+    """What is done to a response's head.
+
+    Attributes:
+        remove: lower-case names of the fields to remove.
+        add: the fields to add.
+        copy: how many bytes of the body to copy at most; 0 for none.
+        reply: what is sent instead of the application's response.
+    """
+
+    remove: frozenset[str] = frozenset()
+    add: list[tuple[str, str]] = field(default_factory=list)
+    copy: int = 0
+    reply: Reply | None = None
+
+
+NO_EDITS = HeadEdits()
+_FRESHNESS = frozenset({"cache-control", "expires", "pragma"})
+_EVERY_EDGE = _FRESHNESS | TARGETED
+
+
+def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
+    """The fields for this response, by the first rule that applies.
+
+    1. It changes the session's token, or sets a cookie on a route with a policy, or the path is
+       ambiguous: nobody may keep it.
+    2. The route has a `Cdn`: its fields, tightened by the application's.
+    3. The route has a `Cache` and the application is silent: browsers ask each time.
+    """
+    plan = exchange.plan
+    edits = HeadEdits()
+    token = exchange.settle()
+    cookie = "set-cookie" in values and (plan.edge is not None or plan.keys is not None)
+    if token or cookie or exchange.bypass == "path":
+        edits.add += [*token, ("cache-control", NOBODY)]
+        edits.remove = _EVERY_EDGE
+    elif plan.edge is not None:
+        _for_edge(exchange, edits, status, values)
+    elif _silent(exchange, status, values):
+        edits.add.append(("cache-control", ASK))
+    if plan.keys is not None:
+        _vary(edits, plan.keys.vary, values)
+        status_field = exchange.cache_status()
+        edits.add.append(("cache-status", status_field))
+        for name, value in exchange.provenance(status_field):
+            edits.add.append((name.decode(), value.decode("latin-1")))
+    else:
+        for name, value in exchange.provenance("regionware; fwd=bypass; detail=route"):
+            edits.add.append((name.decode(), value.decode("latin-1")))
+    return edits
+
+
+def _silent(exchange: "Exchange", status: int, values: Values) -> bool:
+    """Whether a response of a cached route would leave browsers and edges to guess a lifetime."""
+    cached = exchange.plan.keys is not None and exchange.request.method in {"GET", "HEAD"}
+    return cached and status < 400 and not _FRESHNESS & values.keys()
+
+
+def _for_edge(exchange: "Exchange", edits: HeadEdits, status: int, values: Values) -> None:
+    edge = exchange.plan.edge
+    if edge is None:
+        return
+    cache = exchange.plan.compiled.route.cache
+    if "authorization" in exchange.request.special and not (cache is not None and cache.shared):
+        # RFC 9111, section 3.5: a shared cache may not keep it unless somebody says so.
+        edits.add.append(("cache-control", NOBODY))
+        edits.remove = _EVERY_EDGE
+        return
+    silent = not _FRESHNESS & values.keys()
+    control = None if silent else parse_cache_control(values.get("cache-control", ("no-cache",)))
+    tags = render(exchange.plan.cdn_tags, exchange.plan.compiled.arguments(exchange.request.path))
+    own = exchange.state.tags if exchange.state is not None else ()
+    fields = edge.fields(status, control, (*tags, *sorted(own)))
+    if fields:
+        edits.add += fields
+        edits.remove = _EVERY_EDGE
+    else:
+        # The application forbids it: its own fields stand, and no targeted one may loosen them.
+        edits.remove = TARGETED
+
+
+def _vary(edits: HeadEdits, names: tuple[str, ...], values: Values) -> None:
+    if names:
+        known = {
+            name.strip().lower() for line in values.get("vary", ()) for name in line.split(",")
+        }
+        missing = [name for name in names if name not in known]
+        if missing and "*" not in known:
+            edits.add.append(("vary", ", ".join(missing)))

@@ -1,0 +1,1 @@
+"""HTTP as values: the request view, header fields, dates. Nothing here performs I/O."""

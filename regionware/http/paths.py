@@ -1,0 +1,23 @@
+"""Paths whose spelling is ambiguous. A cache and an application may read them differently.
+
+Such a path is never cached: most web-cache deception starts with one.
+"""
+
+import re
+
+# Control characters, delimiters that only an encoding can bring into a decoded path, an
+# undecodable octet, empty and dot segments.
+_DECODED = re.compile(r"[\x00-\x1f\x7f\\?#\ufffd]|//|/\.\.?(?:/|\Z)")
+
+# Encoded: / \ ? # ; % . NUL, control characters and space are not the same as the bare ones.
+_ENCODED = re.compile(rb"%(?:2[efEF35]|3[bBfF]|5[cC]|[01][0-9a-fA-F]|7[fF])|%(?![0-9a-fA-F]{2})|\\")
+
+
+def is_odd(path: str) -> bool:
+    """Whether a decoded path has a spelling that is not canonical (RFC 3986, section 6.2.2)."""
+    return not path.startswith("/") or _DECODED.search(path) is not None
+
+
+def is_odd_raw(raw: bytes) -> bool:
+    """The same for a path as it was sent, before percent-decoding."""
+    return _ENCODED.search(raw) is not None

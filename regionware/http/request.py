@@ -1,0 +1,62 @@
+"""The request as the brain sees it. Nothing here performs I/O."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+class Request(ABC):
+    """A view of one request; each adapter has its own subclass.
+
+    Text is decoded as Latin-1, so that every octet of a header field survives.
+
+    Attributes:
+        method: the method, as sent.
+        scheme: `http` or `https`.
+        host: the `Host` field in lower case, with its port.
+        root: the prefix under which the application is mounted, usually empty.
+        path: the decoded path below `root`.
+        query: the raw query, without `?`.
+        peer: the address at the other end of the socket, `None` for a Unix socket.
+        special: the header fields that a decision may depend on, by lower-case name.
+        odd: the path, as sent, has encoded delimiters or is malformed; see `http.paths`.
+    """
+
+    __slots__ = ("host", "method", "odd", "path", "peer", "query", "root", "scheme", "special")
+
+    method: str
+    scheme: str
+    host: str
+    root: str
+    path: str
+    query: str
+    peer: str | None
+    special: dict[str, str]
+    odd: bool
+
+    @abstractmethod
+    def header(self, name: str) -> str | None:
+        """The value of the field with this lower-case name, its lines joined by commas."""
+
+    @abstractmethod
+    def headers(self) -> Iterator[tuple[str, str]]:
+        """Every field, names in lower case."""
+
+
+@dataclass(slots=True)
+class RequestEdits:
+    """What is taken from a request before the application sees it.
+
+    Attributes:
+        remove: lower-case names of the fields to remove.
+        cookie: the new `Cookie` field; `None` leaves it, an empty string removes it.
+        query: the new query; `None` leaves it.
+    """
+
+    remove: set[str]
+    cookie: str | None = None
+    query: str | None = None
+
+    def __bool__(self) -> bool:
+        """Whether anything is changed."""
+        return bool(self.remove) or self.cookie is not None or self.query is not None

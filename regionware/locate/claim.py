@@ -1,0 +1,75 @@
+"""The words of locating a client: what a provider claims, and how far it can be believed."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from regionware.http.request import Request
+from regionware.topology import Point, Region
+
+
+class Trust(IntEnum):
+    """How far a claim can be believed; a greater one is worth more.
+
+    None of this is a proof of where somebody lives: only `LOCAL` and `PLATFORM` are beyond the
+    client's reach.
+    """
+
+    #: Nobody said anything.
+    UNKNOWN = 0
+    #: The client says so: a hint, good for speed alone.
+    ASSERTED = 1
+    #: Worked out from the client's address.
+    DERIVED = 2
+    #: An authenticated peer says so.
+    PLATFORM = 3
+    #: This deployment's own knowledge.
+    LOCAL = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What one provider says about a client. The first part that can be used is used.
+
+    Attributes:
+        region: the name of a region.
+        location: latitude and longitude in degrees.
+        country: an ISO 3166-1 code of two upper-case letters.
+        source: who says so, such as `platform:fly`; for people and metrics.
+        trust: how far it can be believed.
+    """
+
+    region: str | None = None
+    location: Point | None = None
+    country: str | None = None
+    source: str = "provider"
+    trust: Trust = Trust.ASSERTED
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """The region nearest to a client, and why.
+
+    Attributes:
+        region: one of the topology's regions.
+        source: who said so; `default` where nobody did.
+        trust: how far it can be believed.
+        claim: what was said, `None` where nobody said anything.
+    """
+
+    region: Region
+    source: str
+    trust: Trust
+    claim: Claim | None
+
+
+class Provider(Protocol):
+    """Any callable from a request to a claim, or to nothing.
+
+    One that reads headers which anybody can send may say so in two attributes, as `Header` and
+    `Platform` do: `forgeable = True`, and it is asked only when the peer is trusted; and `headers`,
+    the lower-case names that it reads.
+    """
+
+    def __call__(self, request: Request, /) -> Claim | None:
+        """What this provider knows about the client."""

@@ -1,0 +1,289 @@
+"""`Regionware`: the composition root. It knows everyone, and nobody knows it."""
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from regionware.adapters.asgi import App as AsgiApp
+from regionware.adapters.asgi import AsgiMiddleware
+from regionware.adapters.wsgi import App as WsgiApp
+from regionware.adapters.wsgi import WsgiMiddleware
+from regionware.caching.coherence import BOUND
+from regionware.caching.memory import Memory
+from regionware.caching.purging import Purged
+from regionware.composition import Parts, compose
+from regionware.context import current
+from regionware.database.position import Position
+from regionware.errors import ConfigurationError
+from regionware.explaining import explain, inventory
+from regionware.locate import Provider
+from regionware.observe import Sink
+from regionware.policies.database import Access, Consistency
+from regionware.policies.route import MODES, Mode, Route
+from regionware.purger import WaitFor, names_for
+from regionware.topology import Region, Topology
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from regionware.database.connection import Databases
+    from regionware.database.handle import Handle
+
+R = TypeVar("R")
+
+
+class Regionware:
+    """One policy for region resolution, CDN fields, a two-tier cache and a connection selector."""
+
+    def __init__(  # noqa: PLR0913 - the public contract: each keyword has a safe default
+        self,
+        *,
+        topology: Topology | None = None,
+        routes: Sequence[Route] = (),
+        region: Sequence[Provider] = (),
+        trusted: Sequence[str] = (),
+        secret: str | bytes | Sequence[str | bytes] | None = None,
+        memory: int = 64 << 20,
+        namespace: str = "regionware",
+        release: str = "",
+        session_cookie: str | tuple[str, str | None] = "regionware-session",
+        mode: Mode = "on",
+        debug: str | None = None,
+        sinks: Sequence[Sink] = (),
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """Compile everything that can be compiled; connect to nothing.
+
+        Args:
+            topology: what stands where; `None` for one region without Redis or database.
+            routes: the first that matches a request holds.
+            region: providers of a client's region, in order of trust.
+            trusted: peers whose header fields are believed, as CIDRs; nobody by default.
+            secret: signs session tokens, at least 16 characters; of several, the first signs and
+                all verify. Needed with a database.
+            memory: bytes of this process's tier, at least 65,536.
+            namespace: prefix of every Redis key; purges reach the whole namespace.
+            release: entries of one release are never read by another.
+            session_cookie: the token's cookie: a name, or a name and a domain.
+            mode: `"on"`, `"off"` or `"observe"`; `REGIONWARE_MODE` overrides it.
+            debug: an unguessable value, at least 16 characters; a request that sends it in
+                `Regionware-Debug` is told what its answer was made from.
+            sinks: called with every event.
+            clock: monotonic seconds, for tests.
+            wall: seconds since the epoch, for tests.
+
+        Raises:
+            ConfigurationError: naming the option or the route, and the reason.
+        """
+        chosen = os.environ.get("REGIONWARE_MODE", mode)
+        self._parts: Parts = compose(
+            topology=topology or Topology(here="local", regions=[Region("local", primary=True)]),
+            routes=routes, providers=region, trusted=trusted, secret=secret, memory=memory, namespace=namespace,
+            release=release, session_cookie=session_cookie, mode=_mode(chosen), debug=debug, sinks=sinks, clock=clock,
+            wall=wall,
+        )  # fmt: skip
+
+    # Wrapping
+
+    def asgi(self, app: AsgiApp) -> AsgiMiddleware:
+        """Wrap an ASGI 3 application."""
+        return AsgiMiddleware(app, self._parts.rim)
+
+    def wsgi(self, app: WsgiApp) -> WsgiMiddleware:
+        """Wrap a WSGI application."""
+        return WsgiMiddleware(app, self._parts.rim)
+
+    # The selector
+
+    def connection(
+        self,
+        access: Access | None = None,
+        consistency: Consistency | None = None,
+        *,
+        snapshot: bool = False,
+    ) -> "Handle":
+        """A connection of the host that the request's policy chooses; use it in a `with` block.
+
+        `with` gives a `psycopg.Connection`, `async with` a `psycopg.AsyncConnection`. A read handle
+        is autocommit and read-only by the server's own enforcement; a write handle is one
+        transaction. Outside a request reads are strong: they go to the primary.
+
+        Args:
+            access: `"read"` or `"write"`; by default the route and the method decide.
+            consistency: may only strengthen what the route promises.
+            snapshot: one repeatable-read transaction instead of a statement each.
+
+        Raises:
+            ConfigurationError: no database is configured, or the words are weaker than the route's.
+            ConsistencyUnavailable: on entering, if no host can give what the policy demands.
+            PrimaryUnavailable: on entering, if only the primary would do.
+        """
+        purger = self._parts.purger
+        return self._databases().connection(
+            current(), access=access, consistency=consistency, snapshot=snapshot,
+            committed=purger.committed, acommitted=purger.acommitted,
+        )  # fmt: skip
+
+    def run_read(self, function: Callable[["psycopg.Connection[Any]"], R]) -> R:
+        """Call `function` with a read handle, and once more if its replica died meanwhile."""
+        return self._databases().run_read(current(), function)
+
+    async def arun_read(
+        self, function: Callable[["psycopg.AsyncConnection[Any]"], Awaitable[R]]
+    ) -> R:
+        """The async twin of `run_read`."""
+        return await self._databases().arun_read(current(), function)
+
+    def _databases(self) -> "Databases":
+        if self._parts.databases is None:
+            raise ConfigurationError("rw.connection(): the topology names no database")
+        return self._parts.databases
+
+    # Purging
+
+    def purge(
+        self, tags: Iterable[str] = (), urls: Iterable[str] = (), *, everything: bool = False, soft: bool = False,
+        after: Position | None = None, wait: WaitFor = "region", timeout: float = 2.0,
+    ) -> Purged:  # fmt: skip
+        """Make entries unusable, in every tier of every region.
+
+        Inside an open write transaction it is sent with the commit, and dropped on rollback.
+        Otherwise it returns when this region's Redis has applied it. An acknowledged hard purge is
+        a promise: in this process at once, in others of this region within `staleness_bound`.
+
+        Args:
+            tags: literal tags.
+            urls: absolute URLs, or paths with their query for every host.
+            everything: all entries of the namespace.
+            soft: entries may still be served stale while one request refreshes them.
+            after: what a new entry must have seen; by default this request's writes, and outside
+                a request the primary's position, read now.
+            wait: `"region"`, or `"all"` for every region.
+            timeout: seconds to wait for the other regions.
+
+        Raises:
+            PurgeError: it is not confirmed; says what is queued where.
+            ConfigurationError: nothing is named.
+        """
+        names = names_for(tags, urls, everything=everything, soft=soft)
+        return self._parts.purger.purge(names, after=after, wait=wait, timeout=timeout)
+
+    async def apurge(
+        self, tags: Iterable[str] = (), urls: Iterable[str] = (), *, everything: bool = False, soft: bool = False,
+        after: Position | None = None, wait: WaitFor = "region", timeout: float = 2.0,  # noqa: ASYNC109 - the contract
+    ) -> Purged:  # fmt: skip
+        """The async twin of `purge`."""
+        names = names_for(tags, urls, everything=everything, soft=soft)
+        return await self._parts.purger.apurge(names, after=after, wait=wait, timeout=timeout)
+
+    @property
+    def staleness_bound(self) -> float:
+        """Seconds after an acknowledged purge when no worker of the region serves the old answer.
+
+        Without a Redis workers do not hear of each other: then it is the longest lifetime.
+        """
+        parts = self._parts
+        return BOUND if parts.prepared.has_redis else parts.longest
+
+    # Seeing
+
+    def explain(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        peer: str | None = "127.0.0.1",
+    ) -> dict[str, Any]:
+        """The decisions for a request, without executing anything.
+
+        Args:
+            method: the method.
+            url: a path with its query, or an absolute URL.
+            headers: the request's fields.
+            peer: the address at the other end of the socket.
+        """
+        return explain(self._parts, method, url, headers or {}, peer)
+
+    def inventory(self) -> list[dict[str, Any]]:
+        """Every route: what is cached, what is replicated, what is pinned to the primary."""
+        return inventory(self._parts)
+
+    def counts(self) -> dict[str, int]:
+        """How often each kind of event happened in this process."""
+        return self._parts.prepared.events.counts()
+
+    @property
+    def memory(self) -> Memory:
+        """This process's tier; `memory.clear()` empties it."""
+        return self._parts.rim.memory
+
+    @property
+    def topology(self) -> Topology:
+        """What stands where."""
+        return self._parts.prepared.topology
+
+    @property
+    def mode(self) -> Mode:
+        """`"on"`, `"off"` or `"observe"`; setting it takes effect with the next request."""
+        return self._parts.prepared.mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        checked = _mode(mode)
+        if checked == "on" and self._parts.prepared.mode != "on":
+            # Writes made meanwhile left no trace in any token.
+            self.memory.clear()
+        self._parts.prepared.mode = checked
+
+    # Life
+
+    def start(self) -> None:
+        """Start what runs in the background; otherwise the first request does."""
+        self._parts.rim.start()
+
+    def close(self) -> None:
+        """End what runs in the background, and close every connection of threads."""
+        self._parts.rim.close()
+
+    async def aclose(self) -> None:
+        """Close the running loop's connections too."""
+        await self._parts.rim.aclose()
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        await self.aclose()
+
+
+def _mode(mode: str) -> Mode:
+    for known in MODES:
+        if mode == known:
+            return known
+    raise ConfigurationError(f"mode is {', '.join(MODES)}, not {mode!r}")

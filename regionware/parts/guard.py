@@ -1,0 +1,190 @@
+"""Ends servers when the program that started them is gone, however it ended.
+
+The program starts this file once as a process of its own, in a session of its own, and tells it
+over a pipe which servers run. The kernel closes the pipe when the program dies, also after
+`SIGKILL`, and what is still registered is ended then. It imports the standard library only, so
+that it starts in isolated mode within a few milliseconds.
+
+Lines on standard input: `add PID SIGNAL` and `drop PID` with decimal numbers; `folder PATH` and
+`keep PATH` for temporary folders, which are removed after the servers.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+#: Seconds a server may take to end after its own signal before it is killed.
+GRACE = 3.0
+
+
+class Entry(NamedTuple):
+    """What the process table says of one living process.
+
+    Attributes:
+        parent: the number of its parent.
+        stopped: whether a signal has stopped it.
+    """
+
+    parent: int
+    stopped: bool
+
+
+def _table_of_proc() -> dict[int, Entry]:
+    """The process table from `/proc`, without the dead that nobody has waited for."""
+    found: dict[int, Entry] = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            stat = (folder / "stat").read_text(errors="replace")
+        except OSError:
+            continue  # It ended since the listing.
+        # The name is in parentheses and may hold anything: proc_pid_stat(5).
+        state, parent = stat.rpartition(")")[2].split(maxsplit=2)[:2]
+        if state not in ("Z", "X"):
+            found[int(folder.name)] = Entry(int(parent), state == "T")
+    return found
+
+
+def _table_of_ps() -> dict[int, Entry]:
+    """The process table where there is no `/proc`."""
+    listing = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid=,state="], capture_output=True, text=True, check=True
+    ).stdout
+    rows = (line.split() for line in listing.splitlines())
+    return {
+        int(pid): Entry(int(parent), state.startswith("T"))
+        for pid, parent, state in rows
+        if not state.startswith("Z")
+    }
+
+
+def table() -> dict[int, Entry]:
+    """The living processes by their numbers."""
+    return _table_of_proc() if Path("/proc/self").is_dir() else _table_of_ps()
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below `pid`, parents before children.
+
+    A process group would not do: PostgreSQL's children each make a session of their own.
+    """
+    children: dict[int, list[int]] = {}
+    for child, entry in table().items():
+        children.setdefault(entry.parent, []).append(child)
+    found = list(children.get(pid, ()))
+    for each in found:
+        found += children.get(each, ())
+    return found
+
+
+def send(pids: Iterable[int], number: int) -> None:
+    """Send a signal to each process that still lives."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def freeze(pid: int) -> list[int]:
+    """Stop a process and everything below it, and wait until they are.
+
+    Returns:
+        The processes stopped, `pid` first. It starts no further child once it is stopped.
+    """
+    _stop([pid])
+    below = descendants(pid)
+    _stop(below)
+    return [pid, *below]
+
+
+def _stop(pids: list[int]) -> None:
+    send(pids, signal.SIGSTOP)
+    _wait(lambda: all(entry.stopped for entry in _entries(pids)), GRACE)
+
+
+def thaw(pid: int) -> None:
+    """Let a stopped process and everything below it go on, children first."""
+    send([*reversed(descendants(pid)), pid], signal.SIGCONT)
+
+
+def _entries(pids: Iterable[int]) -> list[Entry]:
+    """What the process table says of those that live."""
+    found = table()
+    return [found[pid] for pid in pids if pid in found]
+
+
+def _wait(true: Callable[[], bool], timeout: float) -> bool:
+    """Wait until something is true, at most `timeout` seconds; whether it is."""
+    limit = time.monotonic() + timeout
+    while not true():
+        if time.monotonic() > limit:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def wait_gone(pids: Iterable[int], timeout: float) -> bool:
+    """Wait until none of the processes lives, at most `timeout` seconds; whether it is so."""
+    waited = set(pids)
+    return _wait(lambda: not waited & table().keys(), timeout)
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and everything below it, and wait until it is gone."""
+    doomed = freeze(pid)  # So that none is left over to a new parent before it is seen.
+    send(doomed, signal.SIGKILL)
+    wait_gone(doomed, GRACE)
+
+
+def _leads_session(pid: int) -> bool:
+    """Whether the process is a server as registered, not another that got its number."""
+    try:
+        return os.getsid(pid) == pid
+    except OSError:
+        return False
+
+
+def _end(registered: dict[int, int]) -> None:
+    """Ask every registered server to end, then kill those that have not."""
+    servers = {pid: number for pid, number in registered.items() if _leads_session(pid)}
+    trees = {pid: [pid, *descendants(pid)] for pid in servers}
+    for pid, number in servers.items():
+        send([pid], number)
+        thaw(pid)
+    if wait_gone((each for tree in trees.values() for each in tree), GRACE):
+        return
+    for pid, tree in trees.items():
+        kill_tree(pid)
+        send(tree, signal.SIGKILL)
+
+
+def main(lines: Iterable[str]) -> None:
+    """Keep the register until the pipe closes, then end what is in it."""
+    registered: dict[int, int] = {}
+    folders: set[str] = set()
+    for line in lines:
+        verb, what = line.rstrip("\n").split(" ", 1)
+        if verb == "add":
+            pid, number = what.split()
+            registered[int(pid)] = int(number)
+        elif verb == "drop":
+            registered.pop(int(what), None)
+        elif verb == "folder":
+            folders.add(what)
+        else:
+            folders.discard(what)
+    _end(registered)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    main(sys.stdin)

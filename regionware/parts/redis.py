@@ -1,0 +1,167 @@
+"""A Redis-compatible server for tests and demonstrations: Valkey, or Redis where that is found."""
+
+import socket
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from regionware.parts.binaries import redis_server
+from regionware.parts.process import (
+    ServerFailed,
+    ServerProcess,
+    free_port,
+    remove_folder,
+    temporary_folder,
+)
+
+#: Seconds the server may take to start.
+PATIENCE = 10.0
+
+
+class RedisServer:
+    """One server that keeps everything in memory. A context manager.
+
+    Attributes:
+        port: where it listens on 127.0.0.1; stays the same over a restart.
+    """
+
+    def __init__(self, *, maxmemory: int | None = None) -> None:
+        """Describe the server.
+
+        Args:
+            maxmemory: bytes it may use; it then refuses writes that need more (`noeviction`).
+        """
+        self.port = free_port()
+        self._maxmemory = maxmemory
+        self._program = redis_server()
+        self._directory: Path | None = None
+        self._process: ServerProcess | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL of its database 0."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def running(self) -> bool:
+        """Whether its process exists, paused or not."""
+        return self._process is not None and self._process.running
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is frozen by `pause`."""
+        return self._process is not None and self._process.paused
+
+    def pids(self) -> list[int]:
+        """Its processes."""
+        return self._process.pids() if self._process else []
+
+    def start(self) -> Self:
+        """Start it, empty, and wait until it answers; nothing to do if it runs.
+
+        Raises:
+            ServerFailed: it ended instead, or does not answer after `PATIENCE` seconds.
+        """
+        if self.running:
+            return self
+        if self._directory is None:
+            self._directory = temporary_folder()
+        self._process = process = ServerProcess(
+            [self._program, *self._options()],
+            log=self._directory / "server.log",
+            directory=self._directory,
+        )
+        limit = time.monotonic() + PATIENCE
+        while not self._answers(process.pid):
+            if not process.running or time.monotonic() > limit:
+                tail = process.tail()
+                self.close()
+                raise ServerFailed(f"{self._program.name} did not start:\n{tail}")
+            time.sleep(0.005)
+        return self
+
+    def stop(self) -> None:
+        """End it; its data is gone."""
+        if self._process is not None:
+            self._process.end()
+
+    def kill(self) -> None:
+        """Kill it; its data is gone."""
+        if self._process is not None:
+            self._process.kill()
+
+    def restart(self) -> None:
+        """End it and start it empty on the same port."""
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Freeze it: connections are accepted by the kernel, and nothing answers."""
+        if self._process is not None:
+            self._process.pause()
+
+    def resume(self) -> None:
+        """Let it go on after `pause`; it then answers what was sent meanwhile."""
+        if self._process is not None:
+            self._process.resume()
+
+    def command(self, words: str, *, timeout: float = 5) -> str:
+        """Send one command that is answered by a string or a number; its answer as text.
+
+        Raises:
+            ServerFailed: it is answered by an error.
+            OSError: the server is not there, or does not answer within `timeout` seconds.
+        """
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
+            connection.sendall(words.encode() + b"\r\n")
+            with connection.makefile("rb") as answers:
+                kind, answer = answers.read(1), answers.readline()
+                if kind == b"$" and int(answer) >= 0:
+                    answer = answers.read(int(answer))
+        if kind not in (b"+", b":", b"$"):
+            raise ServerFailed(f"{words}: {answer.decode() or 'connection closed'}")
+        return answer.decode().rstrip("\r\n")
+
+    def flush(self) -> None:
+        """Make it as if just started: no keys, scripts or functions, statistics at zero."""
+        for words in ("FLUSHALL", "SCRIPT FLUSH", "FUNCTION FLUSH", "CONFIG RESETSTAT"):
+            self.command(words)
+
+    def close(self) -> None:
+        """End it and remove its folder."""
+        self.stop()
+        if self._directory is not None:
+            remove_folder(self._directory)
+            self._directory = None
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End it."""
+        self.close()
+
+    def _options(self) -> list[str]:
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        options += ["--appendonly", "no"]
+        if self._maxmemory is not None:
+            options += ["--maxmemory", str(self._maxmemory), "--maxmemory-policy", "noeviction"]
+        return options
+
+    def _answers(self, pid: int) -> bool:
+        try:
+            # Somebody else's server on this port would answer as well.
+            return f"process_id:{pid}\r\n" in self.command("INFO server", timeout=0.5)
+        except (OSError, ServerFailed):
+            return False

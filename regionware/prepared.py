@@ -1,0 +1,116 @@
+"""Everything a request needs, prepared at start. No I/O here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from regionware.caching.coherence import Fences
+from regionware.caching.entry import Entry, Key, Record
+from regionware.caching.keys import LOOKUP, REWRITING, KeyPlan
+from regionware.database.position import Position
+from regionware.edge import Edge
+from regionware.effects import Flight
+from regionware.http.request import Request
+from regionware.locate import Resolver
+from regionware.observe import Events
+from regionware.policies.database import at_least
+from regionware.policies.route import Mode
+from regionware.policies.table import Compiled, Table
+from regionware.session import FIELD, Sessions
+from regionware.topology import Topology
+
+#: The request field that opens the debug fields, with the value given as `debug=`.
+DEBUG_FIELD = "regionware-debug"
+
+
+class MemoryTier(Protocol):
+    """What the exchange asks of this process's tier."""
+
+    @property
+    def largest(self) -> int:
+        """The largest record that is kept, in accounted bytes."""
+
+    def lookup(self, key: Key, /) -> Record | None:
+        """The record of a key."""
+
+    def put(self, record: Record, /) -> bool:
+        """Keep a record."""
+
+    def discard(self, record: Record, /) -> None:
+        """Drop a record."""
+
+
+class FlightBoard(Protocol):
+    """What the exchange asks of the fills in progress; neither call blocks."""
+
+    def join(self, key: Key, need: Position | None, /) -> tuple[Flight | None, bool]:
+        """Join the fill of a key, or lead one."""
+
+    def land(self, key: Key, flight: Flight, outcome: str, result: Entry | None = None, /) -> None:
+        """End a fill."""
+
+
+class Plan:
+    """One route, prepared."""
+
+    __slots__ = (
+        "cdn_tags",
+        "compiled",
+        "edge",
+        "idle",
+        "keys",
+        "mode",
+        "sessions",
+        "strong_sessions",
+        "tags",
+    )
+
+    def __init__(self, compiled: Compiled, keys: KeyPlan | None, *, has_database: bool) -> None:
+        """Prepare a route's parts."""
+        route = compiled.route
+        self.compiled = compiled
+        self.keys = keys
+        self.mode = route.mode
+        self.edge = None if route.cdn is None else Edge(route.cdn)
+        self.tags = tuple(route.cache.tags) if route.cache is not None else ()
+        self.cdn_tags = (
+            self.tags if route.cdn is None or route.cdn.tags is None else tuple(route.cdn.tags)
+        )
+        cached = route.cache is not None and at_least(route.cache.consistency, "own-writes")
+        #: Entries of this route are compared with the session's writes.
+        self.sessions = has_database and cached
+        #: Reads of this route see the session's writes.
+        self.strong_sessions = has_database and (
+            cached or at_least(compiled.database.consistency, "own-writes")
+        )
+        #: Responses here are never touched.
+        self.idle = keys is None and self.edge is None and not has_database
+
+
+@dataclass(slots=True)
+class Prepared:
+    """The parts that decisions are made from; one for each `Regionware`."""
+
+    topology: Topology
+    table: Table
+    plans: dict[int, Plan]
+    resolver: Resolver
+    sessions: Sessions
+    memory: MemoryTier
+    flights: FlightBoard
+    fences: Fences
+    events: Events
+    clock: Callable[[], float]
+    wall: Callable[[], float]
+    mode: Mode
+    debug: str | None
+    has_redis: bool
+    has_database: bool
+
+    def names(self) -> frozenset[str]:
+        """The request fields, in lower case, that the adapters hand over in `Request.special`."""
+        return LOOKUP | REWRITING | self.resolver.headers | {FIELD, DEBUG_FIELD}
+
+    def plan(self, request: Request) -> Plan:
+        """The plan of the first route that matches."""
+        return self.plans[self.table.match(request.method, request.host, request.path).index]

@@ -1,0 +1,226 @@
+"""`rw.purge`: who may wait for what, and what is promised."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Literal
+from urllib.parse import urlsplit
+
+from regionware.caching.coherence import EVERYTHING, mark, tag_name
+from regionware.caching.purging import Order, Purged, Relay, araise_here, raise_here
+from regionware.caching.redis import RedisTier
+from regionware.context import current
+from regionware.database.position import Position
+from regionware.errors import ConfigurationError, PurgeError
+from regionware.observe import Event
+from regionware.prepared import Prepared
+
+WaitFor = Literal["region", "workers", "all"]
+
+logger = logging.getLogger("regionware")
+
+
+class Purger:
+    """Raises fences: in this process, in this region's Redis, and, relayed, in the others."""
+
+    def __init__(  # noqa: PLR0913 - prepared once, by keyword
+        self,
+        *,
+        prepared: Prepared,
+        tier: RedisTier | None,
+        here: Relay | None,
+        relays: Sequence[Relay],
+        retention: int,
+        position: Callable[[], Position | None],
+        aposition: Callable[[], Awaitable[Position | None]],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            prepared: whose fences are raised.
+            tier: this region's Redis.
+            here: carries what this region's Redis did not confirm.
+            relays: one for each other region with a Redis.
+            retention: microseconds after which no entry can be older than a fence.
+            position: reads the primary's position, now.
+            aposition: its async twin.
+        """
+        self._prepared = prepared
+        self._tier = tier
+        self._here = here
+        self._relays = relays
+        self._retention = retention
+        self._position = position
+        self._aposition = aposition
+
+    def purge(
+        self, names: Sequence[str], *, after: Position | None, wait: WaitFor, timeout: float
+    ) -> Purged:
+        """Purge now, or with the commit of the open write transaction.
+
+        Raises:
+            PurgeError: it is not confirmed; says what is queued where.
+            ConfigurationError: `wait="workers"`, in this version.
+        """
+        if (deferred := self._defer(names, after, wait)) is not None:
+            return deferred
+        order = self._order(names, after or self._known() or self._position())
+        try:
+            stamp = 0 if self._tier is None else raise_here(self._tier, order)
+        except PurgeError as error:
+            raise self._not_confirmed(order, error) from error
+        confirmed = self._relay(order, stamp)
+        if wait == "all":
+            self._await_all(order, timeout)
+        return confirmed if wait == "region" else self._everywhere(confirmed)
+
+    async def apurge(
+        self,
+        names: Sequence[str],
+        *,
+        after: Position | None,
+        wait: WaitFor,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Purged:
+        """The async twin of `purge`.
+
+        Raises:
+            PurgeError: as `purge`.
+            ConfigurationError: as `purge`.
+        """
+        if (deferred := self._defer(names, after, wait)) is not None:
+            return deferred
+        order = self._order(names, after or self._known() or await self._aposition())
+        try:
+            stamp = 0 if self._tier is None else await araise_here(self._tier, order)
+        except PurgeError as error:
+            raise self._not_confirmed(order, error) from error
+        confirmed = self._relay(order, stamp)
+        if wait == "all":
+            await asyncio.to_thread(self._await_all, order, timeout)
+        return confirmed if wait == "region" else self._everywhere(confirmed)
+
+    def committed(self, items: Iterable[Sequence[str]], position: Position | None) -> None:
+        """Send the purges of a transaction that has been committed.
+
+        The commit stands whatever happens here, so nothing is raised: what Redis does not confirm
+        is queued, and reported.
+        """
+        for order in self._orders(items, position):
+            try:
+                self._relay(order, 0 if self._tier is None else raise_here(self._tier, order))
+            except PurgeError as error:
+                logger.warning("%s", self._not_confirmed(order, error))
+
+    async def acommitted(self, items: Iterable[Sequence[str]], position: Position | None) -> None:
+        """The async twin of `committed`."""
+        for order in self._orders(items, position):
+            try:
+                self._relay(
+                    order, 0 if self._tier is None else await araise_here(self._tier, order)
+                )
+            except PurgeError as error:
+                logger.warning("%s", self._not_confirmed(order, error))
+
+    def _defer(self, names: Sequence[str], after: Position | None, wait: WaitFor) -> Purged | None:
+        if wait == "workers":
+            raise ConfigurationError(
+                'wait="workers" is not furnished in this version; use "region" or "all"'
+            )
+        if wait not in {"region", "all"}:
+            raise ConfigurationError(f'wait is "region", "workers" or "all", not {wait!r}')
+        state = current()
+        if state is None or not state.deferred or after is not None:
+            return None
+        state.deferred[-1].append(tuple(names))
+        return Purged(len(names), deferred=True)
+
+    @staticmethod
+    def _known() -> Position | None:
+        state = current()
+        return None if state is None else state.written
+
+    def _orders(self, items: Iterable[Sequence[str]], position: Position | None) -> list[Order]:
+        """All purges of one transaction are one."""
+        names = tuple(dict.fromkeys(name for item in items for name in item))
+        return [self._order(names, position)] if names else []
+
+    def _order(self, names: Sequence[str], position: Position | None) -> Order:
+        return Order(names, position, self._retention)
+
+    def _relay(self, order: Order, stamp: int) -> Purged:
+        """Apply a confirmed purge in this process, and send it on."""
+        fences = self._prepared.fences
+        # Without a Redis there is no clock but this process's own count.
+        fences.raise_to(order.fences(stamp or fences.stamp + 1))
+        for relay in self._relays:
+            relay.send(order)
+        self._prepared.events.emit(Event("purge"))
+        return Purged(len(order.names), stamp, (self._prepared.topology.here.name,))
+
+    def _not_confirmed(self, order: Order, error: PurgeError) -> PurgeError:
+        """Purge here at once all the same, and queue the rest."""
+        self._relay(order, 0)
+        here = self._prepared.topology.here.name
+        queued = {relay.region: "queued in this process" for relay in self._relays}
+        if self._here is not None:
+            self._here.send(order)
+            queued[here] = "queued in this process"
+        self._prepared.events.emit(Event("purge-queued", detail=here))
+        return PurgeError(f"region {here}: {error}", queued=queued)
+
+    def _await_all(self, order: Order, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        late = [
+            r.region
+            for r in self._relays
+            if not order.done[r.region].wait(max(deadline - time.monotonic(), 0))
+        ]
+        if late:
+            raise PurgeError(
+                f"not confirmed within {timeout} s by: {', '.join(late)}",
+                queued=dict.fromkeys(late, "queued in this process"),
+            )
+
+    def _everywhere(self, purged: Purged) -> Purged:
+        regions = (*purged.regions, *(relay.region for relay in self._relays))
+        return Purged(purged.names, purged.stamp, regions)
+
+
+def names_for(
+    tags: Iterable[str], urls: Iterable[str], *, everything: bool, soft: bool
+) -> tuple[str, ...]:
+    """The fences that a purge raises.
+
+    Args:
+        tags: literal tags.
+        urls: absolute, or a path with its query for every host.
+        everything: all entries of the namespace.
+        soft: stale-while-revalidate may still use the entries.
+
+    Raises:
+        ConfigurationError: nothing is named, or a text stands for a list.
+    """
+    if isinstance(tags, str) or isinstance(urls, str):
+        raise ConfigurationError("purge: tags and urls are lists, not a text")
+    names = (
+        [tag_name(tag) for tag in tags]
+        + [_url_name(url) for url in urls]
+        + ([EVERYTHING] if everything else [])
+    )
+    if not names:
+        raise ConfigurationError("purge: name tags or urls, or say everything=True")
+    return tuple(dict.fromkeys(mark(name, soft=soft) for name in names))
+
+
+def _url_name(url: str) -> str:
+    parts = urlsplit(url)
+    if not url.startswith("/") and not (parts.scheme and parts.netloc):
+        raise ConfigurationError(f"purge: {url!r} is neither an absolute URL nor a path")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return (
+        f"u{parts.scheme.lower()}://{parts.netloc.lower()}{target}"
+        if parts.netloc
+        else f"u{target}"
+    )
