@@ -138,7 +138,7 @@ class AsgiMiddleware:
                 return
         if exchange.edits is not None:
             scope = _edited(scope, exchange.edits)
-        token = bind(exchange.open())
+        token = bind(exchange)
         try:
             if exchange.transparent:
                 await self.app(scope, receive, send)
@@ -162,7 +162,7 @@ class AsgiMiddleware:
         exchange.impersonal()
         scope = _edited(scope, exchange.edits) if exchange.edits is not None else dict(scope)
         scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in _PERSONAL]
-        token = bind(exchange.open())
+        token = bind(exchange)
         try:
             await Responder(exchange, self._rim, _nowhere).run(self.app, scope, _nothing)
         except Exception as error:
@@ -202,7 +202,9 @@ class Responder:
                 await _answer(reply, self._send)
             if not self._complete:
                 await adrive(self._exchange.abandon(), self._rim.aperform)
-            if reply is None:
+            # A framework answered 500, was overruled by the true reason, and raises that again.
+            told = self._replaced and isinstance(error, Unavailable)
+            if reply is None and not told:
                 raise
             return
         if not self._complete:
@@ -234,12 +236,13 @@ class Responder:
 
     async def _start(self, message: Message) -> None:
         self._started = True
-        values: dict[str, list[str]] = {}
+        values: dict[str, tuple[str, ...]] = {}
         headers = message.get("headers", ())
         for name, value in headers:
             deciding = _DECIDING.get(name.lower())
             if deciding is not None:
-                values.setdefault(deciding, []).append(value.decode("latin-1"))
+                text = value.decode("latin-1")
+                values[deciding] = (*values[deciding], text) if deciding in values else (text,)
         edits = self._exchange.head(message["status"], values)
         if edits.reply is not None:
             self._replaced = True
@@ -277,7 +280,7 @@ def _dressed(headers: Any, edits: HeadEdits) -> list[tuple[bytes, bytes]]:  # no
         kept = [pair for pair in headers if pair[0].lower().decode("latin-1") not in edits.remove]
     else:
         kept = list(headers)
-    return kept + [(name.encode("latin-1"), value.encode("latin-1")) for name, value in edits.add]
+    return kept + edits.encoded
 
 
 def _edited(scope: Scope, edits: RequestEdits) -> Scope:

@@ -184,7 +184,7 @@ class Responder:
     def run(self, app: App, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Call the application; what it returns, or this, which iterates over it."""
         self._server = start_response
-        self._context.run(bind, self._exchange.open())
+        self._context.run(bind, self._exchange)
         try:
             transparent = self._exchange.transparent
             self._result = self._context.run(
@@ -216,10 +216,10 @@ class Responder:
             self._chunks = None
             return self._server(status, headers, exc_info)
         self._started = True
-        values: dict[str, list[str]] = {}
+        values: dict[str, tuple[str, ...]] = {}
         for name, value in headers:
             if name.lower() in _DECIDING:
-                values.setdefault(name.lower(), []).append(value)
+                values[name.lower()] = (*values.get(name.lower(), ()), value)
         self._status = int(status[:3])
         edits = self._exchange.head(self._status, values)
         if edits.reply is not None:

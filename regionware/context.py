@@ -9,10 +9,10 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 from regionware.database.position import Position, lower, merge
-from regionware.errors import ConfigurationError
+from regionware.errors import ConfigurationError, Unavailable
 from regionware.policies.database import Access, Database
 from regionware.topology import Region
 
@@ -71,6 +71,7 @@ class Current:
         "observing",
         "region",
         "route",
+        "unavailable",
         "writes",
     )
 
@@ -102,11 +103,22 @@ class Current:
         self.lost = False
         #: The lower bound of all reads so far; `None` while there are none, or one is unknown.
         self.lower: Position | None = None
+        #: The guarantee that could not be met, if a framework turns the exception into a 500.
+        self.unavailable: Unavailable | None = None
         self._unknown = False
         self._lock = Lock()
         self._reads: list[HostRead] = []
         self._tags: set[str] = set()
         self._written: Position | None = None
+
+    @property
+    def state(self) -> "Current":
+        """Itself: a state can be bound directly."""
+        return self
+
+    def open(self) -> "Current":
+        """Itself."""
+        return self
 
     def tag(self, *tags: str) -> None:
         """Add tags to the entry that this response may become.
@@ -161,11 +173,33 @@ class Current:
             return tuple(self._reads)
 
 
-_CURRENT: ContextVar[Current | None] = ContextVar("regionware.current", default=None)
+class Opening(Protocol):
+    """Something that has, or can make, a request's state: an exchange, or a state itself."""
+
+    @property
+    def state(self) -> Current | None:
+        """The state, once it was made."""
+
+    def open(self) -> Current:
+        """Make it."""
+
+
+_CURRENT: ContextVar[Opening | None] = ContextVar("regionware.current", default=None)
+_OPENING = Lock()
 
 #: Bind a request's state, and undo it: for the adapters alone.
-bind: Callable[[Current | None], Token[Current | None]] = _CURRENT.set
-unbind: Callable[[Token[Current | None]], None] = _CURRENT.reset
+bind: Callable[[Opening | None], Token[Opening | None]] = _CURRENT.set
+unbind: Callable[[Token[Opening | None]], None] = _CURRENT.reset
 
-#: This request's state, or `None` outside a request.
-current: Callable[[], Current | None] = _CURRENT.get
+
+def current() -> Current | None:
+    """This request's state, or `None` outside a request."""
+    opening = _CURRENT.get()
+    if opening is None:
+        return None
+    if opening.state is None:
+        # Many handlers never ask, so the state is made for the first who does: once.
+        with _OPENING:
+            made: Current | None = opening.state
+            return opening.open() if made is None else made
+    return opening.state

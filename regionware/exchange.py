@@ -20,7 +20,7 @@ from regionware.database.position import Position, merge
 from regionware.database.token import Token
 from regionware.errors import Unavailable
 from regionware.effects import Flight, Found, Lookup, Plan, Wait
-from regionware.heads import NO_EDITS, HeadEdits, dress
+from regionware.heads import NO_EDITS, HeadEdits, dress, signature
 from regionware.http.request import Request, RequestEdits
 from regionware.observe import Event
 from regionware.policies.table import render
@@ -37,26 +37,25 @@ def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | N
     """The first moment: an answer from memory, an exchange to go on with, or nothing to do."""
     plan = prepared.plan(request)
     mode = prepared.mode if plan.mode is None or prepared.mode == "off" else plan.mode
-    keys, special = plan.keys, request.special
-    if (
-        mode == "on"
-        and keys is not None
-        and keys.plain
-        and request.method == "GET"
-        and len(special) == 1
-    ):
-        # The frequent case. Whatever is odd about a request has no entry, or is in `special`.
-        if "host" in special and not request.odd:
-            key = (request.scheme, request.host, request.root + request.path, request.query)
-            record = prepared.memory.lookup(key)
-            if type(record) is Entry and is_fresh(prepared, record, None, prepared.clock()):
-                if prepared.events.wanted:
-                    prepared.events.emit(Event("hit", plan.compiled.name, "memory"))
-                return record
     if mode == "off" and not prepared.has_database:
         return None
+    keys, special, key = plan.keys, request.special, None
+    record: Record | None = None
+    frequent = keys is not None and keys.plain and mode == "on" and request.method == "GET"
+    if frequent and len(special) == 1 and "host" in special and not request.odd:
+        # Nothing to screen: whatever is odd about a request has no record, or is in `special`.
+        key = (request.scheme, request.host, request.root + request.path, request.query)
+        record = prepared.memory.lookup(key)
+        if type(record) is Entry and is_fresh(prepared, record, None, prepared.clock()):
+            if prepared.events.wanted:
+                prepared.events.emit(Event("hit", plan.compiled.name, "memory"))
+            return record
     exchange = Exchange(prepared, request, plan, mode)
-    return exchange if mode != "on" or keys is None else exchange.look()
+    if mode != "on" or keys is None:
+        return exchange
+    if type(record) is Uncacheable and key is not None:
+        return exchange.remember(keys, key, None, record)
+    return exchange.look()
 
 
 def is_fresh(prepared: Prepared, entry: Entry, need: Position | None, now: float) -> bool:
@@ -81,12 +80,15 @@ class Exchange:
         bypass: why neither memory nor Redis may answer; an empty string if they may.
         edits: what the request loses before the application sees it.
         filling: the fill of a key, where the response may be stored.
+        marker: the note that responses here cannot be stored.
+        since: when such a request began: monotonic seconds, and the region's clock.
         state: what application code sees, once `open` was called.
         mode: the mode of this request.
     """
 
     __slots__ = (
-        "bypass", "edits", "filling", "mode", "plan", "prepared", "request", "stale", "state", "token",
+        "bypass", "edits", "filling", "marker", "mode", "plan", "prepared", "request", "since",
+        "stale", "state", "token",
     )  # fmt: skip
 
     def __init__(self, prepared: Prepared, request: Request, plan: RoutePlan, mode: str) -> None:
@@ -98,6 +100,8 @@ class Exchange:
         self.bypass = "" if plan.keys is not None else "route"
         self.edits: RequestEdits | None = None
         self.filling: Filling | None = None
+        self.marker: Uncacheable | None = None
+        self.since = 0.0, 0
         self.stale: Entry | None = None
         self.state: Current | None = None
         self.token: Token | None = (
@@ -121,13 +125,13 @@ class Exchange:
             self.bypass = "session"
             return self
         need = self.token.write if self.token is not None and self.plan.sessions else None
-        return self._remember(keys, screened.key, need)
+        return self.remember(keys, screened.key, need, self._recollect(screened.key))
 
-    def _remember(
-        self, keys: KeyPlan, key: Key, need: Position | None
+    def remember(
+        self, keys: KeyPlan, key: Key, need: Position | None, record: Record | None
     ) -> "Entry | Reply | Exchange":
+        """Answer from what memory has, or go on with it."""
         prepared, now = self.prepared, self.prepared.clock()
-        record = self._recollect(key)
         if isinstance(record, Entry) and is_fresh(prepared, record, need, now):
             if self._may_see():
                 return self._reply(
@@ -140,8 +144,10 @@ class Exchange:
         if self.request.method == "HEAD":
             self.bypass = "miss"
             return self
-        if isinstance(record, Uncacheable) and now < record.until:
-            self.bypass = "uncacheable"
+        if type(record) is Uncacheable and now < record.until:
+            self.bypass, self.marker = "uncacheable", record
+            self.since = now, prepared.fences.stamp
+            return self
         self.filling = Filling(prepared, keys, key, need, now)
         return self
 
@@ -232,7 +238,11 @@ class Exchange:
         return found, entry
 
     def _purged(self, entry: Entry) -> bool:
-        return self.prepared.fences.judge(entry) is not Verdict.GOOD
+        version = self.prepared.fences.version
+        if self.prepared.fences.judge(entry) is not Verdict.GOOD:
+            return True
+        entry.checked = version
+        return False
 
     def _unpack(self, found: Found, key: Key, material: bytes) -> Entry | None:
         frame = decode(found.frame, material) if found.frame else None
@@ -303,11 +313,11 @@ class Exchange:
         return render(self.plan.tags, self.plan.compiled.arguments(self.request.path))
 
     def open(self) -> Current:
-        """The state that application code sees; once for each exchange."""
+        """The state that application code sees, made when somebody first asks; see `context`."""
         prepared, compiled = self.prepared, self.plan.compiled
         token = self.token if self.plan.strong_sessions else None
         need = self.filling.need if self.filling is not None else None
-        self.state = Current(
+        state = Current(
             region=prepared.resolver.resolve(self.request).region,
             here=prepared.topology.here,
             method=self.request.method,
@@ -317,8 +327,9 @@ class Exchange:
             need=merge(need, token.write if token is not None else None),
             observing=self.mode != "on",
         )
-        self.state.lost = token is not None and token.lost
-        return self.state
+        state.lost = token is not None and token.lost
+        self.state = state
+        return state
 
     def head(self, status: int, values: Values) -> HeadEdits:
         """The third moment: may this be stored, and what do edges and browsers hear of it?
@@ -327,24 +338,46 @@ class Exchange:
             status: the status code.
             values: the deciding fields (see `freshness.DECIDING`), by lower-case name.
         """
-        filling, state = self.filling, self.state
-        if filling is not None:
-            authorized = "authorization" in self.request.special
-            wrote = state is not None and (state.writes > 0 or state.lost)
-            filling.decide(status, values, authorized=authorized, wrote=wrote)
+        marker, state = self.marker, self.state
+        quiet = state is None or not (state.writes or state.lost or state.unavailable)
+        if marker is not None and quiet:
+            known: HeadEdits | None = marker.heads.get(signature(status, values))
+            if known is not None:
+                return known
+        if self.mode == "on" and (instead := self._instead_of(status)) is not None:
+            return HeadEdits(reply=instead)
+        self._decide(status, values, wrote=not quiet)
         if self.mode != "on":
             self._tell("observed", self._outcome(), observed=True)
             return NO_EDITS
-        if (instead := self.rescue(status)) is not None:
-            return HeadEdits(reply=instead)
         edits = dress(self, status, values)
-        if filling is not None and filling.lifetime is not None:
-            edits.copy = filling.limit
+        if self.filling is not None and self.filling.lifetime is not None:
+            edits.copy = self.filling.limit
+        elif marker is not None and quiet and self.plan.repeats and len(self.request.special) == 1:
+            marker.learn(signature(status, values), edits)
         return edits
+
+    def _instead_of(self, status: int) -> Reply | None:
+        """What is sent instead of an error: a stale answer, or the true reason for a 500."""
+        error = self.state.unavailable if self.state is not None else None
+        if status < 500 or error is None:
+            return self.rescue(status)
+        return self.rescue(503) or self.unavailable(error)
+
+    def _decide(self, status: int, values: Values, *, wrote: bool) -> None:
+        if self.marker is not None and self.plan.keys is not None:
+            # The answer may have become cacheable: then this request fills, alone.
+            self.filling = Filling.late(self.prepared, self.plan.keys, self.marker.key, *self.since)
+        if self.filling is None:
+            return
+        authorized = "authorization" in self.request.special
+        self.filling.decide(status, values, authorized=authorized, wrote=wrote)
+        if self.marker is not None and self.filling.lifetime is None:
+            self.filling = None
 
     def cache_status(self) -> str:
         """This exchange's member of `Cache-Status` (RFC 9211), when the application answers."""
-        if self.filling is None or self.bypass:
+        if self.filling is None or (self.bypass and self.filling.lifetime is None):
             if self.bypass in {"method", "miss", "request"}:
                 return f"regionware; fwd={self.bypass}"
             return f"regionware; fwd=bypass; detail={self.bypass}"
@@ -371,9 +404,7 @@ class Exchange:
     @property
     def pending(self) -> bool:
         """Whether `finish` has anything to do for a response that is not copied."""
-        return self.filling is not None and (
-            self.filling.pending or bool(self.filling.reason and not self.bypass)
-        )
+        return self.filling is not None and (self.filling.pending or bool(self.filling.reason))
 
     def finish(
         self,

@@ -28,11 +28,25 @@ class HeadEdits:
     add: list[tuple[str, str]] = field(default_factory=list)
     copy: int = 0
     reply: Reply | None = None
+    _encoded: list[tuple[bytes, bytes]] | None = None
+
+    @property
+    def encoded(self) -> list[tuple[bytes, bytes]]:
+        """The added fields as octets."""
+        if self._encoded is None:
+            self._encoded = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in self.add]
+        return self._encoded
 
 
 NO_EDITS = HeadEdits()
 _FRESHNESS = frozenset({"cache-control", "expires", "pragma"})
 _EVERY_EDGE = _FRESHNESS | TARGETED
+_SIGNED = ("cache-control", "expires", "pragma", "set-cookie", "vary", "content-range", "age")
+
+
+def signature(status: int, values: Values) -> object:
+    """What of a head decides, where neither its age nor its length does."""
+    return (status, *(values.get(name) for name in _SIGNED))
 
 
 def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:

@@ -60,6 +60,7 @@ class Plan:
         "idle",
         "keys",
         "mode",
+        "repeats",
         "sessions",
         "strong_sessions",
         "tags",
@@ -83,6 +84,8 @@ class Plan:
         self.strong_sessions = has_database and (
             cached or at_least(compiled.database.consistency, "own-writes")
         )
+        #: Like heads are edited alike: nothing is made from the path, or from tags.
+        self.repeats = self.edge is None
         #: Responses here are never touched.
         self.idle = keys is None and self.edge is None and not has_database
 

@@ -127,6 +127,8 @@ class Fences:
     def judge(self, entry: Entry) -> Verdict:
         """Whether purges have overtaken an entry."""
         verdict = Verdict.GOOD
+        if not self._table:
+            return verdict
         for name in names_of(entry.key, entry.tags):
             hard = self._table.get("h" + name)
             if hard is not None and not hard.passes(entry):
@@ -138,7 +140,7 @@ class Fences:
 
     def standing(self, key: Key, tags: Iterable[str]) -> Iterable[Fence]:
         """The fences that a fill of this key must pass."""
-        for name in names_of(key, tags):
+        for name in names_of(key, tags) if self._table else ():
             for kind in "hs":
                 fence = self._table.get(kind + name)
                 if fence is not None:

@@ -1,6 +1,7 @@
 """What the memory tier holds: entries, and two kinds of notes beside them. No I/O here."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from regionware.database.position import Position
@@ -12,6 +13,7 @@ Fields = tuple[tuple[bytes, bytes], ...]
 
 #: What CPython itself needs for a record, its slots and its place in the table, in bytes.
 OVERHEAD = 600
+_HEADS = 4
 
 
 class Record:
@@ -42,13 +44,20 @@ class Variants(Record):
 class Uncacheable(Record):
     """A key whose answers cannot be stored: nobody waits for one (Varnish's hit-for-miss)."""
 
-    __slots__ = ("reason", "until")
+    __slots__ = ("heads", "reason", "until")
 
     def __init__(self, key: Key, reason: str, until: float) -> None:
         """Keep the reason, and the reading of the monotonic clock until which this holds."""
         super().__init__(key, 0)
         self.reason = reason
         self.until = until
+        #: What is done to response heads, by their signature: they are mostly alike.
+        self.heads: dict[object, Any] = {}
+
+    def learn(self, signature: object, edits: object) -> None:
+        """Keep what is done to one kind of head; a few kinds are enough."""
+        if len(self.heads) < _HEADS:
+            self.heads[signature] = edits
 
 
 class Entry(Record):
@@ -110,10 +119,17 @@ class Entry(Record):
         lower: Position | None = None,
         upper: Position | None = None,
         host: str = "",
+        size: int | None = None,
     ) -> None:
-        """Keep everything; nothing is checked yet."""
-        size = len(body) + sum(len(name) + len(value) for name, value in headers)
-        super().__init__(key, size + sum(map(len, key)) + sum(map(len, tags)))
+        """Keep everything; nothing is checked yet. `size` is the octets of it all, if known."""
+        if size is None:
+            size = (
+                len(body)
+                + sum(map(len, chain.from_iterable(headers)))
+                + sum(map(len, key))
+                + sum(map(len, tags))
+            )
+        super().__init__(key, size)
         self.status = status
         self.headers = headers
         self.body = body
@@ -126,9 +142,7 @@ class Entry(Record):
         self.lower = lower
         self.upper = upper
         self.host = host
-        self.etag = next(
-            (value.decode("latin-1") for name, value in headers if name == b"etag"), None
-        )
+        self.etag = etag_of(headers)
         self.checked = -1
         self.verified_until = 0.0
         self.wire: tuple[object, int, Any] | None = None
@@ -136,3 +150,11 @@ class Entry(Record):
     def reached(self, need: Position | None) -> bool:
         """Whether everything up to `need` is certainly in the entry."""
         return need is None or (self.lower is not None and self.lower.reached(need))
+
+
+def etag_of(headers: Fields) -> str | None:
+    """The entity tag among stored fields (RFC 9110, section 8.8.3)."""
+    for name, value in headers:
+        if name == b"etag":
+            return value.decode("latin-1")
+    return None

@@ -1,6 +1,7 @@
 """The fill of one key: from joining a flight to keeping the entry. No I/O here."""
 
 from collections.abc import Iterable, Sequence
+from typing import Self
 
 from regionware.caching.coherence import Verdict
 from regionware.caching.entry import Entry, Key, Uncacheable, Variants
@@ -61,6 +62,13 @@ class Filling:
         self.leads = False
         self.lifetime: Lifetime | None = None
         self.reason = ""
+
+    @classmethod
+    def late(cls, prepared: Prepared, keys: KeyPlan, key: Key, began: float, stamp: int) -> Self:
+        """For a response that is storable after all, of a request that began at these times."""
+        filling = cls(prepared, keys, key, None, began)
+        filling._created = stamp + 1
+        return filling
 
     def heed(self, tags: Iterable[str]) -> None:
         """Ask for what the purges of this key have seen: a replica may lag behind them."""

@@ -4,7 +4,7 @@ A policy's `ttl` speaks where the application is silent; the application's field
 tighten it, unless the policy says `override=True`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -63,7 +63,7 @@ NEGATIVE = 10
 _FORBIDDING = ("no-store", "private", "no-cache")
 _NO_STALE = ("must-revalidate", "proxy-revalidate", "s-maxage")
 
-Values = Mapping[str, Sequence[str]]
+Values = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)

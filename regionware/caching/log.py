@@ -114,9 +114,7 @@ class LogReader:
         log = self._tier.names.log
         while not stop.is_set():
             sent = self._clock()
-            reply: Any = client.execute_command(
-                "XREAD", "COUNT", 1000, "BLOCK", BLOCK, "STREAMS", log, cursor
-            )
+            reply: Any = client.xread({log: cursor}, count=1000, block=BLOCK)
             for _, events in reply or ():
                 for cursor, fields in events:  # noqa: B007, PLW2901 - the last one is the new cursor
                     self._fences.raise_to(_fences(_mapping(fields)))

@@ -1,25 +1,20 @@
 """The region's Redis: one script for a look-up, one for a fill, one for a purge.
 
-Every call has a deadline of its own and is never retried: redis-py's defaults, measured, hold a
-request for seconds. Whatever goes wrong is a miss. After a few failures in a row nobody asks any
+Whatever goes wrong is a miss, within a deadline. After a few failures in a row nobody asks any
 more until the log's reader, which runs in the background, hears from Redis again.
 """
 
 import asyncio
-import secrets
+import os
 from collections.abc import Callable, Sequence
 from hashlib import sha1
 from importlib.resources import files
+from itertools import count
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
-import redis
-import redis.asyncio
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
-from redis.retry import Retry
-from redis.asyncio.retry import Retry as AsyncRetry
 
+from regionware.caching.lines import Argument, AsyncLines, Lines, pack
 from regionware.effects import Fill, Found, Lookup, Release
 
 #: Seconds that one call may add to a request.
@@ -29,7 +24,6 @@ FAILURES = 3
 #: Milliseconds for which a lease holds without being renewed.
 LEASE = 10_000
 MAX_VARIANTS = 16
-_POOL = 64
 
 TROUBLE = (RedisError, OSError, TimeoutError, asyncio.TimeoutError, ValueError)
 
@@ -62,14 +56,12 @@ class Names(NamedTuple):
     def of(cls, namespace: str, release: str) -> "Names":
         """Entries belong to a release; fences, the clock and the log to the whole namespace."""
         shared = f"{{{namespace}}}"
-        return cls(
-            f"{namespace}:e:{release}:",
-            *(f"{shared}:{n}" for n in ("clock", "fences", "ages", "log")),
-        )
+        rest = (f"{shared}:{name}" for name in ("clock", "fences", "ages", "log"))
+        return cls(f"{namespace}:e:{release}:", *rest)
 
 
 def options(deadline: float) -> dict[str, Any]:
-    """Arguments for every client: deadlines, and no retries."""
+    """Arguments for every client of the background: deadlines, and no retries."""
     return {
         "socket_timeout": deadline,
         "socket_connect_timeout": deadline,
@@ -98,7 +90,8 @@ class Health:
 
     def succeeded(self) -> None:
         """A call, or the background reader, was answered."""
-        self._failures = 0
+        if self._failures:
+            self._failures = 0
         if not self.closed:
             self.closed = True
             self.on_change(True)
@@ -124,50 +117,32 @@ class RedisTier:
             deadline: seconds for one call.
         """
         self.names = names
-        self.deadline = deadline
         self.health = Health(on_change)
         self._url = url
-        self._sync: redis.Redis | None = None
-        self._async: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis] = (
-            WeakKeyDictionary()
-        )
+        self._deadline = deadline
+        self.forget()
+
+    def forget(self) -> None:
+        """After a fork, and at first: the parent's sockets are not ours to use or to close."""
+        self._lines = Lines(self._url, self._deadline)
+        self._alines = AsyncLines(self._url, self._deadline)
+        self._leases = count()
+        self._process = os.urandom(6).hex()
 
     # Threads
 
-    def client(self) -> redis.Redis:
-        """This process's client for threads."""
-        if self._sync is None:
-            pool = redis.ConnectionPool.from_url(
-                self._url,
-                max_connections=_POOL,
-                retry=Retry(NoBackoff(), 0),
-                **options(self.deadline),
-            )
-            self._sync = redis.Redis(connection_pool=pool)
-        return self._sync
-
-    def call(
-        self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]
-    ) -> Any:  # noqa: ANN401 - as Redis replies
+    def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:  # noqa: ANN401 - as Redis replies
         """Run a script, by its digest if Redis knows it."""
-        client = self.client()
         try:
-            return client.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
+            return self._lines.call(_command("EVALSHA", script.sha, keys, arguments))
         except NoScriptError:
-            return client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
+            return self._lines.call(_command("EVAL", script.text, keys, arguments))
 
     def lookup(self, ask: Lookup) -> Found:
         """Find an entry or be granted the lease; unavailable rather than an error."""
-        if not self.health.closed:
-            return Found(available=False)
-        token = secrets.token_hex(8)
-        try:
-            reply = self.call(LOOKUP, *self._lookup(ask, token))
-            self.health.succeeded()
-            return _found(reply, token)
-        except TROUBLE:
-            self.health.failed()
-            return Found(available=False)
+        token = self._lease()
+        reply = self._try(LOOKUP, *self._lookup(ask, token))
+        return _found(reply, token)
 
     def fill(self, ask: Fill) -> bool:
         """Store a frame; `False` if refused or unreachable."""
@@ -175,55 +150,35 @@ class RedisTier:
 
     def release(self, ask: Release) -> None:
         """Give the lease back."""
-        self._try(FILL, (self._key(ask.digest),), (ask.lease, ask.leased))
+        self._try(FILL, *self._release(ask))
 
-    def _try(
-        self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]
-    ) -> Any:  # noqa: ANN401
+    def _try(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:  # noqa: ANN401
+        if not self.health.closed:
+            return None
         try:
-            return self.call(script, keys, arguments) if self.health.closed else None
+            reply = self.call(script, keys, arguments)
         except TROUBLE:
             self.health.failed()
             return None
+        self.health.succeeded()
+        return reply
 
     # Event loops
 
-    def aclient(self) -> redis.asyncio.Redis:
-        """The running loop's client."""
-        loop = asyncio.get_running_loop()
-        client = self._async.get(loop)
-        if client is None:
-            pool = redis.asyncio.ConnectionPool.from_url(
-                self._url,
-                max_connections=_POOL,
-                retry=AsyncRetry(NoBackoff(), 0),
-                **options(self.deadline),
-            )
-            client = self._async[loop] = redis.asyncio.Redis(connection_pool=pool)
-        return client
-
     async def acall(
-        self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]
+        self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]
     ) -> Any:  # noqa: ANN401
         """The async twin of `call`."""
-        client = self.aclient()
         try:
-            return await client.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
+            return await self._alines.call(_command("EVALSHA", script.sha, keys, arguments))
         except NoScriptError:
-            return await client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
+            return await self._alines.call(_command("EVAL", script.text, keys, arguments))
 
     async def alookup(self, ask: Lookup) -> Found:
         """The async twin of `lookup`."""
-        if not self.health.closed:
-            return Found(available=False)
-        token = secrets.token_hex(8)
-        try:
-            reply = await self.acall(LOOKUP, *self._lookup(ask, token))
-            self.health.succeeded()
-            return _found(reply, token)
-        except TROUBLE:
-            self.health.failed()
-            return Found(available=False)
+        token = self._lease()
+        reply = await self._atry(LOOKUP, *self._lookup(ask, token))
+        return _found(reply, token)
 
     async def afill(self, ask: Fill) -> bool:
         """The async twin of `fill`."""
@@ -231,68 +186,55 @@ class RedisTier:
 
     async def arelease(self, ask: Release) -> None:
         """The async twin of `release`."""
-        await self._atry(FILL, (self._key(ask.digest),), (ask.lease, ask.leased))
+        await self._atry(FILL, *self._release(ask))
 
     async def _atry(
-        self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]
+        self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]
     ) -> Any:  # noqa: ANN401
+        if not self.health.closed:
+            return None
         try:
-            return await self.acall(script, keys, arguments) if self.health.closed else None
+            reply = await self.acall(script, keys, arguments)
         except TROUBLE:
             self.health.failed()
             return None
+        self.health.succeeded()
+        return reply
 
     # Both
 
-    def _key(self, digest: str) -> str:
-        return self.names.entries + digest
+    def _lease(self) -> str:
+        return f"{self._process}{next(self._leases):x}"
 
-    def _lookup(self, ask: Lookup, token: str) -> tuple[tuple[str, ...], tuple[str | int, ...]]:
-        need = ask.need.hex if ask.need else ""
-        return (self._key(ask.digest), self.names.clock), (
-            need,
-            f"{ask.floor:016x}",
-            token,
-            LEASE,
-            ask.fields,
-        )
+    def _lookup(self, ask: Lookup, token: str) -> tuple[tuple[str, str], tuple[Argument, ...]]:
+        need = ask.need.hex if ask.need is not None else ""
+        keys = (self.names.entries + ask.digest, self.names.clock)
+        return keys, (need, f"{ask.floor:016x}", token, LEASE, ask.fields)
 
-    def _fill(self, ask: Fill) -> tuple[tuple[str, ...], tuple[str | bytes | int, ...]]:
-        arguments = (
-            ask.lease,
-            ask.leased,
-            ask.vary,
-            ask.variant,
-            ask.frame,
-            ask.life,
-            MAX_VARIANTS,
-        )
-        return (self._key(ask.digest),), arguments
+    def _fill(self, ask: Fill) -> tuple[tuple[str], tuple[Argument, ...]]:
+        what = (ask.lease, ask.leased, ask.vary, ask.variant, ask.frame, ask.life, MAX_VARIANTS)
+        return (self.names.entries + ask.digest,), what
+
+    def _release(self, ask: Release) -> tuple[tuple[str], tuple[Argument, ...]]:
+        return (self.names.entries + ask.digest,), (ask.lease, ask.leased)
 
     def close(self) -> None:
-        """Close the client for threads."""
-        client, self._sync = self._sync, None
-        if client is not None:
-            client.close()
+        """Close the connections for threads."""
+        self._lines.close()
 
     async def aclose(self) -> None:
-        """Close the running loop's client."""
-        client = self._async.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+        """Close the running loop's connections."""
+        await self._alines.aclose()
 
-    def forget(self) -> None:
-        """After a fork: the parent's sockets are not ours to use or to close."""
-        self._sync = None
-        self._async = WeakKeyDictionary()
+
+def _command(verb: str, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> bytes:
+    return pack((verb, script, len(keys), *keys, *arguments))
 
 
 def _found(reply: Any, token: str) -> Found:  # noqa: ANN401 - checked here
-    stamp, frame, vary, granted = reply
-    return Found(
-        available=True,
-        stamp=int(stamp, 16),
-        frame=frame,
-        vary=vary.decode(),
-        lease=token if granted == 1 else "",
-    )
+    try:
+        stamp, frame, vary, granted = reply
+        lease = token if granted == 1 else ""
+        return Found(True, int(stamp, 16), frame, vary.decode(), lease)  # noqa: FBT003
+    except (TypeError, ValueError, AttributeError):
+        return Found(available=False)

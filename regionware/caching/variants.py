@@ -4,6 +4,7 @@ The store finds a variant by itself, in one round trip: it knows the names, and 
 the request's fields. Both sides therefore compute a variant's name alike.
 """
 
+from functools import lru_cache
 from hashlib import sha1
 
 from regionware.caching.entry import Key
@@ -21,8 +22,14 @@ _LONGEST = 2048
 
 def fields_of(request: Request) -> str:
     """The request's fields on which a response may vary: "name:value" lines, sorted by name."""
+    return _lines(tuple(request.headers()))
+
+
+# Clients send the same fields again and again.
+@lru_cache(maxsize=1024)
+def _lines(fields: tuple[tuple[str, str], ...]) -> str:
     values: dict[str, str] = {}
-    for name, value in request.headers():
+    for name, value in fields:
         if name not in _NEVER and len(value) <= _LONGEST:
             values[name] = f"{values[name]}, {value}" if name in values else value
     return "".join(f"{name}:{vary_value(name, values[name])}\n" for name in sorted(values))

@@ -14,6 +14,7 @@ from regionware.database.hands import AnyLink, AsyncHands, Begin, Hands, Release
 from regionware.database.link import AsyncLink, Link, Report
 from regionware.database.position import Position
 from regionware.database.selector import Demand, Reason, Selection
+from regionware.errors import Unavailable
 from regionware.drive import adrive, drive
 from regionware.effects import Plan
 
@@ -90,7 +91,13 @@ class Handle:
     def _open(self) -> Plan[AnyLink]:
         if self._link is not None:
             raise RuntimeError("this connection() is open; call connection() again for another")
-        link, selection = yield from find(self._view, self._wanted, self._tried, self._timeout)
+        try:
+            link, selection = yield from find(self._view, self._wanted, self._tried, self._timeout)
+        except Unavailable as error:
+            if self._state is not None:
+                # A framework may turn the exception into a 500; the adapters know better.
+                self._state.unavailable = error
+            raise
         self._link, self._selection = link, selection
         link.hand_out(None)
         if self._wanted.access == "write":

@@ -19,7 +19,7 @@ from psycopg.rows import tuple_row
 
 from regionware.database.messages import (
     POSITION,
-    SNAPSHOT,
+    QUIET,
     Reply,
     lower_bound,
     replies_of,
@@ -161,14 +161,14 @@ class Link(Watch, psycopg.Connection[Any]):
 
     def bound_before(self, statement: Callable[[], object]) -> Position | None:
         """Send the probes and then what `statement` sends, in one flight; the lower bound."""
-        position, snapshot = psycopg.Cursor(self), psycopg.Cursor(self)
+        position, quiet = psycopg.Cursor(self), psycopg.Cursor(self)
         with self.pipeline() as pipeline:
             position.execute(POSITION)
             separate(pipeline)
-            snapshot.execute(SNAPSHOT)
+            quiet.execute(QUIET)
             separate(pipeline)
             statement()
-        return lower_bound(position, snapshot)
+        return lower_bound(position, quiet)
 
 
 class AsyncLink(Watch, psycopg.AsyncConnection[Any]):
@@ -201,14 +201,14 @@ class AsyncLink(Watch, psycopg.AsyncConnection[Any]):
 
     async def bound_before(self, statement: Callable[[], Awaitable[object]]) -> Position | None:
         """Send the probes and then what `statement` sends, in one flight; the lower bound."""
-        position, snapshot = psycopg.AsyncCursor(self), psycopg.AsyncCursor(self)
+        position, quiet = psycopg.AsyncCursor(self), psycopg.AsyncCursor(self)
         async with self.pipeline() as pipeline:
             await position.execute(POSITION)
             separate(pipeline)
-            await snapshot.execute(SNAPSHOT)
+            await quiet.execute(QUIET)
             separate(pipeline)
             await statement()
-        return lower_bound(position, snapshot)
+        return lower_bound(position, quiet)
 
 
 class ProbingCursor(psycopg.Cursor[Any]):

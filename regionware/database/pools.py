@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -31,7 +31,34 @@ from regionware.policies.database import Access
 _RECONNECT: Final = 1.0
 
 SyncPool = ConnectionPool[Link]
-AsyncPool = AsyncConnectionPool[AsyncLink]
+
+
+class AsyncPool(AsyncConnectionPool[AsyncLink]):
+    """A pool whose tasks end when the event loop cancels them.
+
+    psycopg_pool's survive a cancellation that meets them while they connect, and the loop would
+    wait for them for ever: `asyncio.run` never returned where nobody had closed the pool.
+    """
+
+    @classmethod
+    async def worker(cls, q: Any) -> None:
+        """As psycopg_pool's."""
+        await super().worker(cast("Any", _Attentive(q)))
+
+
+class _Attentive:
+    """A queue that gives nothing more to a task that is cancelled."""
+
+    def __init__(self, queue: asyncio.Queue[Any]) -> None:
+        self._queue = queue
+
+    async def get(self) -> Any:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
+        return await self._queue.get()
+
+
 Key = tuple[str, Access]
 
 
@@ -186,7 +213,7 @@ class Pools:
                 del self._loops[other]
             pools = self._loops.setdefault(loop, {})
             if key not in pools:
-                pools[key] = AsyncConnectionPool(
+                pools[key] = AsyncPool(
                     connection_class=AsyncLink,
                     kwargs={"autocommit": True, "cursor_factory": AsyncProbingCursor},
                     configure=_aconfigure(host, access),

@@ -30,14 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--requests",
         type=_count,
-        default=280,
+        default=240,
         metavar="N",
         help="requests of the far clients for each deployment (default: %(default)s)",
     )
     parser.add_argument(
         "--seconds",
         type=_seconds,
-        default=12.0,
+        default=10.0,
         metavar="S",
         help="how long the answers of (c) are judged at least (default: %(default)g)",
     )
@@ -64,8 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
         return _refuse(_HINT.format(", ".join(missing)))
     if arguments.keep is not None and _occupied(arguments.keep):
         return _refuse(f"{arguments.keep} is not an empty folder")
-    # Needs what has just been looked for.
+    # These need what has just been looked for.
     from regionware.demo.show import demonstrate
+    from regionware.parts.process import ServerFailed
 
     _end_on_signals()
     try:
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         _refuse("interrupted; everything that ran has been ended")
         return 1
-    except RegionwareError as error:
+    except (RegionwareError, ServerFailed) as error:
         return _refuse(str(error))
 
 

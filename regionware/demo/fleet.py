@@ -43,14 +43,31 @@ class Site:
     near: str
 
 
-def _uvicorn(port: int) -> list[str]:
-    arguments = ["--http", "httptools", "--no-access-log", "--no-proxy-headers"]
+def _uvicorn(port: int, workers: int) -> list[str]:
+    arguments = [
+        "--workers",
+        str(workers),
+        "--http",
+        "httptools",
+        "--no-access-log",
+        "--no-proxy-headers",
+    ]
     arguments += ["--no-date-header", "--log-level", "warning", "--factory"]
     return ["-m", "uvicorn", "regionware.demo.asgi:application", "--port", str(port), *arguments]
 
 
-def _granian(port: int) -> list[str]:
-    arguments = ["--interface", "wsgi", "--blocking-threads", "12", "--no-ws", "--http", "1"]
+def _granian(port: int, workers: int) -> list[str]:
+    arguments = [
+        "--workers",
+        str(workers),
+        "--interface",
+        "wsgi",
+        "--blocking-threads",
+        "12",
+        "--no-ws",
+        "--http",
+        "1",
+    ]
     arguments += ["--log-level", "warning", "--factory"]
     return ["-m", "granian", "regionware.demo.wsgi:application", "--port", str(port), *arguments]
 
@@ -139,12 +156,12 @@ class Fleet:
         self, port: int, http: str, near: Mapping[str, str], far: Mapping[str, str]
     ) -> None:
         """Start the four application servers at once, and wait for all of them."""
-        bare = self._serve("bare-iad", {"DEMO_BARE": near[_DATABASE]}, port)
+        bare = self._serve("bare-iad", {"DEMO_BARE": near[_DATABASE]}, port=port)
         bare_far = self._serve("bare-fra", {"DEMO_BARE": far[_DATABASE]})
         self.bare_near = Site(far=http, near=bare)
         self.bare_far = Site(far=bare_far, near=bare)
         self.regionware = Site(
-            far=self._serve("regionware-fra", self._environ(FAR, far)),
+            far=self._serve("regionware-fra", self._environ(FAR, far), workers=2),
             near=self._serve("regionware-iad", self._environ(NEAR, near)),
         )
         for process, url in self._waiting:
@@ -176,9 +193,11 @@ class Fleet:
         ports = self._stack.enter_context(proxies).ports
         return [url.replace(f":{_port(url)}", f":{ports[_port(url)]}") for url in urls]
 
-    def _serve(self, name: str, environ: Mapping[str, str], port: int | None = None) -> str:
+    def _serve(
+        self, name: str, environ: Mapping[str, str], *, port: int | None = None, workers: int = 1
+    ) -> str:
         port = port or free_port()
-        process = self._run(name, [sys.executable, *self._command(port)], environ)
+        process = self._run(name, [sys.executable, *self._command(port, workers)], environ)
         url = f"http://127.0.0.1:{port}"
         self._waiting.append((process, url))
         return url

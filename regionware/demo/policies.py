@@ -59,7 +59,7 @@ def routes() -> list[Route]:
 def unprotected_routes() -> list[Route]:
     """The same lifetimes and no guarantee: a cache and a replica that nothing joins."""
     eventual = {"/products": LIST_TTL, "/products/{id}": PRODUCT_TTL}
-    anywhere = Database.replica(max_lag=3600)
+    anywhere = Database.replica(max_lag=300)
     return [
         *(
             Route(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
+from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,10 +15,11 @@ from regionware.demo.workload import CACHED, KINDS, REPLICA, Result
 #: How many times faster than both bare deployments the median must be.
 CACHED_FACTOR, REPLICA_FACTOR = 20.0, 5.0
 
-_VARIANTS = (
-    "(a) bare, in the\nprimary region",
-    "(b) bare, in both,\none database",
-    "(c) regionware",
+#: What the three columns are.
+LEGEND = (
+    "(a) the bare application in the primary region",
+    "(b) the bare application in both regions, its one database in the primary region",
+    "(c) the application with regionware in both regions, with a replica in the far one",
 )
 
 
@@ -48,15 +50,16 @@ def sources(result: Result, kind: str) -> str:
 def table(results: Sequence[Result], rtt: float) -> RenderableType:
     """One row for each kind of request, a pair of columns for each variant."""
     grid = Table(
-        title=f"A client {rtt:g} ms away from the primary region: milliseconds by kind of request",
+        title=f"A client {rtt:g} ms away from the primary region; milliseconds, median and p95",
         title_style="bold",
         header_style="bold",
+        box=box.SIMPLE_HEAD,
     )
     grid.add_column("request", no_wrap=True)
-    for name in _VARIANTS:
-        grid.add_column(f"{name}\n  p50     p95", justify="right", no_wrap=True)
-    grid.add_column("p50\nfaster\n", justify="right", style="green")
-    grid.add_column("(c) answered by\n\n")
+    for name in "abc":
+        grid.add_column(f"({name}) p50   p95", justify="right", no_wrap=True)
+    grid.add_column("faster", justify="right", style="green")
+    grid.add_column("(c) answered by")
     for kind in KINDS:
         pairs = (_pair(result, kind) for result in results)
         grid.add_row(kind, *pairs, _faster(results, kind), sources(results[-1], kind))
@@ -82,7 +85,9 @@ def criteria(results: Sequence[Result], *, speed: bool) -> list[Criterion]:
 
 
 def show(console: Console, results: Sequence[Result], met: Sequence[Criterion]) -> None:
-    """Print the faults, if any, and the criteria."""
+    """Print what the columns are, the faults if there are any, and the criteria."""
+    for line in LEGEND:
+        console.print(line, style="dim", highlight=False)
     for result, name in zip(results, "abc", strict=False):
         for kind, count in result.checker.faults().most_common():
             example = next(each for each in result.checker.wrong if each.fault == kind)
@@ -101,7 +106,7 @@ def show(console: Console, results: Sequence[Result], met: Sequence[Criterion]) 
 
 def _pair(result: Result, kind: str) -> str:
     found = percentiles(result, kind)
-    return "–" if found is None else f"{found[0]:7.1f} {found[1]:7.1f}"
+    return "–" if found is None else f"{found[0]:5.1f} {found[1]:5.1f}"
 
 
 def _ratio(results: Sequence[Result], kind: str) -> float | None:

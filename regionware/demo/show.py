@@ -24,7 +24,7 @@ from regionware.demo.fleet import Fleet
 from regionware.demo.workload import Load
 
 #: Wide enough for the table where the output is no terminal.
-_WIDTH = 120
+_WIDTH = 110
 
 
 def demonstrate(arguments: argparse.Namespace) -> int:
@@ -95,6 +95,7 @@ def _staleness_bound() -> float:
         "REGIONWARE_REGION": policies.FAR,
         "REGIONWARE_PRIMARY": policies.NEAR,
         "REGIONWARE_IAD_DATABASE": "postgresql://127.0.0.1:1/none",
+        "REGIONWARE_FRA_REPLICAS": "postgresql://127.0.0.1:1/none",
         "REGIONWARE_IAD_REDIS": "redis://127.0.0.1:1/0",
         "REGIONWARE_FRA_REDIS": "redis://127.0.0.1:1/0",
         "REGIONWARE_SECRET": "not used to sign anything",
@@ -124,7 +125,7 @@ def _serve(console: Console, fleet: Fleet) -> None:
     console.print(f"bare, one database far away {fleet.bare_far.far}\n")
     lines = (
         f"curl -i {far}/products/1",
-        f'curl -i -c jar -b jar -X PUT -d \'{{"price": "9.99"}}\' {far}/products/1',
+        f'curl -i -c jar -X PUT -d \'{{"price": "9.99"}}\' {far}/products/1',
         f"curl -i -b jar {far}/products/1/stock",
         f"curl -i {near}/products/1",
         f"curl -i {far}/tenants/acme/config",

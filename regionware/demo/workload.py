@@ -31,7 +31,7 @@ CACHED, REPLICA, OWN, WRITE, STATIC = KINDS = (
 #: how many there are in the primary region, of which the first also writes.
 FAR_CLIENTS, FAR_EDITORS, NEAR_CLIENTS = 8, 3, 2
 #: Mean seconds a client thinks between two requests.
-FAR_PAUSE, NEAR_PAUSE = 0.04, 0.1
+FAR_PAUSE, NEAR_PAUSE = 0.1, 0.2
 
 _POPULARITY = [1 / number for number in range(1, PRODUCTS + 1)]
 
@@ -110,13 +110,14 @@ class Client:
 
     async def begin(self, user: str) -> None:
         """Log in and look who one is: an own write on a session route; opens the connection."""
-        login = await self._http.post("/login", json={"name": user})
-        self._result.checker.wrote(f"login:{self.name}", Write(1, time.monotonic(), self.name))
+        login = await self._request(WRITE, "POST", "/login", {"name": user}, measured=False)
+        if login is None:
+            return
+        self._wrote(f"login:{self.name}", 1)
         sent = time.monotonic()
-        me = await self._request(REPLICA, "GET", "/me", measured=False)
-        if login.status_code == httpx.codes.OK:
-            seen = {f"login:{self.name}": int(me is not None)}
-            self._result.checker.read(seen, promises.ME, client=self.name, sent=sent)
+        me = await self._request(OWN, "GET", "/me", measured=False)
+        seen = {f"login:{self.name}": int(me is not None)}
+        self._result.checker.read(seen, promises.ME, client=self.name, sent=sent)
 
     async def live(self, requests: float, seconds: float, *, pause: float, writes: bool) -> None:
         """Send so many requests, and go on for so many seconds, thinking in between."""

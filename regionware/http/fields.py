@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 _DIRECTIVE = re.compile(
     r"""[\s,]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s,"]*))?\s*(?=,|\Z)""",
@@ -42,7 +43,11 @@ class CacheControl:
 def delta_seconds(text: str | None) -> int:
     """RFC 9111, section 1.2.2; malformed counts as 0, that is, stale."""
     found = None if text is None else text.strip('"')
-    return min(int(found), FOREVER) if found and len(found) < 20 and _SECONDS.match(found) and found.isascii() else 0
+    return (
+        min(int(found), FOREVER)
+        if found and len(found) < 20 and _SECONDS.match(found) and found.isascii()
+        else 0
+    )
 
 
 def parse_cache_control(values: Iterable[str]) -> CacheControl:
@@ -51,8 +56,14 @@ def parse_cache_control(values: Iterable[str]) -> CacheControl:
     A repeated directive with different seconds keeps the smaller one, which is the more
     restrictive reading of RFC 9111, section 4.2.1.
     """
+    return _parse(",".join(values))
+
+
+# An application sends few different texts; a client could send many, so the memo is bounded.
+@lru_cache(maxsize=1024)
+def _parse(text: str) -> CacheControl:
     directives: dict[str, str | None] = {}
-    text, at = ",".join(values), 0
+    at = 0
     malformed = False
     while at < len(text):
         found = _DIRECTIVE.match(text, at)
@@ -109,6 +120,7 @@ def is_token(text: str) -> bool:
     return _TOKEN.match(text) is not None
 
 
+@lru_cache(maxsize=4096)
 def vary_value(name: str, value: str | None) -> str:
     """A request field's value in the form in which variants are compared.
 

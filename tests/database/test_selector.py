@@ -207,9 +207,7 @@ def test_what_every_decision_keeps(
     )
     if wanted.access == "write" or wanted.lost or wanted.mode != "on":
         assert choice.host is PRIMARY
-    if choice.host is PRIMARY or (
-        isinstance(choice, Selection) and choice.reason is Reason.STALE
-    ):
+    if choice.host is PRIMARY or (isinstance(choice, Selection) and choice.reason is Reason.STALE):
         return
     chosen = dict(known)[choice.host]
     assert chosen.reachable

@@ -89,7 +89,7 @@ def test_no_answer_is_wrong(flavour: list[str]) -> None:
 
 
 def test_without_protection_answers_are_wrong() -> None:
-    with demo(*FEW, "--unprotected") as run:
+    with demo(*FEW, "--unprotected", "--seconds", "4") as run:
         status = run.finish()
         bad, checked = wrong(run.output)
         assert status == 1, run.output
