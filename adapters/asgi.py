@@ -30,7 +30,12 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _DECIDING = {name.encode(): name for name in DECIDING | {"connection"}}
 #: Refreshes under way in this process; more are dropped.
 _REFRESHES = 32
-#: What a background refresh does not carry: identity, conditions, and our own fields.
+#: What a background refresh carries of a scope: none of what is around us has put there.
+_STANDARD = (
+    "type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string", "root_path", "headers",
+    "server",
+)  # fmt: skip
+#: And of the header fields not: identity, conditions, and our own fields.
 _PERSONAL = frozenset({
     b"authorization", b"proxy-authorization", b"if-none-match", b"if-modified-since", b"range",
     b"if-range", b"regionware-session", b"regionware-debug",
@@ -85,6 +90,7 @@ class AsgiMiddleware:
         self._rim = rim
         self._prepared = rim.prepared
         self._names = {name.encode(): name for name in rim.prepared.names()}
+        self._state: MutableMapping[str, Any] | None = None
         self._refreshes: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,6 +129,8 @@ class AsgiMiddleware:
             await self.app(scope, receive, send)
             return
         self._rim.start()
+        # What the application keeps for all requests; each has a copy, which others may add to.
+        self._state = scope.get("state")
         try:
             await self.app(scope, receive, send)
         finally:
@@ -160,12 +168,17 @@ class AsgiMiddleware:
             await adrive(exchange.abandon(), self._rim.aperform)
             return
         exchange.impersonal()
-        scope = _edited(scope, exchange.edits) if exchange.edits is not None else dict(scope)
+        scope = {name: scope[name] for name in _STANDARD if name in scope}
+        scope["method"] = "GET"
+        if self._state is not None:
+            scope["state"] = dict(self._state)
+        if exchange.edits is not None:
+            scope = _edited(scope, exchange.edits)
         scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in _PERSONAL]
         token = bind(exchange)
         try:
             await Responder(exchange, self._rim, _nowhere).run(self.app, scope, _nothing)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - reported; nobody waits for it
             self._rim.refresh_failed(exchange, error)
         finally:
             unbind(token)
@@ -174,8 +187,10 @@ class AsgiMiddleware:
 class Responder:
     """One response on its way out; its bound method is the application's `send`."""
 
-    __slots__ = ("_chunks", "_complete", "_connection", "_exchange", "_headers", "_left", "_replaced", "_rim", "_send",
-                 "_started", "_status")  # fmt: skip
+    __slots__ = (
+        "_chunks", "_complete", "_connection", "_exchange", "_headers", "_left", "_replaced",
+        "_rim", "_send", "_started", "_status",
+    )  # fmt: skip
 
     def __init__(self, exchange: Exchange, rim: Rim, send: Send) -> None:
         """Begin with nothing sent."""
@@ -275,7 +290,7 @@ class Responder:
         await adrive(plan, self._rim.aperform)
 
 
-def _dressed(headers: Any, edits: HeadEdits) -> list[tuple[bytes, bytes]]:  # noqa: ANN401 - any iterable of pairs
+def _dressed(headers: Any, edits: HeadEdits) -> list[tuple[bytes, bytes]]:
     if edits.remove:
         kept = [pair for pair in headers if pair[0].lower().decode("latin-1") not in edits.remove]
     else:

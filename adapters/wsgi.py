@@ -31,8 +31,21 @@ App = Callable[[Environ, StartResponse], Iterable[bytes]]
 _DECIDING = DECIDING | {"connection"}
 _UNPREFIXED = {"content-length": "CONTENT_LENGTH", "content-type": "CONTENT_TYPE"}
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
-_PERSONAL = ("HTTP_AUTHORIZATION", "HTTP_PROXY_AUTHORIZATION", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE",
-             "HTTP_RANGE", "HTTP_IF_RANGE", "HTTP_REGIONWARE_SESSION", "HTTP_REGIONWARE_DEBUG")  # fmt: skip
+_PERSONAL = (
+    "HTTP_AUTHORIZATION",
+    "HTTP_PROXY_AUTHORIZATION",
+    "HTTP_IF_NONE_MATCH",
+    "HTTP_IF_MODIFIED_SINCE",
+    "HTTP_RANGE",
+    "HTTP_IF_RANGE",
+    "HTTP_REGIONWARE_SESSION",
+    "HTTP_REGIONWARE_DEBUG",
+)
+#: What PEP 3333 and RFC 3875 define; what is around us may have put an identity elsewhere.
+_STANDARD = ("HTTP_", "wsgi.", "SERVER_")
+_NAMES = frozenset(
+    {"SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "RAW_URI", "REQUEST_URI", "REMOTE_ADDR"}
+)
 _REFRESHES = 4
 _QUEUED = 32
 
@@ -137,7 +150,7 @@ class WsgiMiddleware:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(_REFRESHES, thread_name_prefix="regionware-refresh")
         self._queued += 1
-        environ = {key: value for key, value in environ.items() if key not in _PERSONAL}
+        environ = {key: value for key, value in environ.items() if _is_impersonal(key)}
         self._pool.submit(self._carry_out, exchange, environ)
 
     def _carry_out(self, exchange: Exchange, environ: Environ) -> None:
@@ -146,6 +159,7 @@ class WsgiMiddleware:
             if exchange.edits is not None:
                 environ = _edited(environ, exchange.edits)
             environ["wsgi.input"] = BytesIO()
+            environ["REQUEST_METHOD"] = "GET"
             body = Responder(exchange, self._rim, Context()).run(self.app, environ, _nowhere)
             try:
                 for _ in body:
@@ -154,14 +168,14 @@ class WsgiMiddleware:
                 close = getattr(body, "close", None)
                 if close is not None:
                     close()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - reported; nobody waits for it
             self._rim.refresh_failed(exchange, error)
         finally:
             self._queued -= 1
 
 
 class Responder:
-    """One response on its way out: `start_response` for the application, an iterable for the server."""
+    """One response on its way out: a callable for the application, an iterable for the server."""
 
     def __init__(self, exchange: Exchange, rim: Rim, context: Context) -> None:
         """Begin with nothing sent."""
@@ -209,13 +223,12 @@ class Responder:
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
-    ) -> Callable[[bytes], object]:  # noqa: ANN401 - PEP 3333
-        """What the application calls (PEP 3333, "The start_response() Callable")."""
-        if self._started:
-            # Only with exc_info may an application call twice; the server judges that.
-            self._chunks = None
-            return self._server(status, headers, exc_info)
-        self._started = True
+    ) -> Callable[[bytes], object]:
+        """Take the head from the application (PEP 3333, "The start_response Callable")."""
+        if self._started and exc_info is None:
+            # An application may not do that; to say so is the server's part.
+            return self._server(status, headers)
+        self._started, self._chunks = True, None
         values: dict[str, tuple[str, ...]] = {}
         for name, value in headers:
             if name.lower() in _DECIDING:
@@ -223,7 +236,7 @@ class Responder:
         self._status = int(status[:3])
         edits = self._exchange.head(self._status, values)
         if edits.reply is not None:
-            return self._replace(edits.reply)
+            return self._replace(edits.reply, exc_info)
         if edits is not NO_EDITS:
             headers = [pair for pair in headers if pair[0].lower() not in edits.remove] + edits.add
         write = (
@@ -241,10 +254,11 @@ class Responder:
 
         return copying
 
-    def _replace(self, reply: Reply) -> Callable[[bytes], object]:
+    def _replace(self, reply: Reply, exc_info: Any = None) -> Callable[[bytes], object]:
         self._instead = reply
         self._started = True
-        self._server(_status(reply.status), _text(reply.headers))
+        head = _status(reply.status), _text(reply.headers)
+        self._server(*head, exc_info) if exc_info else self._server(*head)
         return lambda _: None
 
     def _failed(self, error: BaseException) -> bool:
@@ -277,19 +291,17 @@ class Responder:
 
     def __next__(self) -> bytes:
         """The next chunk, which the server sends before anything else happens."""
-        if self._instead is not None:
-            return self._replacement(self._instead)
         try:
-            chunk = self._context.run(next, self._iterator)
+            chunk = b"" if self._instead is not None else self._context.run(next, self._iterator)
         except StopIteration:
             self._complete = True
             raise
         except Exception as error:
             if not self._failed(error):
                 raise
-            return self.__next__()
+            chunk = b""
         if self._instead is not None:
-            return self.__next__()
+            return self._replacement(self._instead)
         self._copy(chunk)
         return chunk
 
@@ -334,6 +346,11 @@ class Responder:
         drive(exchange.finish(self._status, headers, body, self._connection), self._rim.perform)
 
 
+def _is_impersonal(key: str) -> bool:
+    """Whether a background refresh carries a variable: the server's, and fields without identity."""
+    return (key.startswith(_STANDARD) or key in _NAMES) and key not in _PERSONAL
+
+
 def _status(code: int) -> str:
     return _STATUS.get(code) or f"{code} Unknown"
 
@@ -361,6 +378,6 @@ def _answer(reply: Reply, start_response: StartResponse) -> Iterable[bytes]:
 
 def _nowhere(
     _status: str, _headers: list[tuple[str, str]], _exc_info: Any = None
-) -> Callable[[bytes], object]:  # noqa: ANN401 - PEP 3333
+) -> Callable[[bytes], object]:
     """Where the response of a background refresh goes."""
     return lambda _: None

@@ -55,13 +55,11 @@ def _check_edge(route: Route) -> None:
         return
     if at_least(route.cache.consistency, "own-writes"):
         raise route.refuse(
-            f"a public Cdn lifetime together with consistency={route.cache.consistency!r}: browsers "
+            f"a public Cdn lifetime with consistency={route.cache.consistency!r}: browsers "
             'and CDNs know no sessions; say consistency="eventual", or keep it out of the edge'
         )
     if any(d == "region" for d in route.cache.dimensions):
-        raise route.refuse(
-            'a public Cdn lifetime together with by="region": the edge does not key on it'
-        )
+        raise route.refuse('a public Cdn lifetime with by="region": the edge does not key on it')
     if route.cache.allow_authorization and not route.cache.shared:
         raise route.refuse("a public Cdn lifetime on answers that are keyed by an identity")
 

@@ -33,7 +33,7 @@ class Compiled:
         database: the policy, defaulted.
     """
 
-    __slots__ = ("_hosts", "_methods", "database", "index", "name", "params", "pattern", "route")
+    __slots__ = ("database", "hosts", "index", "methods", "name", "params", "pattern", "route")
 
     def __init__(self, route: Route, index: int) -> None:
         """Compile the template.
@@ -42,7 +42,9 @@ class Compiled:
             ConfigurationError: the template is not one of Starlette's.
         """
         try:
-            pattern, _, convertors = compile_path(route.path)
+            found, _, convertors = compile_path(route.path)
+            # A line break in a path must not let a request slip past its route.
+            pattern = re.compile(found.pattern.removesuffix("$") + r"\Z", found.flags | re.DOTALL)
         except (AssertionError, ValueError, re.error) as error:
             raise route.refuse(str(error)) from error
         self.route = route
@@ -54,14 +56,14 @@ class Compiled:
             for name, c in convertors.items()
         }
         self.database = route.database or Database.session()
-        self._methods = None if route.methods is None else frozenset(route.methods)
-        self._hosts = None if route.hosts is None else frozenset(h.lower() for h in route.hosts)
+        self.methods = None if route.methods is None else frozenset(route.methods)
+        self.hosts = None if route.hosts is None else frozenset(h.lower() for h in route.hosts)
 
     def matches(self, method: str, host: str, path: str) -> bool:
         """Whether a request belongs here."""
-        if self._methods is not None and method not in self._methods:
+        if self.methods is not None and method not in self.methods:
             return False
-        if self._hosts is not None and host.partition(":")[0] not in self._hosts:
+        if self.hosts is not None and host.partition(":")[0] not in self.hosts:
             return False
         return self.pattern.match(path) is not None
 
@@ -77,11 +79,8 @@ class Compiled:
     def covers(self, other: "Compiled") -> bool:
         """Whether no request can reach `other` past this route."""
         return (
-            (
-                self._methods is None
-                or (other._methods is not None and other._methods <= self._methods)
-            )
-            and (self._hosts is None or (other._hosts is not None and other._hosts <= self._hosts))
+            (self.methods is None or (other.methods is not None and other.methods <= self.methods))
+            and (self.hosts is None or (other.hosts is not None and other.hosts <= self.hosts))
             and all(self.pattern.match(path) for path in other.samples())
         )
 

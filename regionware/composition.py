@@ -52,12 +52,23 @@ class Parts:
     longest: float
 
 
-def compose(  # noqa: PLR0913 - called once, by keyword, with the public options
-    *, topology: Topology, routes: Sequence[Route], providers: Sequence[Provider], trusted: Sequence[str],
-    secret: str | bytes | Sequence[str | bytes] | None, memory: int, namespace: str, release: str,
-    session_cookie: str | tuple[str, str | None], mode: Mode, debug: str | None, sinks: Sequence[Sink],
-    clock: Callable[[], float], wall: Callable[[], float],
-) -> Parts:  # fmt: skip
+def compose(
+    *,
+    topology: Topology,
+    routes: Sequence[Route],
+    providers: Sequence[Provider],
+    trusted: Sequence[str],
+    secret: str | bytes | Sequence[str | bytes] | None,
+    memory: int,
+    namespace: str,
+    release: str,
+    session_cookie: str | tuple[str, str | None],
+    mode: Mode,
+    debug: str | None,
+    sinks: Sequence[Sink],
+    clock: Callable[[], float],
+    wall: Callable[[], float],
+) -> Parts:
     """Check the options, then build the parts; nothing is connected or started.
 
     Raises:
@@ -74,17 +85,34 @@ def compose(  # noqa: PLR0913 - called once, by keyword, with the public options
     if not is_token(name):
         raise ConfigurationError(f"session_cookie: {name!r} is not a cookie's name")
     sessions = Sessions(
-        signer=signer if topology.has_database else None, name=name, domain=domain, life=session_life(routes),
-        wall=wall, cluster=lambda: databases.cluster if databases is not None else None, trusts=resolver.peers.trusts,
+        signer=signer if topology.has_database else None,
+        name=name,
+        domain=domain,
+        life=session_life(routes),
+        wall=wall,
+        cluster=lambda: databases.cluster if databases is not None else None,
+        trusts=resolver.peers.trusts,
         events=events,
-    )  # fmt: skip
+    )
     here = topology.here
     fences, flights, tier_of_memory = Fences(alone=here.redis is None), Flights(), Memory(memory)
     prepared = Prepared(
-        topology=topology, table=table, plans={}, resolver=resolver, sessions=sessions, memory=tier_of_memory,
-        flights=flights, fences=fences, events=events, clock=clock, wall=wall, mode=mode, debug=debug,
-        has_redis=here.redis is not None, has_database=topology.has_database,
-    )  # fmt: skip
+        topology=topology,
+        table=table,
+        plans={},
+        resolver=resolver,
+        sessions=sessions,
+        memory=tier_of_memory,
+        flights=flights,
+        fences=fences,
+        events=events,
+        clock=clock,
+        wall=wall,
+        mode=mode,
+        debug=debug,
+        has_redis=here.redis is not None,
+        has_database=topology.has_database,
+    )
     prepared.plans.update(_plans(prepared))
     names = Names.of(namespace, release)
     tier, log = _region_tier(here.redis, names, prepared, tier_of_memory)
@@ -197,7 +225,7 @@ def _position(databases: "Databases | None") -> Callable[[], Position | None]:
     return (lambda: None) if databases is None else databases.primary_position
 
 
-def _aposition(databases: "Databases | None") -> Any:  # noqa: ANN401 - a coroutine function
+def _aposition(databases: "Databases | None") -> Any:
     async def nothing() -> None:
         return None
 

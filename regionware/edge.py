@@ -7,7 +7,6 @@ only loosen it, since most CDNs ignore that field.
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from regionware.caching.freshness import Values
 from regionware.http.fields import CacheControl
 from regionware.policies.cdn import DIALECTS, Cdn
 

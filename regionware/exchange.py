@@ -6,6 +6,7 @@ here performs I/O.
 
 import hmac
 from collections.abc import Sequence
+from math import floor
 
 from regionware.caching.coherence import Verdict
 from regionware.caching.entry import Entry, Fields, Key, Record, Uncacheable, Variants
@@ -18,8 +19,8 @@ from regionware.caching.variants import fields_of, select, variant_key
 from regionware.context import Current
 from regionware.database.position import Position, merge
 from regionware.database.token import Token
-from regionware.errors import Unavailable
 from regionware.effects import Flight, Found, Lookup, Plan, Wait
+from regionware.errors import Unavailable
 from regionware.heads import NO_EDITS, HeadEdits, dress, signature
 from regionware.http.request import Request, RequestEdits
 from regionware.observe import Event
@@ -118,6 +119,8 @@ class Exchange:
             return self
         screened = keys.screen(request)
         self.edits = screened.edits
+        if self.edits is not None and self.edits.remove:
+            self.prepared.stripped(request.peer, self.edits.remove)
         if screened.key is None:
             self.bypass = screened.reason
             return self
@@ -141,7 +144,7 @@ class Exchange:
             return self
         if isinstance(record, Entry):
             self._consider(record, need)
-        if self.request.method == "HEAD":
+        if self.request.method == "HEAD" and not self._stale_for("revalidate"):
             self.bypass = "miss"
             return self
         if type(record) is Uncacheable and now < record.until:
@@ -163,9 +166,9 @@ class Exchange:
 
     def _consider(self, entry: Entry, need: Position | None) -> None:
         """Keep an entry that may not be served as fresh, but perhaps instead of an error."""
-        if entry.reached(need) and self.prepared.fences.judge(entry) is not Verdict.GONE:
-            if self.stale is None or entry.created > self.stale.created:
-                self.stale = entry
+        usable = entry.reached(need) and self.prepared.fences.judge(entry) is not Verdict.GONE
+        if usable and (self.stale is None or entry.created > self.stale.created):
+            self.stale = entry
 
     # recall
 
@@ -265,7 +268,7 @@ class Exchange:
     def _serve_stale(self, *, refresh: bool) -> Reply | None:
         if self.stale is None:
             return None
-        text = "regionware; hit; ttl=%d; detail=stale-while-revalidate" % self._ttl(self.stale)
+        text = f"regionware; hit; ttl={self._ttl(self.stale)}; detail=stale-while-revalidate"
         return self._reply(self.stale, text, refresh=self if refresh else None)
 
     def rescue(self, status: int) -> Reply | None:
@@ -277,6 +280,7 @@ class Exchange:
 
     def impersonal(self) -> None:
         """Forget whose request this was: it goes on in the background, for everybody."""
+        self.request.method = "GET"
         self.token = None
         self.edits = self.edits or RequestEdits(set())
         self.edits.cookie = self.edits.cookie or ""
@@ -294,7 +298,7 @@ class Exchange:
         return Reply(503, headers, b"" if self.request.method == "HEAD" else text)
 
     def _ttl(self, entry: Entry) -> int:
-        return int(entry.fresh_until - self.prepared.clock())
+        return floor(entry.fresh_until - self.prepared.clock())
 
     def _reply(
         self, entry: Entry, status_field: str, *, refresh: "Exchange | None" = None
@@ -404,7 +408,7 @@ class Exchange:
     @property
     def pending(self) -> bool:
         """Whether `finish` has anything to do for a response that is not copied."""
-        return self.filling is not None and (self.filling.pending or bool(self.filling.reason))
+        return self.filling is not None and self.filling.pending
 
     def finish(
         self,

@@ -100,9 +100,14 @@ def _cache(exchange: Exchange) -> dict[str, Any]:
         found = "fresh" if is_fresh(prepared, record, need, now) else "purged" if gone else "stale"
     tags = render(plan.tags, plan.compiled.arguments(request.path))
     return {
-        "decision": "look-up", "memory": found, "key": list(screened.key), "tags": list(tags), "removed": removed,
-        "ttl": plan.keys.cache.ttl, "consistency": plan.keys.cache.consistency,
-    }  # fmt: skip
+        "decision": "look-up",
+        "memory": found,
+        "key": list(screened.key),
+        "tags": list(tags),
+        "removed": removed,
+        "ttl": plan.keys.cache.ttl,
+        "consistency": plan.keys.cache.consistency,
+    }
 
 
 def _database(parts: "Parts", exchange: Exchange) -> dict[str, Any] | None:
@@ -140,17 +145,28 @@ def _row(prepared: Prepared, plan: Plan) -> dict[str, Any]:
         "methods": _words(route.methods),
         "hosts": _words(route.hosts),
         "mode": plan.mode or prepared.mode,
-        "cache": None if cache is None else {
-            "ttl": cache.ttl, "tags": list(cache.tags), "consistency": cache.consistency,
-            "stale_while_revalidate": cache.stale_while_revalidate, "stale_if_error": cache.stale_if_error,
+        "cache": None
+        if cache is None
+        else {
+            "ttl": cache.ttl,
+            "tags": list(cache.tags),
+            "consistency": cache.consistency,
+            "stale_while_revalidate": cache.stale_while_revalidate,
+            "stale_if_error": cache.stale_if_error,
         },
         "cdn": {} if plan.edge is None else dict(plan.edge.fields(200, None, ())),
-        "database": None if not prepared.has_database else {
-            "consistency": database.consistency, "max_lag": database.max_lag, "wait": database.wait,
-            "unmet": database.unmet, "reads": "primary" if pinned else "replica", "writes": "primary",
+        "database": None
+        if not prepared.has_database
+        else {
+            "consistency": database.consistency,
+            "max_lag": database.max_lag,
+            "wait": database.wait,
+            "unmet": database.unmet,
+            "reads": "primary" if pinned else "replica",
+            "writes": "primary",
             "sees_own_writes": plan.strong_sessions or at_least(database.consistency, "own-writes"),
         },
-    }  # fmt: skip
+    }
 
 
 def _words(words: Sequence[str] | None) -> list[str] | None:

@@ -37,7 +37,7 @@ R = TypeVar("R")
 class Regionware:
     """One policy for region resolution, CDN fields, a two-tier cache and a connection selector."""
 
-    def __init__(  # noqa: PLR0913 - the public contract: each keyword has a safe default
+    def __init__(
         self,
         *,
         topology: Topology | None = None,
@@ -81,10 +81,20 @@ class Regionware:
         chosen = os.environ.get("REGIONWARE_MODE", mode)
         self._parts: Parts = compose(
             topology=topology or Topology(here="local", regions=[Region("local", primary=True)]),
-            routes=routes, providers=region, trusted=trusted, secret=secret, memory=memory, namespace=namespace,
-            release=release, session_cookie=session_cookie, mode=_mode(chosen), debug=debug, sinks=sinks, clock=clock,
+            routes=routes,
+            providers=region,
+            trusted=trusted,
+            secret=secret,
+            memory=memory,
+            namespace=namespace,
+            release=release,
+            session_cookie=session_cookie,
+            mode=_mode(chosen),
+            debug=debug,
+            sinks=sinks,
+            clock=clock,
             wall=wall,
-        )  # fmt: skip
+        )
 
     # Wrapping
 
@@ -127,15 +137,13 @@ class Regionware:
             committed=purger.committed, acommitted=purger.acommitted,
         )  # fmt: skip
 
-    def run_read(self, function: Callable[["psycopg.Connection[Any]"], R]) -> R:
-        """Call `function` with a read handle, and once more if its replica died meanwhile."""
-        return self._databases().run_read(current(), function)
+    def run_read(self, fn: Callable[["psycopg.Connection[Any]"], R]) -> R:
+        """Call `fn` with a read handle, and once more if its replica died meanwhile."""
+        return self._databases().run_read(current(), fn)
 
-    async def arun_read(
-        self, function: Callable[["psycopg.AsyncConnection[Any]"], Awaitable[R]]
-    ) -> R:
+    async def arun_read(self, fn: Callable[["psycopg.AsyncConnection[Any]"], Awaitable[R]]) -> R:
         """The async twin of `run_read`."""
-        return await self._databases().arun_read(current(), function)
+        return await self._databases().arun_read(current(), fn)
 
     def _databases(self) -> "Databases":
         if self._parts.databases is None:
@@ -145,9 +153,16 @@ class Regionware:
     # Purging
 
     def purge(
-        self, tags: Iterable[str] = (), urls: Iterable[str] = (), *, everything: bool = False, soft: bool = False,
-        after: Position | None = None, wait: WaitFor = "region", timeout: float = 2.0,
-    ) -> Purged:  # fmt: skip
+        self,
+        tags: Iterable[str] = (),
+        urls: Iterable[str] = (),
+        *,
+        everything: bool = False,
+        soft: bool = False,
+        after: Position | None = None,
+        wait: WaitFor = "region",
+        timeout: float = 2.0,
+    ) -> Purged:
         """Make entries unusable, in every tier of every region.
 
         Inside an open write transaction it is sent with the commit, and dropped on rollback.
@@ -172,9 +187,16 @@ class Regionware:
         return self._parts.purger.purge(names, after=after, wait=wait, timeout=timeout)
 
     async def apurge(
-        self, tags: Iterable[str] = (), urls: Iterable[str] = (), *, everything: bool = False, soft: bool = False,
-        after: Position | None = None, wait: WaitFor = "region", timeout: float = 2.0,  # noqa: ASYNC109 - the contract
-    ) -> Purged:  # fmt: skip
+        self,
+        tags: Iterable[str] = (),
+        urls: Iterable[str] = (),
+        *,
+        everything: bool = False,
+        soft: bool = False,
+        after: Position | None = None,
+        wait: WaitFor = "region",
+        timeout: float = 2.0,  # noqa: ASYNC109 - the contract
+    ) -> Purged:
         """The async twin of `purge`."""
         names = names_for(tags, urls, everything=everything, soft=soft)
         return await self._parts.purger.apurge(names, after=after, wait=wait, timeout=timeout)

@@ -1,7 +1,8 @@
 """Everything a request needs, prepared at start. No I/O here."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from regionware.caching.coherence import Fences
@@ -12,7 +13,7 @@ from regionware.edge import Edge
 from regionware.effects import Flight
 from regionware.http.request import Request
 from regionware.locate import Resolver
-from regionware.observe import Events
+from regionware.observe import Event, Events
 from regionware.policies.database import at_least
 from regionware.policies.route import Mode
 from regionware.policies.table import Compiled, Table
@@ -21,6 +22,9 @@ from regionware.topology import Topology
 
 #: The request field that opens the debug fields, with the value given as `debug=`.
 DEBUG_FIELD = "regionware-debug"
+_WARNED = 100
+
+logger = logging.getLogger("regionware")
 
 
 class MemoryTier(Protocol):
@@ -109,10 +113,21 @@ class Prepared:
     debug: str | None
     has_redis: bool
     has_database: bool
+    warned: set[str | None] = field(default_factory=set)
 
     def names(self) -> frozenset[str]:
         """The request fields, in lower case, that the adapters hand over in `Request.special`."""
         return LOOKUP | REWRITING | self.resolver.headers | {FIELD, DEBUG_FIELD}
+
+    def stripped(self, peer: str | None, names: Iterable[str]) -> None:
+        """Fields that rewrite a request came from a peer that is not trusted: say so once."""
+        self.events.emit(Event("stripped"))
+        if peer not in self.warned and len(self.warned) < _WARNED:
+            self.warned.add(peer)
+            logger.warning(
+                "removed %s sent by %s, which is not trusted; name your proxy in trusted=",
+                ", ".join(sorted(names)), peer,
+            )  # fmt: skip
 
     def plan(self, request: Request) -> Plan:
         """The plan of the first route that matches."""

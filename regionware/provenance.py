@@ -26,10 +26,16 @@ def describe(exchange: "Exchange", status_field: str, entry: Entry | None) -> st
         facts["tags"] = list(entry.tags)
     elif state is not None:
         facts["hosts"] = [
-            {"host": use.host, "role": use.role, "access": use.access, "reason": use.reason, "lag": use.lag,
-             "position": str(use.position) if use.position else None}
+            {
+                "host": use.host,
+                "role": use.role,
+                "access": use.access,
+                "reason": use.reason,
+                "lag": use.lag,
+                "position": str(use.position) if use.position else None,
+            }
             for use in state.hosts
-        ]  # fmt: skip
+        ]
         facts["position"] = str(state.lower) if state.lower is not None else None
         facts["written"] = str(state.written) if state.written is not None else None
     return json.dumps(facts, ensure_ascii=True, separators=(",", ":"))

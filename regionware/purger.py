@@ -24,7 +24,7 @@ logger = logging.getLogger("regionware")
 class Purger:
     """Raises fences: in this process, in this region's Redis, and, relayed, in the others."""
 
-    def __init__(  # noqa: PLR0913 - prepared once, by keyword
+    def __init__(
         self,
         *,
         prepared: Prepared,

@@ -38,10 +38,16 @@ class Rim:
         databases: the selector's hosts, if there are any.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - made in one place
-        self, prepared: Prepared, memory: Memory, flights: Flights, tier: RedisTier | None, log: LogReader | None,
-        relays: list[Relay], databases: "Databases | None",
-    ) -> None:  # fmt: skip
+    def __init__(  # noqa: PLR0917 - made in one place
+        self,
+        prepared: Prepared,
+        memory: Memory,
+        flights: Flights,
+        tier: RedisTier | None,
+        log: LogReader | None,
+        relays: list[Relay],
+        databases: "Databases | None",
+    ) -> None:
         """Start nothing yet: a server may fork after this."""
         self.prepared = prepared
         self.memory = memory
@@ -102,11 +108,11 @@ class Rim:
                 part.forget()
         self._patient = True
 
-    def perform(self, effect: Effect[Any]) -> Any:  # noqa: ANN401 - typed by the effect
+    def perform(self, effect: Effect[Any]) -> Any:
         """Perform an effect on this thread."""
         return self._performers[type(effect)](effect)
 
-    async def aperform(self, effect: Effect[Any]) -> Any:  # noqa: ANN401 - typed by the effect
+    async def aperform(self, effect: Effect[Any]) -> Any:
         """Perform an effect in the running loop."""
         return await self._aperformers[type(effect)](effect)
 

@@ -45,7 +45,7 @@ def hit_headers(entry: Entry, now: float, detail: bytes = b"memory") -> list[tup
     ]
 
 
-def reply_from(
+def reply_from(  # noqa: PLR0917 - each is another thing, and the call is frequent
     entry: Entry,
     request: Request,
     now: float,

@@ -22,7 +22,7 @@ class Sessions:
         life: seconds for which a token is valid, and kept by a browser.
     """
 
-    def __init__(  # noqa: PLR0913 - prepared once, by keyword
+    def __init__(
         self,
         *,
         signer: Signer | None,

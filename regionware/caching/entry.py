@@ -103,7 +103,7 @@ class Entry(Record):
         "wire",
     )
 
-    def __init__(  # noqa: PLR0913 - a record; each value is independent of the others
+    def __init__(
         self,
         key: Key,
         *,

@@ -124,15 +124,21 @@ class Filling:
         length = values.get("content-length", ("0",))[0]
         if isinstance(found, Lifetime) and length.isdecimal() and int(length) > self.limit:
             found = "size"
-        if isinstance(found, Lifetime):
-            self.lifetime = found
-        else:
-            self.reason = found
+        self.lifetime = found if isinstance(found, Lifetime) else None
+        if not isinstance(found, Lifetime):
+            self._refuse(found)
 
     def finish(
-        self, request: Request, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes | None, *,
-        connection: Sequence[str], state: Current | None, tags: Sequence[str],
-    ) -> Plan[bool]:  # fmt: skip
+        self,
+        request: Request,
+        status: int,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes | None,
+        *,
+        connection: Sequence[str],
+        state: Current | None,
+        tags: Sequence[str],
+    ) -> Plan[bool]:
         """The fourth moment: keep the entry, tell those who wait, store it for the region."""
         lifetime = self.lifetime
         if lifetime is None or body is None or not _complete(headers, body):
@@ -163,14 +169,17 @@ class Filling:
         if self._prepared.memory.put(entry) and names:
             self._prepared.memory.put(Variants(self.key, names))
 
+    def _refuse(self, reason: str) -> None:
+        """Nobody need wait for the end of a response that will not be stored."""
+        self.reason = reason
+        if reason not in _PASSING:
+            until = self._prepared.clock() + UNCACHEABLE
+            self._prepared.memory.put(Uncacheable(self.key, reason, until))
+        self.land("abandoned" if reason == "unfinished" else "uncacheable")
+
     def give_up(self, reason: str = "") -> Plan[None]:
         """Nothing is stored: tell those who wait, remember why, return the lease."""
-        self.reason = reason or self.reason or "unfinished"
-        if self.reason not in _PASSING:
-            self._prepared.memory.put(
-                Uncacheable(self.key, self.reason, self._prepared.clock() + UNCACHEABLE)
-            )
-        self.land("abandoned" if self.reason == "unfinished" else "uncacheable")
+        self._refuse(reason or self.reason or "unfinished")
         lease, self._lease = self._lease, ""
         if lease:
             yield from Release(self.ask()[0], lease, self._leased)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Event, Lock
 
 from regionware.caching.entry import Entry, Key
@@ -65,22 +66,21 @@ class Flights:
             return True
 
     def wait(self, flight: Flight, timeout: float) -> str:
-        """Block until the flight ends, at most `timeout` seconds; its outcome, perhaps still empty."""
+        """Block until the flight ends, or for `timeout` seconds; the outcome, perhaps empty."""
         event = Event()
         if self._park(flight, event.set):
             event.wait(timeout)
         return flight.outcome
 
-    async def await_(self, flight: Flight, timeout: float) -> str:  # noqa: ASYNC109 - the plan's own
+    async def await_(self, flight: Flight, timeout: float) -> str:  # noqa: ASYNC109 - the plan's
         """The async twin of `wait`."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
 
         def wake() -> None:
-            try:
+            # A loop that has been closed: nobody waits there any more.
+            with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_finish, future)
-            except RuntimeError:
-                pass  # that loop has been closed: nobody waits there any more
 
         if self._park(flight, wake):
             await asyncio.wait((future,), timeout=timeout)

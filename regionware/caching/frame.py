@@ -93,11 +93,22 @@ def _decode(data: bytes, material: bytes) -> Frame | None:
     if key != material:
         return None
     return Frame(
-        key, status, _pairs(fields), body,
-        tuple(tag.decode("utf-8", "surrogateescape") for tag in tags.split(_SEPARATOR)) if tags else (),
-        int(data[4:20], 16), int(data[20:36], 16), revalidate, error, age,
-        _read_position(data[36:60]), _read_position(data[60:84]), host.decode(),
-    )  # fmt: skip
+        key,
+        status,
+        _pairs(fields),
+        body,
+        tuple(tag.decode("utf-8", "surrogateescape") for tag in tags.split(_SEPARATOR))
+        if tags
+        else (),
+        int(data[4:20], 16),
+        int(data[20:36], 16),
+        revalidate,
+        error,
+        age,
+        _read_position(data[36:60]),
+        _read_position(data[60:84]),
+        host.decode(),
+    )
 
 
 def _pairs(fields: bytes) -> Fields:

@@ -15,7 +15,7 @@ from regionware.http.paths import is_odd
 from regionware.http.request import Request, RequestEdits
 from regionware.policies.cache import Cache
 
-#: Fields that rewrite a request for some application or framework; believed from trusted peers only.
+#: Fields that rewrite a request for some framework; believed from trusted peers only.
 REWRITING = frozenset(
     {
         "forwarded",
@@ -170,7 +170,7 @@ class KeyPlan:
             *(d(request) for d in self._dimensions),
             *(cookies or ()),
         )
-        return Screened(key, "", edits if edits else None)
+        return Screened(key, "", edits or None)
 
     @staticmethod
     def _odd(request: Request) -> bool:
@@ -253,5 +253,5 @@ def canonical(parts: Iterable[str]) -> bytes:
 
 
 def digest(material: bytes) -> str:
-    """128 bits as 32 hexadecimal digits; the material itself is echoed in the frame and compared."""
+    """128 bits as 32 hexadecimal digits; the frame echoes the material, to be compared."""
     return blake2b(material, digest_size=16).hexdigest()

@@ -52,7 +52,7 @@ class Lines:
         self._idle: deque[Any] = deque()
         self._busy: deque[None] = deque(maxlen=LIMIT + 1)
 
-    def call(self, command: bytes) -> Any:  # noqa: ANN401 - as Redis replies
+    def call(self, command: bytes) -> Any:
         """Send a packed command and read the reply.
 
         Raises:
@@ -74,7 +74,7 @@ class Lines:
         self._idle.append(connection)
         return reply
 
-    def _take(self) -> Any:  # noqa: ANN401 - redis-py's own type is not typed
+    def _take(self) -> Any:
         if len(self._busy) >= LIMIT:
             raise RedisConnectionError(f"all {LIMIT} connections are in use")
         self._busy.append(None)
@@ -109,7 +109,7 @@ class AsyncLines:
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, deque[Any]] = WeakKeyDictionary()
         self._busy = 0
 
-    async def call(self, command: bytes) -> Any:  # noqa: ANN401 - as Redis replies
+    async def call(self, command: bytes) -> Any:
         """Send a packed command and read the reply, within the deadline.
 
         Raises:

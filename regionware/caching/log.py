@@ -22,6 +22,7 @@ from regionware.caching.redis import SNAPSHOT, TROUBLE, RedisTier, options
 BLOCK = 1000
 _CONNECT = 1.0
 _PAUSE = 0.25
+_BATCH = 1000
 _PAUSE_LIMIT = 2.0
 
 logger = logging.getLogger("regionware")
@@ -68,7 +69,7 @@ class LogReader:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; it notices within its own read deadline, and nobody waits for that long."""
+        """End the thread; it notices when its current read ends."""
         self._stop.set()
         thread, self._thread = self._thread, None
         self.synced = Event()
@@ -114,18 +115,20 @@ class LogReader:
         log = self._tier.names.log
         while not stop.is_set():
             sent = self._clock()
-            reply: Any = client.xread({log: cursor}, count=1000, block=BLOCK)
-            for _, events in reply or ():
-                for cursor, fields in events:  # noqa: B007, PLW2901 - the last one is the new cursor
-                    self._fences.raise_to(_fences(_mapping(fields)))
-            self._heard(sent)
+            reply: Any = client.xread({log: cursor}, count=_BATCH, block=BLOCK)
+            events = reply[0][1] if reply else ()
+            for position, fields in events:
+                self._fences.raise_to(_fences(_mapping(fields)))
+                cursor = position
+            if len(events) < _BATCH:
+                self._heard(sent)
 
     def _heard(self, sent: float) -> None:
         self._fences.heard_until = sent + BOUND
         self._tier.health.succeeded()
 
 
-def _mapping(fields: Any) -> Mapping[bytes, bytes]:  # noqa: ANN401 - a list or a dict, as the client likes
+def _mapping(fields: Any) -> Mapping[bytes, bytes]:
     return (
         fields if isinstance(fields, Mapping) else dict(zip(fields[::2], fields[1::2], strict=True))
     )

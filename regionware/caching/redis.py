@@ -86,7 +86,7 @@ class Health:
         self._failures += 1
         if self.closed and self._failures >= FAILURES:
             self.closed = False
-            self.on_change(False)
+            self.on_change(False)  # noqa: FBT003 - one meaning: it is up
 
     def succeeded(self) -> None:
         """A call, or the background reader, was answered."""
@@ -94,7 +94,7 @@ class Health:
             self._failures = 0
         if not self.closed:
             self.closed = True
-            self.on_change(True)
+            self.on_change(True)  # noqa: FBT003 - one meaning: it is up
 
 
 class RedisTier:
@@ -131,7 +131,7 @@ class RedisTier:
 
     # Threads
 
-    def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:  # noqa: ANN401 - as Redis replies
+    def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run a script, by its digest if Redis knows it."""
         try:
             return self._lines.call(_command("EVALSHA", script.sha, keys, arguments))
@@ -152,7 +152,7 @@ class RedisTier:
         """Give the lease back."""
         self._try(FILL, *self._release(ask))
 
-    def _try(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:  # noqa: ANN401
+    def _try(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         if not self.health.closed:
             return None
         try:
@@ -167,7 +167,7 @@ class RedisTier:
 
     async def acall(
         self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]
-    ) -> Any:  # noqa: ANN401
+    ) -> Any:
         """The async twin of `call`."""
         try:
             return await self._alines.call(_command("EVALSHA", script.sha, keys, arguments))
@@ -190,7 +190,7 @@ class RedisTier:
 
     async def _atry(
         self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]
-    ) -> Any:  # noqa: ANN401
+    ) -> Any:
         if not self.health.closed:
             return None
         try:
@@ -231,7 +231,7 @@ def _command(verb: str, script: str, keys: Sequence[str], arguments: Sequence[Ar
     return pack((verb, script, len(keys), *keys, *arguments))
 
 
-def _found(reply: Any, token: str) -> Found:  # noqa: ANN401 - checked here
+def _found(reply: Any, token: str) -> Found:
     try:
         stamp, frame, vary, granted = reply
         lease = token if granted == 1 else ""

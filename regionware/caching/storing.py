@@ -32,10 +32,20 @@ def to_frame(entry: Entry, material: bytes, lifetime: Lifetime) -> Frame:
     """An entry for the store: its times relative to the region's clock."""
     fresh = entry.created + int((lifetime.ttl - lifetime.age) * _MICROSECONDS)
     return Frame(
-        material=material, status=entry.status, headers=entry.headers, body=entry.body, tags=entry.tags,
-        created=entry.created, fresh_until=fresh, revalidate=int(lifetime.revalidate), error=int(lifetime.error),
-        age=int(lifetime.age), lower=entry.lower, upper=entry.upper, host=entry.host,
-    )  # fmt: skip
+        material=material,
+        status=entry.status,
+        headers=entry.headers,
+        body=entry.body,
+        tags=entry.tags,
+        created=entry.created,
+        fresh_until=fresh,
+        revalidate=int(lifetime.revalidate),
+        error=int(lifetime.error),
+        age=int(lifetime.age),
+        lower=entry.lower,
+        upper=entry.upper,
+        host=entry.host,
+    )
 
 
 def from_frame(
@@ -53,11 +63,19 @@ def from_frame(
     fresh = now + (frame.fresh_until - stamp) / _MICROSECONDS
     return Entry(
         key if values is None else variant_key(key, values),
-        status=frame.status, headers=frame.headers, body=frame.body, tags=frame.tags, created=frame.created,
+        status=frame.status,
+        headers=frame.headers,
+        body=frame.body,
+        tags=frame.tags,
+        created=frame.created,
         born=now - max(stamp - frame.created, 0) / _MICROSECONDS - frame.age,
-        fresh_until=fresh, revalidate_until=fresh + frame.revalidate, error_until=fresh + frame.error,
-        lower=frame.lower, upper=frame.upper, host=frame.host,
-    )  # fmt: skip
+        fresh_until=fresh,
+        revalidate_until=fresh + frame.revalidate,
+        error_until=fresh + frame.error,
+        lower=frame.lower,
+        upper=frame.upper,
+        host=frame.host,
+    )
 
 
 def life(lifetime: Lifetime) -> int:

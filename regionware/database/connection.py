@@ -90,8 +90,8 @@ class Databases:
             for number, _ in enumerate(here.replicas, 1)
         )
         urls = (topology.primary.database, *here.replicas)
-        hosts = (self.primary, *self.replicas)
-        self._urls = {host.name: url for host, url in zip(hosts, urls, strict=True)}
+        names = [host.name for host in (self.primary, *self.replicas)]
+        self._urls = dict(zip(names, urls, strict=True))
         self._region = here.name
         self._mode = mode
         self._limits = limits or Limits()
@@ -274,10 +274,9 @@ class Databases:
         return View(self.primary, self.replicas, self.marks)
 
     def _probing(self, host: Host) -> str:
-        application = f"regionware/{self._region}/prober"
-        return connection_string(
-            self._urls[host.name], application=application, access="read", probing=True
-        )
+        name = f"regionware/{self._region}/prober"
+        url = self._urls[host.name]
+        return connection_string(url, application=name, access="read", probing=True)
 
     def _abandon(self) -> None:
         """In a child process: forget what the parent has opened."""

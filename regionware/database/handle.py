@@ -14,9 +14,9 @@ from regionware.database.hands import AnyLink, AsyncHands, Begin, Hands, Release
 from regionware.database.link import AsyncLink, Link, Report
 from regionware.database.position import Position
 from regionware.database.selector import Demand, Reason, Selection
-from regionware.errors import Unavailable
 from regionware.drive import adrive, drive
 from regionware.effects import Plan
+from regionware.errors import Unavailable
 
 logger = logging.getLogger("regionware.database")
 

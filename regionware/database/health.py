@@ -168,10 +168,11 @@ class Prober:
         system, instance, delay = await _query(connection, _GREET)
         if host.role == "primary":
             self._system = system
-        elif self._system and system != self._system:
-            raise ValueError("it is not a replica of this primary")
         slack = 3 * int(delay) / 1000
         while True:
+            # Again and again: the primary may answer, or be another one, only later.
+            if self._system and system != self._system:
+                raise ValueError("it is not a replica of this primary")
             when = monotonic()
             answer = await _query(connection, _ASK)
             if host.role == "primary":

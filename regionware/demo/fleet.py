@@ -6,6 +6,7 @@ and the requests of far clients to servers in the primary region.
 """
 
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -22,6 +23,7 @@ import httpx
 
 from regionware.demo import assets, schema
 from regionware.demo.policies import FAR, NEAR
+from regionware.parts import guard
 from regionware.parts.postgres import Cluster
 from regionware.parts.process import ServerFailed, ServerProcess, free_port
 from regionware.parts.proxy import ProxyProcess
@@ -166,6 +168,11 @@ class Fleet:
         )
         for process, url in self._waiting:
             _await(process, url)
+        self._stack.callback(self._ask_to_end)
+
+    def _ask_to_end(self) -> None:
+        """Ask the application servers all at once: each takes a moment."""
+        guard.send([process.pid for process, _ in self._waiting], signal.SIGTERM)
 
     def _environ(self, here: str, addresses: Mapping[str, str]) -> dict[str, str]:
         return {

@@ -118,24 +118,32 @@ def _conclude(
 
 def _serve(console: Console, fleet: Fleet) -> None:
     """Say what can be tried, and wait for an interrupt."""
-    far, near = fleet.regionware.far, fleet.regionware.near
-    console.print(f"\nregionware, far region      {far}")
-    console.print(f"regionware, primary region  {near}")
-    console.print(f"bare, from the far region   {fleet.bare_near.far}")
-    console.print(f"bare, one database far away {fleet.bare_far.far}\n")
-    lines = (
-        f"curl -i {far}/products/1",
-        f'curl -i -c jar -X PUT -d \'{{"price": "9.99"}}\' {far}/products/1',
-        f"curl -i -b jar {far}/products/1/stock",
-        f"curl -i {near}/products/1",
-        f"curl -i {far}/tenants/acme/config",
-        f"curl -i {far}{assets.PATH}",
-        f"curl -w '%{{time_total}}\\n' {fleet.bare_near.far}/products/1",
-    )
-    for line in lines:
-        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
-    console.print("\nCtrl-C ends everything.")
     try:
+        for line in _invitation(fleet):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
         signal.pause()
     except KeyboardInterrupt:
         console.print("ended")
+
+
+def _invitation(fleet: Fleet) -> list[str]:
+    """The addresses, and what to do with them."""
+    far, near = fleet.regionware.far, fleet.regionware.near
+    distant = fleet.bare_near.far
+    return [
+        "",
+        f"regionware, far region       {far}",
+        f"regionware, primary region   {near}",
+        f"bare, from the far region    {distant}",
+        f"bare, one database far away  {fleet.bare_far.far}",
+        "",
+        f"  curl -i {far}/products/1",
+        f'  curl -i -c jar -X PUT -d \'{{"price": "9.99"}}\' {far}/products/1',
+        f"  curl -i -b jar {far}/products/1/stock",
+        f"  curl -i {near}/products/1",
+        f"  curl -i {far}/tenants/acme/config",
+        f"  curl -i {far}{assets.PATH}",
+        f"  curl -w '%{{time_total}}\\n' {distant}/products/1",
+        "",
+        "Ctrl-C ends everything.",
+    ]

@@ -73,9 +73,9 @@ class Result:
 
 def source(response: httpx.Response) -> str:
     """Who answered: a tier of the cache, or a database host in its own words."""
-    status = response.headers.get("Cache-Status", "")
+    status: str = response.headers.get("Cache-Status", "")
     if "; hit" in status:
-        return "redis" if "detail=redis" in status else "memory"
+        return status.rpartition("detail=")[2]
     if response.headers.get("Content-Type") != "application/json":
         return "application"
     served = response.json().get("served_by", {})

@@ -116,9 +116,7 @@ class Application:
         if response.hold is not None:
             await response.hold.await_()
         fields = [(n.lower().encode(), v.encode("latin-1")) for n, v in response.fields]
-        await send(
-            {"type": "http.response.start", "status": response.status, "headers": fields}
-        )
+        await send({"type": "http.response.start", "status": response.status, "headers": fields})
         steps = () if scope["method"] == "HEAD" else response.chunks
         if len(steps) == 1 and isinstance(steps[0], bytes):  # as most frameworks do
             await send({"type": "http.response.body", "body": steps[0]})

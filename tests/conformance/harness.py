@@ -116,10 +116,6 @@ class Call:
         assert arrived
         assert self.chunks == list(chunks)
 
-    def result_within(self, seconds: float) -> bool:
-        """Whether it ends soon; for a request that nothing should hold up."""
-        return self.finished.wait(seconds)
-
     def result(self) -> Answer:
         """The whole answer.
 

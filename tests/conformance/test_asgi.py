@@ -84,7 +84,8 @@ def test_a_cancelled_wait_leaves_the_fill_alone(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "last", [{"type": "http.response.pathsend", "path": "/f"}, {"type": "http.response.zerocopysend"}]
+    "last",
+    [{"type": "http.response.pathsend", "path": "/f"}, {"type": "http.response.zerocopysend"}],
 )
 def test_a_body_that_is_not_seen_is_not_stored(last: dict[str, Any]) -> None:
     calls: list[Scope] = []

@@ -71,8 +71,9 @@ def _ready() -> Callable[[Databases], Databases]:
 def databases(topology: Topology, postgres: Cluster) -> Iterator[Databases]:
     """The databases as this process reaches them."""
     postgres.settle()
-    made = Databases(topology)
-    yield ready(made)
+    made = ready(Databases(topology))
+    until(lambda: made.marks["fra/replica-1"].fresh is not None)
+    yield made
     made.close()
 
 
@@ -102,7 +103,7 @@ def begin(topology: Topology) -> Begin:
 
 
 @pytest.fixture
-def paused(postgres: Cluster) -> Iterator[None]:
+def paused(postgres: Cluster, databases: Databases) -> Iterator[None]:
     """The replica receives and does not replay, for the time of a test."""
     replica = postgres.replicas["fra"]
     replica.query("SELECT pg_wal_replay_pause()")

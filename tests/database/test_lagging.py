@@ -32,7 +32,7 @@ def read(databases: Databases, state: Current) -> tuple[int, bool]:
     with databases.connection(state) as connection:
         row = connection.execute(COUNT).fetchone()
     assert row is not None
-    return row
+    return int(row[0]), bool(row[1])
 
 
 @pytest.mark.usefixtures("paused")

@@ -70,7 +70,7 @@ def test_what_a_user_changes_is_undone(databases: Databases, begin: Begin) -> No
     for _ in range(3):
         with databases.connection(begin(Database.primary())) as connection:
             assert connection.execute("SELECT 1 AS one").fetchone() == (1,)
-            connection.row_factory = psycopg.rows.dict_row  # type: ignore[assignment] # as users do
+            connection.row_factory = psycopg.rows.dict_row
             connection.cursor_factory = psycopg.ClientCursor
             connection.autocommit = False
             connection.isolation_level = psycopg.IsolationLevel.SERIALIZABLE
@@ -241,7 +241,7 @@ def test_the_request_is_known_in_threads_and_tasks(databases: Databases, begin: 
         async with databases.connection(current()) as connection:
             return await (await connection.execute("SELECT 1")).fetchone()
 
-    async def answer() -> list[Any]:
+    async def answer() -> Any:
         token = bind(state)
         try:
             return await asyncio.gather(
@@ -252,5 +252,5 @@ def test_the_request_is_known_in_threads_and_tasks(databases: Databases, begin: 
             await databases.aclose()
 
     state = begin()
-    assert asyncio.run(answer()) == [(1,)] * 3
+    assert list(asyncio.run(answer())) == [(1,)] * 3
     assert len(state.hosts) == 3
