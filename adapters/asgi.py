@@ -32,8 +32,8 @@ _DECIDING = {name.encode(): name for name in DECIDING | {"connection"}}
 _REFRESHES = 32
 #: What a background refresh carries of a scope: none of what is around us has put there.
 _STANDARD = (
-    "type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string", "root_path", "headers",
-    "server",
+    "type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string",
+    "root_path", "headers", "server",
 )  # fmt: skip
 #: And of the header fields not: identity, conditions, and our own fields.
 _PERSONAL = frozenset({
@@ -214,6 +214,7 @@ class Responder:
             reply = None if self._started else self._instead(error)
             if reply is not None:
                 self._replaced = True
+                self._rim.rescued(self._exchange, error)
                 await _answer(reply, self._send)
             if not self._complete:
                 await adrive(self._exchange.abandon(), self._rim.aperform)

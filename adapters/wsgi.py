@@ -174,8 +174,16 @@ class WsgiMiddleware:
             self._queued -= 1
 
 
+_NOTHING: Iterator[bytes] = iter(())
+
+
 class Responder:
     """One response on its way out: a callable for the application, an iterable for the server."""
+
+    __slots__ = (
+        "_chunks", "_closed", "_complete", "_connection", "_context", "_exchange", "_headers",
+        "_instead", "_iterator", "_left", "_result", "_rim", "_server", "_started", "_status",
+    )  # fmt: skip
 
     def __init__(self, exchange: Exchange, rim: Rim, context: Context) -> None:
         """Begin with nothing sent."""
@@ -193,7 +201,7 @@ class Responder:
         self._chunks: list[bytes] | None = None
         self._left = 0
         self._result: Iterable[bytes] = ()
-        self._iterator: Iterator[bytes] = iter(())
+        self._iterator: Iterator[bytes] = _NOTHING
 
     def run(self, app: App, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Call the application; what it returns, or this, which iterates over it."""
@@ -248,6 +256,9 @@ class Responder:
                 n.strip().lower() for line in values.get("connection", ()) for n in line.split(",")
             )
 
+        if not edits.copy:
+            return write
+
         def copying(chunk: bytes) -> None:
             write(chunk)
             self._copy(chunk)
@@ -273,6 +284,7 @@ class Responder:
         if reply is None:
             self.close()
             return False
+        self._rim.rescued(self._exchange, error)
         self._replace(reply)
         return True
 
@@ -347,7 +359,7 @@ class Responder:
 
 
 def _is_impersonal(key: str) -> bool:
-    """Whether a background refresh carries a variable: the server's, and fields without identity."""
+    """Whether a background refresh carries a variable: no identity, nothing from around us."""
     return (key.startswith(_STANDARD) or key in _NAMES) and key not in _PERSONAL
 
 

@@ -33,6 +33,19 @@ BROWSER = {
 }
 
 
+_SCOPE: dict[str, Any] = {
+    "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
+    "scheme": "http", "server": ("127.0.0.1", 80), "client": ("192.0.2.9", 50000), "root_path": "",
+    "query_string": b"",
+}  # fmt: skip
+_ENVIRON: dict[str, Any] = {
+    "SCRIPT_NAME": "", "QUERY_STRING": "", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "80",
+    "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "192.0.2.9", "wsgi.version": (1, 0),
+    "wsgi.url_scheme": "http", "wsgi.errors": StringIO(), "wsgi.multithread": True,
+    "wsgi.multiprocess": True, "wsgi.run_once": False,
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the application answers to everything."""
@@ -45,16 +58,19 @@ class Answer:
         return [*self.fields.items(), ("content-length", str(len(self.body)))]
 
 
-@dataclass(frozen=True, slots=True)
 class Ask:
-    """One request."""
+    """One request, as a parser hands it over."""
 
-    path: str
-    method: str = "GET"
-    fields: Mapping[str, str] | None = None
+    __slots__ = ("fields", "method", "path", "raw_fields", "raw_path")
 
-    def all_fields(self) -> dict[str, str]:
-        return BROWSER | dict(self.fields or {})
+    def __init__(self, path: str, method: str = "GET", **fields: str) -> None:
+        """Take further fields by name, with underscores for hyphens."""
+        self.path = path
+        self.raw_path = path.encode()
+        self.method = method
+        more = {name.replace("_", "-"): value for name, value in fields.items()}
+        self.fields = list((BROWSER | more).items())
+        self.raw_fields = [(name.encode(), value.encode()) for name, value in self.fields]
 
 
 @dataclass(slots=True)
@@ -73,8 +89,7 @@ class Side(Protocol):
 
     def application(self, answer: Answer) -> Any: ...
     def wrap(self, rw: Regionware, app: Any) -> Any: ...
-    def requests(self, asks: Sequence[Ask]) -> list[dict[str, Any]]: ...
-    def run(self, app: Any, requests: Sequence[dict[str, Any]]) -> Seen: ...
+    def run(self, app: Any, asks: Sequence[Ask]) -> Seen: ...
     def gets(self, url: str, key: str) -> Callable[[int], None]: ...
     def close(self, rw: Regionware | None = None) -> None: ...
 
@@ -132,25 +147,22 @@ class Asgi:
     def wrap(self, rw: Regionware, app: AsgiApp) -> AsgiApp:
         return rw.asgi(app)
 
-    def requests(self, asks: Sequence[Ask]) -> list[dict[str, Any]]:
-        return [_scope(ask) for ask in asks]
-
-    def run(self, app: AsgiApp, requests: Sequence[dict[str, Any]]) -> Seen:
-        messages = self._loop.run_until_complete(self._run(app, requests))
+    def run(self, app: AsgiApp, asks: Sequence[Ask]) -> Seen:
+        messages = self._loop.run_until_complete(self._run(app, asks))
         fields = {n.decode(): v.decode() for n, v in messages[0]["headers"]}
         body = b"".join(message.get("body", b"") for message in messages[1:])
         return Seen(messages[0]["status"], fields, body)
 
     @staticmethod
-    async def _run(app: AsgiApp, requests: Sequence[dict[str, Any]]) -> list[Message]:
+    async def _run(app: AsgiApp, asks: Sequence[Ask]) -> list[Message]:
         messages: list[Message] = []
 
         async def send(message: Message) -> None:
             messages.append(message)
 
-        for scope in requests:
+        for ask in asks:
             messages.clear()
-            await app(dict(scope), _receive, send)
+            await app(scope_of(ask), _receive, send)
         return messages
 
     def gets(self, url: str, key: str) -> Callable[[int], None]:
@@ -188,10 +200,7 @@ class Wsgi:
     def wrap(self, rw: Regionware, app: WsgiApp) -> WsgiApp:
         return rw.wsgi(app)
 
-    def requests(self, asks: Sequence[Ask]) -> list[dict[str, Any]]:
-        return [_environ(ask) for ask in asks]
-
-    def run(self, app: WsgiApp, requests: Sequence[dict[str, Any]]) -> Seen:
+    def run(self, app: WsgiApp, asks: Sequence[Ask]) -> Seen:
         head: list[Any] = []
         body = b""
 
@@ -199,8 +208,8 @@ class Wsgi:
             head[:] = status, fields
             return _write
 
-        for environ in requests:
-            result = app(dict(environ), start_response)
+        for ask in asks:
+            result = app(_environ(ask), start_response)
             body = b"".join(result)
             close = getattr(result, "close", None)
             if close is not None:
@@ -241,20 +250,23 @@ def _write(_: bytes) -> None:
     """What PEP 3333 calls `write`; nobody uses it here."""
 
 
-def _scope(ask: Ask) -> dict[str, Any]:
-    return {
-        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
-        "scheme": "http", "server": ("127.0.0.1", 80), "client": ("192.0.2.9", 50000), "root_path": "",
-        "method": ask.method, "path": ask.path, "raw_path": ask.path.encode(), "query_string": b"",
-        "headers": [(n.encode(), v.encode()) for n, v in ask.all_fields().items()], "state": {},
-    }  # fmt: skip
+def scope_of(ask: Ask) -> dict[str, Any]:
+    """What a server makes of a request (ASGI 3)."""
+    return _SCOPE | {
+        "method": ask.method,
+        "path": ask.path,
+        "raw_path": ask.raw_path,
+        "headers": ask.raw_fields.copy(),
+        "state": {},
+    }
 
 
 def _environ(ask: Ask) -> dict[str, Any]:
-    return {
-        "REQUEST_METHOD": ask.method, "SCRIPT_NAME": "", "PATH_INFO": ask.path, "QUERY_STRING": "",
-        "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "192.0.2.9",
-        "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": BytesIO(), "wsgi.errors": StringIO(),
-        "wsgi.multithread": True, "wsgi.multiprocess": True, "wsgi.run_once": False,
-        **{"HTTP_" + n.upper().replace("-", "_"): v for n, v in ask.all_fields().items()},
-    }  # fmt: skip
+    """What a server makes of a request (PEP 3333)."""
+    environ = _ENVIRON.copy()
+    environ["REQUEST_METHOD"] = ask.method
+    environ["PATH_INFO"] = ask.path
+    environ["wsgi.input"] = BytesIO()
+    for name, value in ask.fields:
+        environ["HTTP_" + name.upper().replace("-", "_")] = value
+    return environ

@@ -1,12 +1,13 @@
 """Rounds in turn, and what comes out of them.
 
 A figure is CPU time of this process for one request. What it is compared with is measured in the
-same round, so that both see the same machine; the least of all rounds is what the code costs, the
-median is what a busy machine made of it.
+same round, so that both see the same machine. The tenth percentile of the rounds is what the code
+costs: a virtual machine's clock makes single rounds too short, and its neighbours make many too
+long. The median of the rounds' own ratios is what budgets are compared with.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Final
@@ -16,8 +17,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 #: Requests of one batch. The timer divides by it, so that pytest-benchmark shows single requests.
 SIZE: Final = 200
-ROUNDS: Final = 40
-QUICK: Final = 8
+#: Seconds for the rounds of one benchmark.
+SECONDS: Final = 1.0
+QUICK: Final = 0.15
+_FEWEST, _MOST = 8, 400
 
 Batch = Callable[[], object]
 
@@ -45,7 +48,7 @@ class Budget:
 
     def __str__(self) -> str:
         """As the documentation puts it."""
-        return f"{'+' if self.added else ''}{self.limit:g} µs (×{self.ratio:.1f})"
+        return f"{'+' if self.added else ''}{self.limit:g} (×{self.ratio:.1f})"
 
 
 @dataclass(slots=True)
@@ -59,18 +62,13 @@ class Row:
     budget: Budget | None = None
 
     @property
-    def best(self) -> float:
-        return min(self.ours)
+    def cost(self) -> float:
+        return tenth(self.ours)
 
-    def best_of(self, name: str) -> float | None:
-        return min(self.beside[name]) if name in self.beside else None
+    def cost_of(self, name: str) -> float | None:
+        return tenth(self.beside[name]) if name in self.beside else None
 
     def ratio(self, name: str) -> float | None:
-        """Of the best rounds."""
-        against = self.best_of(name)
-        return None if against is None else self.best / against
-
-    def paired(self, name: str) -> float | None:
         """The median of the rounds' own ratios."""
         if name not in self.beside:
             return None
@@ -86,13 +84,12 @@ class Row:
         """For the JSON of pytest-benchmark."""
         facts: dict[str, Any] = {
             "protocol": self.protocol, "requests_per_round": SIZE, "rounds": len(self.ours),
-            "best_us": self.best, "median_us": median(self.ours),
+            "p10_us": self.cost, "median_us": median(self.ours),
         }  # fmt: skip
         for name, figures in self.beside.items():
             facts |= {
-                f"{name}_best_us": min(figures), f"{name}_median_us": median(figures),
-                f"over_{name}_us": self.best - min(figures), f"ratio_to_{name}": self.ratio(name),
-                f"median_paired_ratio_to_{name}": self.paired(name),
+                f"{name}_p10_us": tenth(figures), f"{name}_median_us": median(figures),
+                f"over_{name}_us": self.cost - tenth(figures), f"ratio_to_{name}": self.ratio(name),
             }  # fmt: skip
         if self.budget is not None:
             facts |= {"budget": str(self.budget), "budget_held": self.held}
@@ -103,25 +100,31 @@ class Measure:
     """Times one path beside others; a fixture."""
 
     def __init__(
-        self, benchmark: BenchmarkFixture, rows: list[Row], *, rounds: int, gate: bool
+        self, benchmark: BenchmarkFixture, rows: list[Row], *, seconds: float, gate: bool
     ) -> None:
         """Keep what a measurement needs.
 
         Args:
             benchmark: of pytest-benchmark, with `cpu_per_request` as its timer.
             rows: where the result goes.
-            rounds: how often each batch is timed.
+            seconds: how long to repeat the rounds.
             gate: fail where a budget is not held.
         """
         self._benchmark = benchmark
         self._rows = rows
-        self._rounds = rounds
+        self._seconds = seconds
         self._gate = gate
 
     def __call__(
-        self, what: str, protocol: str, batch: Batch, *, beside: Mapping[str, Batch], prepare: Batch | None = None,
+        self,
+        what: str,
+        protocol: str,
+        batch: Batch,
+        *,
+        beside: Mapping[str, Batch],
+        prepare: Batch | None = None,
         budget: Budget | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Run rounds of `beside`, `prepare`, `batch`.
 
         Args:
@@ -140,11 +143,13 @@ class Measure:
             if prepare is not None:
                 prepare()
 
-        _timed(batch if prepare is None else setup)  # connections, scripts, memories of all kinds
+        rounds = 1 if self._benchmark.disabled else self._rounds(setup, batch)
         for each in figures.values():
             each.clear()
-        self._benchmark.pedantic(batch, setup=setup, rounds=self._rounds)
-        if self._benchmark.disabled:
+        self._benchmark.pedantic(  # type: ignore[no-untyped-call] # pytest-benchmark's own
+            batch, setup=setup, rounds=rounds
+        )
+        if self._benchmark.stats is None:
             return
         ours = [seconds * 1e6 for seconds in self._benchmark.stats.stats.data]
         row = Row(what, protocol, ours, figures, budget)
@@ -152,6 +157,21 @@ class Measure:
         self._benchmark.extra_info.update(row.facts())
         if self._gate and row.held is False:
             pytest.fail(f"{what} over {protocol}: ×{row.ratio('bare'):.1f}, budget {budget}")
+
+    def _rounds(self, setup: Batch, batch: Batch) -> int:
+        """How many rounds fit; the one it takes to know that warms everything up."""
+        setup()
+        batch()
+        begin = time.perf_counter()
+        setup()
+        batch()
+        fitting = self._seconds / (time.perf_counter() - begin)
+        return round(min(max(fitting, _FEWEST), _MOST))
+
+
+def tenth(figures: Sequence[float]) -> float:
+    """The tenth percentile."""
+    return sorted(figures)[len(figures) // 10]
 
 
 def _timed(batch: Batch) -> float:

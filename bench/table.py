@@ -6,45 +6,56 @@ from io import StringIO
 from bench.measuring import Row
 
 HEAD = (
-    "path", "protocol", "bare µs", "ours µs", "added µs", "× bare", "median ×", "GET µs", "× GET", "budget", "held",
+    "path", "over", "bare", "ours", "added", "× bare", "a GET", "× GET",
+    "budget", "held",
 )  # fmt: skip
-TITLE = "CPU per request, best round, against the bare application of the same rounds"
-_ORDER = ("asgi", "wsgi", "")
+TITLE = "µs of CPU per request, tenth percentile of the rounds; ratios: medians of the pairs"
+_ORDER = ("asgi", "wsgi")
+#: Columns that are enough for all; a table takes no more than it needs.
+_WIDTH = 160
 
 
-def show(rows: Sequence[Row], write: Callable[[str], None], width: int) -> None:
+def show(rows: Sequence[Row], write: Callable[[str], None]) -> None:
     """Write the table, protocol by protocol, in the order of cost."""
-    ordered = sorted(rows, key=lambda row: (_ORDER.index(row.protocol), row.best))
+    ordered = sorted(rows, key=lambda row: (_ORDER.index(row.protocol), row.cost))
     cells = [_cells(row) for row in ordered]
-    write(_rich(cells, width) or _plain(cells))
+    write(_rich(cells) or _plain(cells))
 
 
 def _cells(row: Row) -> list[str]:
-    bare = row.best_of("bare")
+    bare = row.cost_of("bare")
     held = {None: "", True: "yes", False: "NO"}[row.held]
     return [
-        row.what, row.protocol, _number(bare), _number(row.best), _number(None if bare is None else row.best - bare),
-        _number(row.ratio("bare")), _number(row.paired("bare")), _number(row.best_of("get")), _number(row.ratio("get")),
-        str(row.budget or ""), held,
-    ]  # fmt: skip
+        row.what,
+        row.protocol,
+        _number(bare),
+        _number(row.cost),
+        _number(None if bare is None else row.cost - bare),
+        _number(row.ratio("bare")),
+        _number(row.cost_of("get")),
+        _number(row.ratio("get")),
+        str(row.budget or ""),
+        held,
+    ]
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 
-def _rich(cells: Sequence[Sequence[str]], width: int) -> str:
+def _rich(cells: Sequence[Sequence[str]]) -> str:
     try:
-        from rich.console import Console  # noqa: PLC0415 - an extra
+        from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - an extra
+        from rich.console import Console  # noqa: PLC0415
         from rich.table import Table  # noqa: PLC0415
     except ImportError:
         return ""
-    table = Table(title=TITLE)
+    table = Table(title=TITLE, box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for place, name in enumerate(HEAD):
-        table.add_column(name, justify="left" if place < 2 else "right", no_wrap=place == 0)
+        table.add_column(name, justify="left" if place < 2 else "right", no_wrap=True)
     for line in cells:
         table.add_row(*line)
-    console = Console(file=StringIO(), width=max(width, 120))
+    console = Console(file=StringIO(), width=_WIDTH)
     with console.capture() as captured:
         console.print(table)
     return captured.get()

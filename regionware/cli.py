@@ -125,9 +125,13 @@ def _inventory(options: argparse.Namespace) -> int:
     table = Table("route", "methods", "mode", "cached here", "reads from", "browsers and edges")
     for row in rows:
         table.add_row(
-            row["path"], _text(row["methods"]) or "all", row["mode"], _cache_words(row["cache"]),
-            _database_words(row["database"]), row["cdn"].get("cache-control", "as the application says"),
-        )  # fmt: skip
+            row["path"],
+            _text(row["methods"]) or "all",
+            row["mode"],
+            _cache_words(row["cache"]),
+            _database_words(row["database"]),
+            row["cdn"].get("cache-control", "as the application says"),
+        )
     console.print(table)
     return 0
 

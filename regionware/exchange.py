@@ -52,6 +52,8 @@ def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | N
                 prepared.events.emit(Event("hit", plan.compiled.name, "memory"))
             return record
     exchange = Exchange(prepared, request, plan, mode)
+    if mode == "observe" and keys is not None:
+        exchange.watch(keys)
     if mode != "on" or keys is None:
         return exchange
     if type(record) is Uncacheable and key is not None:
@@ -110,6 +112,18 @@ class Exchange:
         )
 
     # begin
+
+    def watch(self, keys: KeyPlan) -> None:
+        """Decide as `look` would, and change nothing: neither the request nor what is stored."""
+        screened = keys.screen(self.request)
+        if self.request.method not in {"GET", "HEAD"}:
+            self.bypass = "method"
+        elif screened.key is None:
+            self.bypass = screened.reason
+        else:
+            self.filling = Filling(
+                self.prepared, keys, screened.key, None, self.prepared.clock(), watching=True
+            )
 
     def look(self) -> "Entry | Reply | Exchange":
         """Screen the request, then look in memory."""
@@ -342,6 +356,8 @@ class Exchange:
             status: the status code.
             values: the deciding fields (see `freshness.DECIDING`), by lower-case name.
         """
+        if self.mode == "off":
+            return NO_EDITS
         marker, state = self.marker, self.state
         quiet = state is None or not (state.writes or state.lost or state.unavailable)
         if marker is not None and quiet:
@@ -403,7 +419,7 @@ class Exchange:
     @property
     def transparent(self) -> bool:
         """Whether the response passes through untouched."""
-        return self.mode != "observe" and self.plan.idle
+        return self.mode == "off" or (self.plan.idle and self.mode == "on")
 
     @property
     def pending(self) -> bool:

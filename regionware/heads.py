@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from regionware.caching.freshness import Values
 from regionware.edge import ASK, NOBODY, TARGETED
 from regionware.http.fields import parse_cache_control
+from regionware.http.paths import is_ambiguous
 from regionware.policies.table import render
 from regionware.serving import Reply
 
@@ -40,6 +41,9 @@ class HeadEdits:
 
 NO_EDITS = HeadEdits()
 _FRESHNESS = frozenset({"cache-control", "expires", "pragma"})
+#: Why our own cache is bypassed, where no other may keep the answer either.
+_PERSONAL = frozenset({"path", "cookie", "authorization", "authorize", "session", "body"})
+_CACHEABLE = frozenset({"GET", "HEAD"})
 _EVERY_EDGE = _FRESHNESS | TARGETED
 _SIGNED = ("cache-control", "expires", "pragma", "set-cookie", "vary", "content-range", "age")
 
@@ -52,20 +56,21 @@ def signature(status: int, values: Values) -> object:
 def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
     """The fields for this response, by the first rule that applies.
 
-    1. It changes the session's token, or sets a cookie on a route with a policy, or the path is
-       ambiguous: nobody may keep it.
+    1. It changes the session's token; or on a route with a policy it sets a cookie, answers an
+       ambiguous path, or answers what our own cache would not keep for being personal: nobody
+       may keep it.
     2. The route has a `Cdn`: its fields, tightened by the application's.
     3. The route has a `Cache` and the application is silent: browsers ask each time.
     """
     plan = exchange.plan
     edits = HeadEdits()
     token = exchange.settle()
-    cookie = "set-cookie" in values and (plan.edge is not None or plan.keys is not None)
-    if token or cookie or exchange.bypass == "path":
+    if token or (not plan.idle_head and _is_personal(exchange, values)):
         edits.add += [*token, ("cache-control", NOBODY)]
         edits.remove = _EVERY_EDGE
     elif plan.edge is not None:
-        _for_edge(exchange, edits, status, values)
+        if exchange.request.method in _CACHEABLE:
+            _for_edge(exchange, edits, status, values)
     elif _silent(exchange, status, values):
         edits.add.append(("cache-control", ASK))
     if plan.keys is not None:
@@ -80,9 +85,15 @@ def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
     return edits
 
 
+def _is_personal(exchange: "Exchange", values: Values) -> bool:
+    if "set-cookie" in values or exchange.bypass in _PERSONAL:
+        return True
+    return exchange.plan.edge is not None and is_ambiguous(exchange.request)
+
+
 def _silent(exchange: "Exchange", status: int, values: Values) -> bool:
     """Whether a response of a cached route would leave browsers and edges to guess a lifetime."""
-    cached = exchange.plan.keys is not None and exchange.request.method in {"GET", "HEAD"}
+    cached = exchange.plan.keys is not None and exchange.request.method in _CACHEABLE
     return cached and status < 400 and not _FRESHNESS & values.keys()
 
 

@@ -62,6 +62,7 @@ class Plan:
         "compiled",
         "edge",
         "idle",
+        "idle_head",
         "keys",
         "mode",
         "repeats",
@@ -90,8 +91,10 @@ class Plan:
         )
         #: Like heads are edited alike: nothing is made from the path, or from tags.
         self.repeats = self.edge is None
+        #: The route says nothing of who may keep a response.
+        self.idle_head = keys is None and self.edge is None
         #: Responses here are never touched.
-        self.idle = keys is None and self.edge is None and not has_database
+        self.idle = self.idle_head and not has_database
 
 
 @dataclass(slots=True)

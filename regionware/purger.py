@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from regionware.caching.coherence import EVERYTHING, mark, tag_name
 from regionware.caching.purging import Order, Purged, Relay, araise_here, raise_here
@@ -218,7 +218,8 @@ def _url_name(url: str) -> str:
     parts = urlsplit(url)
     if not url.startswith("/") and not (parts.scheme and parts.netloc):
         raise ConfigurationError(f"purge: {url!r} is neither an absolute URL nor a path")
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    # Keys hold decoded paths, and queries as they were sent.
+    target = (unquote(parts.path) or "/") + (f"?{parts.query}" if parts.query else "")
     return (
         f"u{parts.scheme.lower()}://{parts.netloc.lower()}{target}"
         if parts.netloc

@@ -123,6 +123,15 @@ class Rim:
             Event("refresh-failed", exchange.plan.compiled.name, type(error).__name__)
         )
 
+    def rescued(self, exchange: Exchange, error: BaseException) -> None:
+        """The application failed, and the client was answered all the same: it must not be lost."""
+        logger.error(
+            "%s failed; answered all the same", exchange.plan.compiled.name, exc_info=error
+        )
+        self.prepared.events.emit(
+            Event("rescued", exchange.plan.compiled.name, type(error).__name__)
+        )
+
     # Threads
 
     def _lookup(self, ask: Lookup) -> Found:

@@ -41,14 +41,31 @@ class Filling:
     """
 
     __slots__ = (
-        "_began", "_created", "_lease", "_leased", "_plan", "_prepared",
+        "_began", "_created", "_lease", "_leased", "_plan", "_prepared", "_watching",
         "flight", "floor", "key", "leads", "lifetime", "need", "reason",
     )  # fmt: skip
 
     def __init__(
-        self, prepared: Prepared, keys: KeyPlan, key: Key, need: Position | None, now: float
+        self,
+        prepared: Prepared,
+        keys: KeyPlan,
+        key: Key,
+        need: Position | None,
+        now: float,
+        *,
+        watching: bool = False,
     ) -> None:
-        """Begin alone; the stamp is the latest that this process has heard of."""
+        """Begin alone; the stamp is the latest that this process has heard of.
+
+        Args:
+            prepared: the parts.
+            keys: the route's rules.
+            key: the request's key.
+            need: the session's last write.
+            now: monotonic seconds.
+            watching: nothing is kept, not even the note that a key is uncacheable.
+        """
+        self._watching = watching
         self._prepared = prepared
         self._plan = keys
         self._began = now
@@ -172,7 +189,7 @@ class Filling:
     def _refuse(self, reason: str) -> None:
         """Nobody need wait for the end of a response that will not be stored."""
         self.reason = reason
-        if reason not in _PASSING:
+        if reason not in _PASSING and not self._watching:
             until = self._prepared.clock() + UNCACHEABLE
             self._prepared.memory.put(Uncacheable(self.key, reason, until))
         self.land("abandoned" if reason == "unfinished" else "uncacheable")

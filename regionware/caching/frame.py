@@ -34,7 +34,7 @@ _NONE = b"0" * 24
 _SEPARATOR = b"\0"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Frame:
     """An entry in transit. Stamps are in microseconds of the region's clock; spans in seconds."""
 
@@ -82,33 +82,29 @@ def decode(data: bytes, material: bytes) -> Frame | None:
 def _decode(data: bytes, material: bytes) -> Frame | None:
     if data[:4] != MAGIC or data[-4:] != _END:
         return None
-    flags, status, revalidate, error, age, *lengths = _NUMBERS.unpack_from(data, _PREFIX)
-    if flags or not 100 <= status <= 599 or _START + sum(lengths) + len(_END) != len(data):
+    flags, status, revalidate, error, age, key, tags, fields, host, body = _NUMBERS.unpack_from(
+        data, _PREFIX
+    )
+    # From lengths to the places where the parts end.
+    key += _START
+    tags += key
+    fields += tags
+    host += fields
+    body += host
+    if flags or not 100 <= status <= 599 or body + len(_END) != len(data):
         return None
-    parts, at = [], _START
-    for length in lengths:
-        parts.append(data[at : at + length])
-        at += length
-    key, tags, fields, host, body = parts
-    if key != material:
+    if data[_START:key] != material:
         return None
     return Frame(
-        key,
-        status,
-        _pairs(fields),
-        body,
-        tuple(tag.decode("utf-8", "surrogateescape") for tag in tags.split(_SEPARATOR))
-        if tags
-        else (),
-        int(data[4:20], 16),
-        int(data[20:36], 16),
-        revalidate,
-        error,
-        age,
-        _read_position(data[36:60]),
-        _read_position(data[60:84]),
-        host.decode(),
-    )
+        material, status, _pairs(data[tags:fields]), data[host:body],
+        _tags(data[key:tags]) if tags > key else (),
+        int(data[4:20], 16), int(data[20:36], 16), revalidate, error, age,
+        _read_position(data[36:60]), _read_position(data[60:84]), data[fields:host].decode(),
+    )  # fmt: skip
+
+
+def _tags(data: bytes) -> tuple[str, ...]:
+    return tuple(data.decode("utf-8", "surrogateescape").split("\0"))
 
 
 def _pairs(fields: bytes) -> Fields:

@@ -4,14 +4,14 @@ What is not in the key is not in the request: whatever does not count is removed
 application sees it, and a request that carries anything else bypasses the cache.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from hashlib import blake2b
 from urllib.parse import unquote_plus
 
 from regionware.caching.entry import Key
 from regionware.http.fields import parse_cache_control, parse_cookies, vary_value
-from regionware.http.paths import is_odd
+from regionware.http.paths import is_ambiguous
 from regionware.http.request import Request, RequestEdits
 from regionware.policies.cache import Cache
 
@@ -146,7 +146,7 @@ class KeyPlan:
     def screen(self, request: Request) -> Screened:
         """Judge a request."""
         special = request.special
-        if self.plain and special.keys() <= _EXPECTED and not self._odd(request):
+        if self.plain and special.keys() <= _EXPECTED and not is_ambiguous(request):
             return Screened(
                 (request.scheme, request.host, request.root + request.path, request.query), "", None
             )
@@ -172,10 +172,6 @@ class KeyPlan:
         )
         return Screened(key, "", edits or None)
 
-    @staticmethod
-    def _odd(request: Request) -> bool:
-        return request.odd or is_odd(request.path)
-
     def _origin(self, request: Request, edits: RequestEdits) -> tuple[str, str]:
         rewriting = request.special.keys() & REWRITING
         if not rewriting:
@@ -189,7 +185,7 @@ class KeyPlan:
 
     def _reason(self, request: Request) -> str:
         special = request.special
-        if self._odd(request):
+        if is_ambiguous(request):
             return "path"
         if "authorization" in special and not self.cache.allow_authorization:
             return "authorization"
@@ -246,10 +242,9 @@ def _is_analytics(name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in ANALYTICS)
 
 
-def canonical(parts: Iterable[str]) -> bytes:
-    """Parts with their lengths: no two different lists have the same encoding."""
-    encoded = (part.encode("utf-8", "surrogateescape") for part in parts)
-    return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+def canonical(key: Key) -> bytes:
+    """A key as octets: quoted as Python quotes text, so no two different keys look alike."""
+    return repr(key).encode("ascii", "backslashreplace")
 
 
 def digest(material: bytes) -> str:

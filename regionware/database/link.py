@@ -147,7 +147,7 @@ class Link(Watch, psycopg.Connection[Any]):
     def replies(self, message: str) -> list[Reply]:
         """Send one message of one or several statements, and return every result."""
         with psycopg.Cursor(self) as cursor:
-            return replies_of(cursor.execute(message.encode()))
+            return replies_of(cursor.execute(message.encode(), prepare=False))
 
     def tidy(self) -> None:
         """Undo what the last user changed of psycopg's settings, and any open transaction."""
@@ -185,7 +185,7 @@ class AsyncLink(Watch, psycopg.AsyncConnection[Any]):
     async def replies(self, message: str) -> list[Reply]:
         """Send one message of one or several statements, and return every result."""
         async with psycopg.AsyncCursor(self) as cursor:
-            return replies_of(await cursor.execute(message.encode()))
+            return replies_of(await cursor.execute(message.encode(), prepare=False))
 
     async def tidy(self) -> None:
         """Undo what the last user changed of psycopg's settings, and any open transaction."""

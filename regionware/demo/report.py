@@ -43,8 +43,13 @@ def percentiles(result: Result, kind: str) -> tuple[float, float] | None:
 def sources(result: Result, kind: str) -> str:
     """Who answered one kind of request, most frequent first."""
     found = Counter(sample.source for sample in result.samples if sample.kind == kind)
-    total = found.total()
-    return ", ".join(f"{name} {count / total:.0%}" for name, count in found.most_common())
+    return ", ".join(
+        f"{name} {_share(count, found.total())}" for name, count in found.most_common()
+    )
+
+
+def _share(part: int, whole: int) -> str:
+    return "< 1%" if part * 100 < whole else f"{part / whole:.0%}"
 
 
 def table(results: Sequence[Result], rtt: float) -> RenderableType:

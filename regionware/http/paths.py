@@ -5,6 +5,8 @@ Such a path is never cached: most web-cache deception starts with one.
 
 import re
 
+from regionware.http.request import Request
+
 # Control characters, delimiters that only an encoding can bring into a decoded path, an
 # undecodable octet, empty and dot segments.
 _DECODED = re.compile(r"[\x00-\x1f\x7f\\?#\ufffd]|//|/\.\.?(?:/|\Z)")
@@ -16,6 +18,11 @@ _ENCODED = re.compile(rb"%(?:2[efEF35]|3[bBfF]|5[cC]|[01][0-9a-fA-F]|7[fF])|%(?!
 def is_odd(path: str) -> bool:
     """Whether a decoded path has a spelling that is not canonical (RFC 3986, section 6.2.2)."""
     return not path.startswith("/") or _DECODED.search(path) is not None
+
+
+def is_ambiguous(request: Request) -> bool:
+    """Whether a request's path has such a spelling, as sent or as decoded."""
+    return request.odd or is_odd(request.path)
 
 
 def is_odd_raw(raw: bytes) -> bool:

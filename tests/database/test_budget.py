@@ -71,7 +71,7 @@ def quiet(proxies: tuple[DelayProxy, DelayProxy]) -> None:
 
 def read(databases: Databases, state: Current, *, snapshot: bool = False) -> None:
     with databases.connection(state, snapshot=snapshot) as connection:
-        connection.execute("SELECT %s::int", (1,))
+        connection.execute("SELECT %s::int", (1,), prepare=False)
 
 
 def write(databases: Databases, state: Current) -> None:

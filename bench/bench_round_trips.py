@@ -1,0 +1,52 @@
+"""How often a request goes to Redis: counted by a proxy, so this is asserted."""
+
+import time
+from collections.abc import Callable
+
+from bench.drivers import Ask, Side
+from bench.subject import PAGE, Subject
+from regionware import Regionware
+from regionware.caching.log import BLOCK
+from regionware.parts.proxy import DelayProxy
+
+_REQUESTS = 10
+
+
+def check(proxy: DelayProxy, work: Callable[[], None], round_trips: int) -> None:
+    """Assert how many round trips `work` takes, and that it opens no connection.
+
+    The background reader of the region's log asks too, once in `BLOCK` milliseconds.
+    """
+    _after_a_poll(proxy)
+    proxy.counters.reset()
+    begin = time.monotonic()
+    work()
+    polls = int((time.monotonic() - begin) * 1000 / BLOCK)
+    assert round_trips <= proxy.counters.round_trips <= round_trips + polls
+    assert proxy.counters.connections == 0
+
+
+def _after_a_poll(proxy: DelayProxy) -> None:
+    """Wait until the reader, which alone is awake now, has asked again."""
+    before, limit = proxy.counters.round_trips, time.monotonic() + 3 * BLOCK / 1000
+    while proxy.counters.round_trips == before and time.monotonic() < limit:
+        time.sleep(0.01)
+
+
+def test_round_trips(side: Side, distant: Regionware, proxy: DelayProxy) -> None:
+    subject = Subject(side, distant, PAGE)
+    warm = Ask(f"/tagged/{subject.number}-warm")
+    subject.batch([warm])  # connects, and teaches the scripts to Redis
+    distant.memory.clear()
+    subject.batch([warm])
+
+    asks = [Ask(f"/tagged/{subject.number}-{number}") for number in range(_REQUESTS)]
+    check(proxy, lambda: subject.batch(asks), 2 * _REQUESTS)
+    subject.answered("fwd=miss", calls=_REQUESTS)
+
+    distant.memory.clear()
+    check(proxy, lambda: subject.batch(asks), _REQUESTS)
+    subject.answered("; detail=redis", calls=0)
+
+    check(proxy, lambda: subject.batch(asks), 0)
+    subject.answered("; detail=memory", calls=0)

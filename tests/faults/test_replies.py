@@ -1,0 +1,275 @@
+"""Whatever a Redis replies, a request is answered as the bare application would answer it."""
+
+import itertools
+import random
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from regionware.caching import redis as tier
+from tests.conformance.application import Application, text
+from tests.conformance.harness import until
+from tests.faults.scripted import (
+    NIL,
+    Command,
+    Hang,
+    Hangup,
+    Script,
+    ScriptedRedis,
+    bulk,
+    granted,
+    kind,
+    well_behaved,
+)
+from tests.rig import AMPLE, Client, Rig
+
+ERRORS = [
+    b"LOADING Redis is loading the dataset in memory",
+    b"READONLY You can't write against a read only replica.",
+    b"OOM command not allowed when used memory > 'maxmemory'.",
+    b"MOVED 3999 127.0.0.1:1",
+    b"ASK 3999 127.0.0.1:1",
+    b"CLUSTERDOWN Hash slot not served",
+    b"TRYAGAIN Multiple keys request during rehashing of slot",
+    b"NOAUTH Authentication required.",
+    b"WRONGPASS invalid username-password pair or user is disabled.",
+    b"NOPERM this user has no permissions to run the 'evalsha' command",
+    b"WRONGTYPE Operation against a key holding the wrong kind of value",
+    b"BUSY Redis is busy running a script.",
+    b"MISCONF Redis is configured to save RDB snapshots",
+    b"MASTERDOWN Link with MASTER is down",
+    b"NOSCRIPT No matching script. Please use EVAL.",
+    b"NOREPLICAS Not enough good replicas to write.",
+    b"UNKILLABLE \xff\xfe",
+    b"ERR max number of clients reached",
+    b"",
+]
+
+REPLIES = {
+    "a number": b":7\r\n",
+    "a word": b"+OK\r\n",
+    "nothing": b"$-1\r\n",
+    "no list": NIL,
+    "an empty list": b"*0\r\n",
+    "a short list": b"*2\r\n" + bulk(b"0") + bulk(b""),
+    "a long list": b"*5\r\n" + bulk(b"0") * 5,
+    "a list of nothing": b"*4\r\n" + b"$-1\r\n" * 4,
+    "a list of numbers": b"*4\r\n" + b":1\r\n" * 4,
+    "a list of lists": b"*4\r\n" + b"*1\r\n:1\r\n" * 4,
+    "a list of errors": b"*4\r\n" + b"-ERR no\r\n" * 4,
+    "a stamp that is none": granted(stamp=b"soon"),
+    "an empty stamp": granted(stamp=b""),
+    "a huge stamp": granted(stamp=b"f" * 200),
+    "a stamp below zero": granted(stamp=b"-1"),
+    "a number for a frame": b"*4\r\n" + bulk(b"00") + b":7\r\n" + bulk(b"") + b":0\r\n",
+    "a list for a frame": b"*4\r\n" + bulk(b"00") + b"*1\r\n:7\r\n" + bulk(b"") + b":0\r\n",
+    "a pickle for a frame": granted(frame=b"cposix\nsystem\n(S'true'\ntR."),
+    "a frame of noise": granted(frame=b"RWF1" + bytes(range(256)) + b"1FWR"),
+    "a frame of digits": granted(frame=b"RWF1" + b"0" * 118 + b"1FWR"),
+    "names that are none": granted(vary=b"\xff\xfe, ,\x00"),
+    "too many names": granted(vary=b"a," * 5000),
+    "noise": random.Random(7).randbytes(1000),
+    "zeros": bytes(1000),
+    "the web": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    "empty lines": b"\r\n" * 10,
+    "a length out of reach": b"$99999999999999\r\n",
+    "a list without an end": b"*1000000\r\n",
+    "a length below zero": b"$-7\r\nab\r\n",
+    "a length that is none": b"$x\r\nab\r\n",
+    "very deep": b"*1\r\n" * 20_000,
+    "a later protocol": b">2\r\n$7\r\nmessage\r\n$2\r\nhi\r\n",
+    "two for one": granted() + b":1\r\n",
+    "one hundred for one": granted() * 100,
+}
+
+HALVES = [b"", b"*", b"*4\r\n", b"*4\r\n$16\r\n00065", granted()[:-3], b"$100\r\nhalf", b"-ERR"]
+
+
+def client(rig: Rig, server: ScriptedRedis) -> Client:
+    return Client(rig.site(rig.worker(server.url), Application(lambda seen: text(seen.path))))
+
+
+def suffer(rig: Rig, script: Script, *, everything: bool = False) -> None:
+    """Requests while a script answers, and afterwards: nothing fails, nothing is left open."""
+    with ScriptedRedis(script, everything=everything) as server:
+        one = client(rig, server)
+        for path in [one.new() for _ in range(4)]:
+            one.ask(path)
+            one.ask(path)
+        assert server.accepted
+        assert one.slowest < AMPLE
+        until(lambda: server.open <= 2)
+        server.behave()
+        used = server.seen["fill"]
+        until(lambda: bool(one.ask()) and server.seen["fill"] > used)
+        rig.shut(one.site.rw)
+        until(lambda: server.open == 0)
+
+
+def constantly(reply: bytes) -> Script:
+    return lambda _: reply
+
+
+def stopping(reply: bytes, how: type[Hang] | type[Hangup]) -> Script:
+    def script(_: Command) -> bytes:
+        raise how(reply)
+
+    return script
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error[:10].decode("latin-1") or "-")
+def test_errors(rig: Rig, error: bytes) -> None:
+    suffer(rig, constantly(b"-" + error + b"\r\n"))
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error[:10].decode("latin-1") or "-")
+def test_errors_for_a_fill(rig: Rig, error: bytes) -> None:
+    reply = b"-" + error + b"\r\n"
+    suffer(rig, lambda command: reply if kind(command) == "fill" else granted())
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_replies(rig: Rig, name: str) -> None:
+    suffer(rig, constantly(REPLIES[name]))
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_replies_from_the_first_word_on(rig: Rig, name: str) -> None:
+    suffer(rig, constantly(REPLIES[name]), everything=True)
+
+
+@pytest.mark.parametrize("half", HALVES, ids=lambda half: str(len(half)))
+@pytest.mark.parametrize("how", [Hang, Hangup])
+def test_half_a_reply(rig: Rig, half: bytes, how: type[Hang] | type[Hangup]) -> None:
+    suffer(rig, stopping(half, how))
+
+
+@pytest.mark.parametrize("how", [Hang, Hangup])
+def test_half_a_word(rig: Rig, how: type[Hang] | type[Hangup]) -> None:
+    suffer(rig, stopping(b"+O", how), everything=True)
+
+
+def drip(reply: bytes) -> Iterator[bytes]:
+    for octet in reply:
+        yield bytes((octet,))
+
+
+class Dripping(ScriptedRedis):
+    """Sends its answers octet by octet, each well within the deadline of a read."""
+
+    def __init__(self, reply: bytes) -> None:
+        super().__init__(constantly(reply))
+
+    def _converse(self, connection, commands):  # type: ignore[no-untyped-def]
+        super()._converse(_Drop(connection), commands)
+
+
+class _Drop:
+    """A socket that only drips look-ups."""
+
+    def __init__(self, connection) -> None:  # type: ignore[no-untyped-def]
+        self._connection = connection
+
+    def sendall(self, reply: bytes) -> None:
+        if len(reply) < 200:
+            self._connection.sendall(reply)
+            return
+        for octet in drip(reply):
+            self._connection.sendall(octet)
+            threading.Event().wait(0.02)
+
+
+def test_a_reply_that_drips(rig: Rig) -> None:
+    """The deadline is one for the whole call, however often something arrives."""
+    with Dripping(granted(frame=b"x" * 400)) as server:
+        one = client(rig, server)
+        until(lambda: bool(one.ask()) and server.seen["lookup"] > 0)
+        assert one.slowest < AMPLE
+
+
+# After some failures in a row nobody asks any more
+
+
+def hanging(server: ScriptedRedis) -> None:
+    server.everything, server.script = True, stopping(b"", Hang)
+
+
+def asked_while_hung(one: Client, server: ScriptedRedis) -> int:
+    """How many look-ups of 20 requests reach a server that has just begun to hang."""
+    until(lambda: bool(one.ask()) and server.seen["fill"] > 0)
+    hanging(server)
+    before = server.seen["lookup"] + server.accepted
+    for _ in range(20):
+        one.ask()
+    return server.seen["lookup"] + server.accepted - before
+
+
+def test_a_hung_server_is_left_alone(rig: Rig) -> None:
+    with ScriptedRedis(well_behaved) as server:
+        one = client(rig, server)
+        # The log's reader may connect again meanwhile; it keeps nobody waiting.
+        assert asked_while_hung(one, server) <= tier.FAILURES * 2 + 2
+        assert one.count("redis-down") == 1
+        server.behave()
+        until(lambda: one.count("redis-up") == 1)
+        known = server.seen["lookup"]
+        until(lambda: bool(one.ask()) and server.seen["lookup"] > known)
+
+
+def test_nobody_leaves_it_alone_without_the_limit(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The positive control: each of the 20 requests asks."""
+    monkeypatch.setattr(tier, "FAILURES", 10**9)
+    with ScriptedRedis(well_behaved) as server:
+        assert asked_while_hung(client(rig, server), server) >= 20
+
+
+# Frames that are well-formed, and those of another key
+
+
+def test_frames_of_other_keys(rig: Rig) -> None:
+    """A server that mixes up its keys, or a connection that is one reply behind."""
+    frames: list[bytes] = []
+    turn = itertools.count()
+
+    def script(command: Command) -> bytes:
+        if kind(command) == "fill":
+            frames.append(command[7])
+            return b":1\r\n"
+        return granted(frame=frames[next(turn) % len(frames)]) if frames else granted()
+
+    with ScriptedRedis(script) as server:
+        one = client(rig, server)
+        paths = [one.new() for _ in range(6)]
+        for path in [*paths, *paths, *reversed(paths)]:
+            one.site.rw.memory.clear()
+            one.ask(path)
+        assert len(frames) > 6
+
+
+def test_a_frame_of_its_own_is_used(rig: Rig) -> None:
+    """The positive control: the server of the test above is believed when it is right."""
+    frames: dict[bytes, bytes] = {}
+
+    def script(command: Command) -> bytes:
+        if kind(command) == "fill":
+            frames[command[3]] = _forever(command[7])
+            return b":1\r\n"
+        return granted(frame=frames.get(command[3], b""))
+
+    with ScriptedRedis(script) as server:
+        one = client(rig, server)
+        path = one.new()
+
+        def found() -> bool:
+            one.site.rw.memory.clear()
+            return one.ask(path).cache_status.get("detail") == "redis"
+
+        until(found)
+
+
+def _forever(frame: bytes) -> bytes:
+    """Fresh by any clock."""
+    return frame[:20] + b"0fffffffffffffff" + frame[36:]
