@@ -87,11 +87,6 @@ class Cache:
             )
         if any(not 200 <= status <= 599 or status in {206, 304} for status in self.statuses):
             raise ConfigurationError("Cache: statuses are final statuses except 206 and 304")
-        identity = [d for d in by if d != "region"]
-        if self.allow_authorization and not identity and not self.shared:
-            raise ConfigurationError(
-                "Cache: allow_authorization needs an identity in by=..., or shared=True"
-            )
 
     def _check_times(self) -> None:
         if not 0 < self.ttl <= YEAR:

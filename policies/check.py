@@ -23,6 +23,7 @@ def check(table: Table, *, secret: bool, has_database: bool, session_days: int =
     for compiled in table.routes:
         check_tags(compiled)
         _check_methods(compiled)
+        _check_identity(compiled.route)
         _check_edge(compiled.route)
         _check_lifetime(compiled.route, session_days)
         if compiled.route.database is not None and not has_database:
@@ -48,6 +49,14 @@ def _check_methods(compiled: Compiled) -> None:
         and route.access != "write"
     ):
         raise route.refuse("has a write policy, but only safe methods")
+
+
+def _check_identity(route: Route) -> None:
+    cache = route.cache
+    if cache is None or not cache.allow_authorization or cache.shared:
+        return
+    if all(dimension == "region" for dimension in cache.dimensions):
+        raise route.refuse("allow_authorization needs an identity in by=..., or shared=True")
 
 
 def _check_edge(route: Route) -> None:

@@ -9,6 +9,9 @@ Access = Literal["read", "write"]
 Consistency = Literal["strong", "session", "own-writes", "bounded", "eventual"]
 Unmet = Literal["primary", "fail", "stale"]
 
+#: Seconds that can be honestly promised: hosts are asked four times a second.
+SMALLEST_LAG = 1.0
+
 #: Seconds of lag beyond which a replica is never read, whatever a policy says.
 LARGEST_LAG = 300.0
 
@@ -29,7 +32,7 @@ class Database:
 
     Attributes:
         consistency: what a read promises; see `SCALE`.
-        max_lag: seconds a replica may lag and still be read, at most 300; `None` for 300.
+        max_lag: seconds a replica may lag and still be read, 1 to 300; `None` for 300.
         wait: milliseconds a read may wait for a replica to catch up, 0 to 10,000.
         unmet: what happens when no replica qualifies: read from the `"primary"`, `"fail"` with
             `ConsistencyUnavailable`, or read `"stale"` data and say so.
@@ -48,9 +51,9 @@ class Database:
         """
         if self.consistency not in SCALE:
             raise ConfigurationError(f"Database: unknown consistency {self.consistency!r}")
-        if self.max_lag is not None and not 0 < self.max_lag <= LARGEST_LAG:
+        if self.max_lag is not None and not SMALLEST_LAG <= self.max_lag <= LARGEST_LAG:
             raise ConfigurationError(
-                f"Database: max_lag must be in (0, 300] seconds, not {self.max_lag}"
+                f"Database: max_lag must be in 1..300 seconds, not {self.max_lag}"
             )
         if not 0 <= self.wait <= 10_000:
             raise ConfigurationError(

@@ -173,6 +173,10 @@ class Current:
             return tuple(self._reads)
 
 
+#: Purges that wait for a commit outside any request; innermost handle last.
+outside_writes: ContextVar[tuple[list[Any], ...]] = ContextVar("regionware.writes", default=())
+
+
 class Opening(Protocol):
     """Something that has, or can make, a request's state: an exchange, or a state itself."""
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from regionware.caching.coherence import EVERYTHING, mark, tag_name
 from regionware.caching.purging import Order, Purged, Relay, araise_here, raise_here
 from regionware.caching.redis import RedisTier
-from regionware.context import current
+from regionware.context import current, outside_writes
 from regionware.database.position import Position
 from regionware.errors import ConfigurationError, PurgeError
 from regionware.observe import Event
@@ -131,9 +131,10 @@ class Purger:
         if wait not in {"region", "all"}:
             raise ConfigurationError(f'wait is "region", "workers" or "all", not {wait!r}')
         state = current()
-        if state is None or not state.deferred or after is not None:
+        waiting = outside_writes.get() if state is None else state.deferred
+        if not waiting or after is not None:
             return None
-        state.deferred[-1].append(tuple(names))
+        waiting[-1].append(tuple(names))
         return Purged(len(names), deferred=True)
 
     @staticmethod

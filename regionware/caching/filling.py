@@ -83,7 +83,7 @@ class Filling:
     @classmethod
     def late(cls, prepared: Prepared, keys: KeyPlan, key: Key, began: float, stamp: int) -> Self:
         """For a response that is storable after all, of a request that began at these times."""
-        filling = cls(prepared, keys, key, None, began)
+        filling = cls(prepared, keys, key, None, began, watching=True)
         filling._created = stamp + 1
         return filling
 

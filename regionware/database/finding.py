@@ -16,6 +16,9 @@ from regionware.errors import PrimaryUnavailable
 
 #: Seconds to wait for a host that did not answer the prober a moment ago.
 _DOWN: Final = 0.25
+#: Seconds to wait for a primary that did: there is nobody else to go to, and where it is far away
+#: a cold pool needs four round trips for each connection.
+_FAR: Final = 5.0
 #: Seconds between two questions to a replica that is being waited for: the first and the longest.
 _SOON: Final = 0.002
 _LATE: Final = 0.02
@@ -47,7 +50,7 @@ def find(
     while True:
         choice = view.choose(wanted, tried)
         host, mark = choice.host, view.marks[choice.host.name]
-        patience = timeout if mark.reachable else min(_DOWN, timeout)
+        patience = _patience(host, mark, timeout)
         link = yield from Acquire(host, wanted.access, patience)
         if link is None:
             tried[host.name] = Reason.UNREACHABLE
@@ -64,6 +67,13 @@ def find(
             return link, settled
         yield from Release(link)
         tried[host.name] = settled
+
+
+def _patience(host: Host, mark: Mark, timeout: float) -> float:
+    """Seconds to wait for a connection to a host."""
+    if not mark.reachable:
+        return min(_DOWN, timeout)
+    return max(timeout, _FAR) if host.role == "primary" else timeout
 
 
 def _settle(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import psycopg
 
-from regionware.context import Current, HostRead
+from regionware.context import Current, HostRead, outside_writes
 from regionware.database.ending import Outcome, end_read, end_write
 from regionware.database.finding import View, find
 from regionware.database.hands import AnyLink, AsyncHands, Begin, Hands, Release, Settle
@@ -104,6 +104,8 @@ class Handle:
             self._items = []
             if self._state is not None:
                 self._state.deferred.append(self._items)
+            else:
+                outside_writes.set((*outside_writes.get(), self._items))
             return link
         try:
             yield from self._begin_read(link, selection)
@@ -164,9 +166,10 @@ class Handle:
 
     def _report_write(self, outcome: Outcome) -> None:
         state = self._state
-        if state is None:
-            return
         # By identity: handles of concurrent tasks need not close in the order they opened.
+        if state is None:
+            outside_writes.set(tuple(i for i in outside_writes.get() if i is not self._items))
+            return
         state.deferred[:] = [items for items in state.deferred if items is not self._items]
         if outcome.wrote:
             state.wrote(self._use(outcome.position), outcome.position)

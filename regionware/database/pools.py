@@ -236,7 +236,8 @@ class Pools:
             "max_waiting": self._limits.waiting,
             "timeout": self._limits.timeout,
             "reconnect_timeout": _RECONNECT,
-            "num_workers": 1,
+            # Connections to a far primary take long: they are opened side by side.
+            "num_workers": 4 if host.role == "primary" else 1,
             "open": False,
             "name": f"{host.name} {access}",
         }

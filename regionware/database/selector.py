@@ -11,7 +11,7 @@ from typing import Literal
 
 from regionware.database.position import Position
 from regionware.errors import ConfigurationError, ConsistencyUnavailable, PrimaryUnavailable
-from regionware.policies.database import Access, Consistency, Database, at_least
+from regionware.policies.database import LARGEST_LAG, Access, Consistency, Database, at_least
 
 Role = Literal["primary", "replica"]
 Mode = Literal["on", "off", "observe"]
@@ -203,7 +203,10 @@ def _forced(wanted: Demand, replicas: Sequence[object]) -> Reason | None:
 
 def _within(mark: Mark, max_lag: float | None, now: float) -> bool:
     """Whether the host is certainly no more than `max_lag` seconds behind the primary, now."""
-    return max_lag is None or (mark.fresh is not None and now - mark.fresh <= max_lag)
+    if max_lag is None:
+        # Tokens live for longer than this, so a host beyond it could be older than all of them.
+        return mark.lag is None or mark.lag <= LARGEST_LAG
+    return mark.fresh is not None and now - mark.fresh <= max_lag
 
 
 def _reached(mark: Mark, need: Position | None) -> bool:

@@ -171,7 +171,7 @@ class GeoIP:
         Raises:
             ConfigurationError: always; a later release furnishes it.
         """
-        raise ConfigurationError(f"GeoIP({path!r}): not furnished yet, a later release does")
+        raise ConfigurationError(f"GeoIP({path!r}): not furnished in this version")
 
     def __call__(self, request: Request, /) -> Claim | None:  # pragma: no cover
         """Never called: there is no such object."""

@@ -1,5 +1,93 @@
-"""The fixtures of `tests/rig.py`."""
+"""The shop in two regions over real servers: the primary in one, its replica in the other."""
 
-from tests.rig import closer, flavour, loop, rig
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from regionware import Region, Regionware, Topology
+from regionware.database.selector import UNASKED
+from regionware.parts.postgres import Cluster
+from regionware.policies import Route
+from tests.conformance.harness import Site, until
+from tests.rig import Rig, closer, flavour, loop, rig
+from tests.sessions.shop import ROUTES, SECRET, Customer, Shop
 
 __all__ = ["closer", "flavour", "loop", "rig"]
+
+#: Makes a site of the shop: in a region, with further options of `Regionware`.
+Open = Callable[..., Site]
+
+
+@pytest.fixture(scope="session")
+def goods(postgres: Cluster) -> str:
+    """The table."""
+    postgres.primary.query("CREATE TABLE goods (id int PRIMARY KEY, value int NOT NULL)")
+    postgres.settle()
+    return "goods"
+
+
+@pytest.fixture
+def regions(postgres: Cluster, redis_url: str, second_redis_url: str, goods: str) -> list[Region]:
+    """Both, with their servers."""
+    return [
+        Region("iad", primary=True, database=postgres.url, redis=second_redis_url),
+        Region("fra", replicas=[postgres.replicas["fra"].url], redis=redis_url),
+    ]
+
+
+def ready(rw: Regionware) -> Regionware:
+    """Wait until it knows its databases, and has heard from its Redis."""
+    rw.start()
+    databases, log = rw._parts.databases, rw._parts.rim._log
+    assert databases is not None
+    until(lambda: all(mark is not UNASKED for mark in databases.marks.values()))
+    if log is not None:
+        until(log.synced.is_set)
+    return rw
+
+
+@pytest.fixture(name="open_shop")
+def _open_shop(rig: Rig, regions: list[Region], postgres: Cluster) -> Open:
+    def open_shop(
+        here: str = "fra", shop: Shop | None = None, routes: list[Route] = ROUTES, **options: Any
+    ) -> Site:
+        shop = shop or Shop()
+        topology = Topology(here=here, regions=regions)
+        shop.rw = rig.worker(topology, *routes, **{"secret": SECRET, **options})
+        return rig.site(ready(shop.rw), shop)
+
+    postgres.settle()
+    return open_shop
+
+
+_NUMBERS = iter(range(1, 1_000_000))
+
+
+@pytest.fixture
+def item(postgres: Cluster, goods: str) -> int:
+    """The number of a new item, whose value is 0 on every host."""
+    number = next(_NUMBERS)
+    postgres.primary.query(f"INSERT INTO goods VALUES ({number}, 0)")
+    postgres.settle()
+    return number
+
+
+@pytest.fixture
+def paused(postgres: Cluster, item: int) -> Iterator[Callable[[], None]]:
+    """The replica receives and does not replay, from here to the end of a test, or of the pause."""
+    replica = postgres.replicas["fra"]
+    replica.query("SELECT pg_wal_replay_pause()")
+    until(lambda: replica.query("SELECT pg_get_wal_replay_pause_state()") == [("paused",)])
+
+    def resume() -> None:
+        replica.query("SELECT pg_wal_replay_resume()")
+        postgres.settle()
+
+    yield resume
+    replica.query("SELECT pg_wal_replay_resume()")
+
+
+def stranger(site: Site) -> Customer:
+    """A client who keeps no cookies."""
+    return Customer(site, keeps=False)
