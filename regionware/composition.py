@@ -123,7 +123,13 @@ def compose(
     ]
     own = None if here.redis is None else Relay(here.name, here.redis, names, _dropped(events))
     rim = Rim(
-        prepared, tier_of_memory, flights, tier, log, [*relays, *([own] if own else [])], databases
+        prepared,
+        tier_of_memory,
+        flights,
+        tier,
+        log,
+        [*relays, *([own] if own is not None else [])],
+        databases,
     )
     purger = Purger(
         prepared=prepared, tier=tier, here=own, relays=relays, retention=_retention(routes),

@@ -11,27 +11,23 @@ from math import floor
 from regionware.caching.coherence import Verdict
 from regionware.caching.entry import Entry, Fields, Key, Record, Uncacheable, Variants
 from regionware.caching.filling import Filling
-from regionware.caching.frame import decode
+from regionware.caching.fresh import is_fresh
 from regionware.caching.freshness import Values
 from regionware.caching.keys import KeyPlan
-from regionware.caching.storing import from_frame
-from regionware.caching.variants import fields_of, select, variant_key
+from regionware.caching.variants import select, variant_key
 from regionware.context import Current
 from regionware.database.position import Position, merge
 from regionware.database.token import Token
-from regionware.effects import Flight, Found, Lookup, Plan, Wait
-from regionware.errors import Unavailable
-from regionware.heads import NO_EDITS, HeadEdits, dress, signature
+from regionware.effects import Plan
+from regionware.heads import NO_EDITS, HeadEdits, cache_status, dress, signature
 from regionware.http.request import Request, RequestEdits
 from regionware.observe import Event
 from regionware.policies.table import render
 from regionware.prepared import DEBUG_FIELD, Prepared
 from regionware.prepared import Plan as RoutePlan
 from regionware.provenance import describe
-from regionware.serving import Reply, reply_from
-
-#: Seconds for which a request waits for another's fill of the same key.
-PATIENCE = 10.0
+from regionware.recall import recall
+from regionware.serving import Reply, reply_from, unavailable
 
 
 def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | None":
@@ -47,7 +43,7 @@ def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | N
         # Nothing to screen: whatever is odd about a request has no record, or is in `special`.
         key = (request.scheme, request.host, request.root + request.path, request.query)
         record = prepared.memory.lookup(key)
-        if type(record) is Entry and is_fresh(prepared, record, None, prepared.clock()):
+        if type(record) is Entry and is_fresh(prepared.fences, record, None, prepared.clock()):
             if prepared.events.wanted:
                 prepared.events.emit(Event("hit", plan.compiled.name, "memory"))
             return record
@@ -59,21 +55,6 @@ def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | N
     if type(record) is Uncacheable and key is not None:
         return exchange.remember(keys, key, None, record)
     return exchange.look()
-
-
-def is_fresh(prepared: Prepared, entry: Entry, need: Position | None, now: float) -> bool:
-    """Whether an entry may be served as fresh to somebody who must see `need`."""
-    fences = prepared.fences
-    if now >= entry.fresh_until or not entry.reached(need):
-        return False
-    if now >= fences.heard_until and now >= entry.verified_until:
-        return False
-    version = fences.version
-    if entry.checked != version:
-        if fences.judge(entry) is not Verdict.GOOD:
-            return False
-        entry.checked = version
-    return True
 
 
 class Exchange:
@@ -142,23 +123,21 @@ class Exchange:
             self.bypass = "session"
             return self
         need = self.token.write if self.token is not None and self.plan.sessions else None
-        return self.remember(keys, screened.key, need, self._recollect(screened.key))
+        return self.remember(keys, screened.key, need, self.recollect(screened.key))
 
     def remember(
         self, keys: KeyPlan, key: Key, need: Position | None, record: Record | None
     ) -> "Entry | Reply | Exchange":
         """Answer from what memory has, or go on with it."""
         prepared, now = self.prepared, self.prepared.clock()
-        if isinstance(record, Entry) and is_fresh(prepared, record, need, now):
-            if self._may_see():
-                return self._reply(
-                    record, f"regionware; hit; ttl={self._ttl(record)}; detail=memory"
-                )
+        if isinstance(record, Entry) and is_fresh(prepared.fences, record, need, now):
+            if self.may_see():
+                return self.reply(record, f"regionware; hit; ttl={self.ttl(record)}; detail=memory")
             self.bypass = "authorize"
             return self
         if isinstance(record, Entry):
-            self._consider(record, need)
-        if self.request.method == "HEAD" and not self._stale_for("revalidate"):
+            self.consider(record, need)
+        if self.request.method == "HEAD" and not self.stale_for("revalidate"):
             self.bypass = "miss"
             return self
         if type(record) is Uncacheable and now < record.until:
@@ -168,17 +147,19 @@ class Exchange:
         self.filling = Filling(prepared, keys, key, need, now)
         return self
 
-    def _recollect(self, key: Key) -> Record | None:
+    def recollect(self, key: Key) -> Record | None:
+        """What memory has for this request: the right one of several variants."""
         record = self.prepared.memory.lookup(key)
         if type(record) is Variants:
             return self.prepared.memory.lookup(variant_key(key, select(record.names, self.request)))
         return record
 
-    def _may_see(self) -> bool:
+    def may_see(self) -> bool:
+        """Whether the policy's `authorize` lets this request see a stored answer."""
         cache = self.plan.compiled.route.cache
         return cache is None or cache.authorize is None or bool(cache.authorize(self.request))
 
-    def _consider(self, entry: Entry, need: Position | None) -> None:
+    def consider(self, entry: Entry, need: Position | None) -> None:
         """Keep an entry that may not be served as fresh, but perhaps instead of an error."""
         usable = entry.reached(need) and self.prepared.fences.judge(entry) is not Verdict.GONE
         if usable and (self.stale is None or entry.created > self.stale.created):
@@ -188,90 +169,13 @@ class Exchange:
 
     def recall(self) -> Plan[Reply | None]:
         """The second moment: an answer from Redis, or from another's fill; else the application."""
-        filling = self.filling
-        if filling is None or self.bypass:
-            return None
-        filling.heed((*self.tags(), *(self.stale.tags if self.stale is not None else ())))
-        while not filling.join():
-            if filling.flight is None:
-                return None
-            if self._stale_for("revalidate"):
-                return self._serve_stale(refresh=False)
-            outcome = yield from Wait(filling.flight, PATIENCE)
-            if outcome == "entry" and (shared := self._shared(filling.flight)) is not None:
-                return self._reply(shared, "regionware; fwd=miss; collapsed")
-            if outcome != "abandoned":
-                filling.go_alone()
-                return None
-        try:
-            return (yield from self._ask_redis(filling))
-        except BaseException:
-            filling.land("abandoned")
-            raise
+        return recall(self)
 
-    def _shared(self, flight: Flight) -> Entry | None:
-        """The entry of another's fill, if it is one for this request."""
-        entry, filling = flight.result, self.filling
-        if entry is None or filling is None or not self._may_see():
-            return None
-        record = self._recollect(filling.key) if entry.key != filling.key else entry
-        if not isinstance(record, Entry):
-            return None
-        return (
-            record if is_fresh(self.prepared, record, filling.need, self.prepared.clock()) else None
-        )
+    # answers from entries
 
-    def _ask_redis(self, filling: Filling) -> Plan[Reply | None]:
-        found = Found(available=False)
-        if self.prepared.has_redis:
-            found, entry = yield from self._look_up(filling)
-            now = self.prepared.clock()
-            if entry is not None and is_fresh(self.prepared, entry, filling.need, now):
-                filling.remember(entry, _split(found.vary))
-                filling.land("entry", entry)
-                if self._may_see():
-                    fields = f"regionware; hit; ttl={self._ttl(entry)}; detail=redis"
-                    return self._reply(entry, fields)
-                self.bypass, self.filling = "authorize", None
-                return None
-            if entry is not None:
-                self._consider(entry, filling.need)
-        if not self._stale_for("revalidate"):
-            return None
-        if found.available and not found.lease:
-            filling.land("abandoned")
-            return self._serve_stale(refresh=False)
-        return self._serve_stale(refresh=True)
-
-    def _look_up(self, filling: Filling) -> Plan[tuple[Found, Entry | None]]:
-        name, material = filling.ask()
-        fields = fields_of(self.request)
-        found = yield from Lookup(name, filling.need, filling.floor, fields)
-        entry = self._unpack(found, filling.key, material)
-        if entry is not None and not found.lease and self._purged(entry):
-            # The store cannot know the tags that only the application gave; say it again.
-            found = yield from Lookup(name, filling.need, entry.created, fields)
-        filling.found(found, self.request)
-        return found, entry
-
-    def _purged(self, entry: Entry) -> bool:
-        version = self.prepared.fences.version
-        if self.prepared.fences.judge(entry) is not Verdict.GOOD:
-            return True
-        entry.checked = version
-        return False
-
-    def _unpack(self, found: Found, key: Key, material: bytes) -> Entry | None:
-        frame = decode(found.frame, material) if found.frame else None
-        if frame is None:
-            return None
-        values = select(_split(found.vary), self.request) if found.vary else None
-        return from_frame(frame, key, values, stamp=found.stamp, now=self.prepared.clock())
-
-    # stale
-
-    def _stale_for(self, purpose: str) -> bool:
-        if self.stale is None or not self._may_see():
+    def stale_for(self, purpose: str) -> bool:
+        """Whether a stale answer may be given: to `revalidate` it, or because of an `error`."""
+        if self.stale is None or not self.may_see():
             return False
         if purpose == "revalidate" and "authorization" in self.request.special:
             return False  # a refresh carries no identity, so it could not make this answer
@@ -279,18 +183,19 @@ class Exchange:
         trusted = max(self.prepared.fences.heard_until, self.stale.verified_until)
         return self.prepared.clock() < min(until, trusted)
 
-    def _serve_stale(self, *, refresh: bool) -> Reply | None:
+    def serve_stale(self, *, refresh: bool) -> Reply | None:
+        """The stale answer (RFC 5861, section 3), and perhaps the order to refresh it."""
         if self.stale is None:
             return None
-        text = f"regionware; hit; ttl={self._ttl(self.stale)}; detail=stale-while-revalidate"
-        return self._reply(self.stale, text, refresh=self if refresh else None)
+        text = f"regionware; hit; ttl={self.ttl(self.stale)}; detail=stale-while-revalidate"
+        return self.reply(self.stale, text, refresh=self if refresh else None)
 
     def rescue(self, status: int) -> Reply | None:
         """A stale answer instead of an error of the application (RFC 5861, section 4)."""
-        if status < 500 or self.stale is None or not self._stale_for("error"):
+        if status < 500 or self.stale is None or not self.stale_for("error"):
             return None
         fields = f"regionware; fwd=stale; fwd-status={status}; detail=stale-if-error"
-        return self._reply(self.stale, fields)
+        return self.reply(self.stale, fields)
 
     def impersonal(self) -> None:
         """Forget whose request this was: it goes on in the background, for everybody."""
@@ -299,24 +204,12 @@ class Exchange:
         self.edits = self.edits or RequestEdits(set())
         self.edits.cookie = self.edits.cookie or ""
 
-    def unavailable(self, error: Unavailable) -> Reply:
-        """What a client hears when a guarantee cannot be met (RFC 9110, section 15.6.4)."""
-        text = b"Service Unavailable\n"
-        headers = [
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"content-length", b"%d" % len(text)),
-            (b"cache-control", b"no-store"),
-            (b"retry-after", b"%d" % error.retry_after),
-        ]
-        self._tell("unavailable", type(error).__name__)
-        return Reply(503, headers, b"" if self.request.method == "HEAD" else text)
-
-    def _ttl(self, entry: Entry) -> int:
+    def ttl(self, entry: Entry) -> int:
+        """Seconds of freshness left; negative for a stale entry (RFC 9211, section 2.4)."""
         return floor(entry.fresh_until - self.prepared.clock())
 
-    def _reply(
-        self, entry: Entry, status_field: str, *, refresh: "Exchange | None" = None
-    ) -> Reply:
+    def reply(self, entry: Entry, status_field: str, *, refresh: "Exchange | None" = None) -> Reply:
+        """Answer from an entry."""
         if self.prepared.events.wanted:
             self._tell("hit", status_field.rpartition("=")[2])
         extra = self.provenance(status_field, entry)
@@ -382,7 +275,7 @@ class Exchange:
         error = self.state.unavailable if self.state is not None else None
         if status < 500 or error is None:
             return self.rescue(status)
-        return self.rescue(503) or self.unavailable(error)
+        return self.rescue(503) or unavailable(error, self.request)
 
     def _decide(self, status: int, values: Values, *, wrote: bool) -> None:
         if self.marker is not None and self.plan.keys is not None:
@@ -394,25 +287,6 @@ class Exchange:
         self.filling.decide(status, values, authorized=authorized, wrote=wrote)
         if self.marker is not None and self.filling.lifetime is None:
             self.filling = None
-
-    def cache_status(self) -> str:
-        """This exchange's member of `Cache-Status` (RFC 9211), when the application answers."""
-        if self.filling is None or (self.bypass and self.filling.lifetime is None):
-            if self.bypass in {"method", "miss", "request"}:
-                return f"regionware; fwd={self.bypass}"
-            return f"regionware; fwd=bypass; detail={self.bypass}"
-        forwarded = "stale" if self.stale is not None else "miss"
-        outcome = "stored" if self.filling.lifetime is not None else f"detail={self.filling.reason}"
-        return f"regionware; fwd={forwarded}; {outcome}"
-
-    def settle(self) -> list[tuple[str, str]]:
-        """The fields that carry the session's token, if this response changes it."""
-        state = self.state
-        if state is None or not (state.writes or state.lost):
-            return []
-        known = self.token
-        lost = state.lost and state.written is None
-        return self.prepared.sessions.issue(self.request, known, state.written, lost=lost)
 
     # finish
 
@@ -443,17 +317,26 @@ class Exchange:
         """
         if self.filling is None or self.mode != "on":
             return
-        stored = yield from self.filling.finish(
-            self.request,
-            status,
-            headers,
-            body,
-            connection=connection,
-            state=self.state,
-            tags=self.tags(),
-        )
+        try:
+            stored = yield from self.filling.finish(
+                self.request,
+                status,
+                headers,
+                body,
+                connection=connection,
+                state=self.state,
+                tags=self.tags(),
+            )
+        except BaseException:
+            self.filling.land("abandoned")
+            raise
         if self.prepared.events.wanted:
             self._tell("stored" if stored else "refused", "" if stored else self.filling.reason)
+
+    def outgrown(self) -> None:
+        """The content is too large to keep: nobody need wait for its end."""
+        if self.filling is not None:
+            self.filling.refuse("size")
 
     def abandon(self) -> Plan[None]:
         """The response will not be complete: an exception, or the client has gone."""
@@ -463,7 +346,7 @@ class Exchange:
     # seeing
 
     def _outcome(self) -> str:
-        return self.cache_status().partition("; ")[2]
+        return cache_status(self).partition("; ")[2]
 
     def _tell(self, name: str, detail: str, *, observed: bool = False) -> None:
         self.prepared.events.emit(Event(name, self.plan.compiled.name, detail, observed=observed))
@@ -478,7 +361,3 @@ class Exchange:
         ):
             return ()
         return ((b"regionware-provenance", describe(self, status_field, entry).encode()),)
-
-
-def _split(names: str) -> tuple[str, ...]:
-    return tuple(names.split(",")) if names else ()

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from regionware.caching.coherence import Verdict
 from regionware.caching.entry import Entry
-from regionware.exchange import Exchange, is_fresh
+from regionware.caching.fresh import is_fresh
+from regionware.exchange import Exchange
 from regionware.http.paths import is_odd_raw
 from regionware.http.request import Request
 from regionware.policies.database import at_least
@@ -97,7 +98,13 @@ def _cache(exchange: Exchange) -> dict[str, Any]:
     if isinstance(record, Entry):
         now = prepared.clock()
         gone = prepared.fences.judge(record) is Verdict.GONE
-        found = "fresh" if is_fresh(prepared, record, need, now) else "purged" if gone else "stale"
+        found = (
+            "fresh"
+            if is_fresh(prepared.fences, record, need, now)
+            else "purged"
+            if gone
+            else "stale"
+        )
     tags = render(plan.tags, plan.compiled.arguments(request.path))
     return {
         "decision": "look-up",

@@ -50,7 +50,7 @@ _SIGNED = ("cache-control", "expires", "pragma", "set-cookie", "vary", "content-
 
 def signature(status: int, values: Values) -> object:
     """What of a head decides, where neither its age nor its length does."""
-    return (status, *(values.get(name) for name in _SIGNED))
+    return (status, *map(values.get, _SIGNED))
 
 
 def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
@@ -64,7 +64,7 @@ def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
     """
     plan = exchange.plan
     edits = HeadEdits()
-    token = exchange.settle()
+    token = _settle(exchange)
     if token or (not plan.idle_head and _is_personal(exchange, values)):
         edits.add += [*token, ("cache-control", NOBODY)]
         edits.remove = _EVERY_EDGE
@@ -75,7 +75,7 @@ def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
         edits.add.append(("cache-control", ASK))
     if plan.keys is not None:
         _vary(edits, plan.keys.vary, values)
-        status_field = exchange.cache_status()
+        status_field = cache_status(exchange)
         edits.add.append(("cache-status", status_field))
         for name, value in exchange.provenance(status_field):
             edits.add.append((name.decode(), value.decode("latin-1")))
@@ -83,6 +83,29 @@ def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
         for name, value in exchange.provenance("regionware; fwd=bypass; detail=route"):
             edits.add.append((name.decode(), value.decode("latin-1")))
     return edits
+
+
+def cache_status(exchange: "Exchange") -> str:
+    """An exchange's member of `Cache-Status` (RFC 9211), when the application answers."""
+    filling, bypass = exchange.filling, exchange.bypass
+    if filling is None or (bypass and filling.lifetime is None):
+        if bypass in {"method", "miss", "request"}:
+            return f"regionware; fwd={bypass}"
+        return f"regionware; fwd=bypass; detail={bypass}"
+    forwarded = "stale" if exchange.stale is not None else "miss"
+    outcome = "stored" if filling.lifetime is not None else f"detail={filling.reason}"
+    return f"regionware; fwd={forwarded}; {outcome}"
+
+
+def _settle(exchange: "Exchange") -> list[tuple[str, str]]:
+    """The fields that carry the session's token, if this response changes it."""
+    state = exchange.state
+    if state is None or not state.writes:
+        return []
+    lost = state.lost and state.written is None
+    return exchange.prepared.sessions.issue(
+        exchange.request, exchange.token, state.written, lost=lost
+    )
 
 
 def _is_personal(exchange: "Exchange", values: Values) -> bool:

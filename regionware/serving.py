@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from regionware.caching.entry import Entry, Fields
+from regionware.errors import Unavailable
 from regionware.http.fields import etag_matches
 from regionware.http.request import Request
 
@@ -31,6 +32,18 @@ class Reply:
     headers: list[tuple[bytes, bytes]]
     body: bytes
     refresh: "Exchange | None" = None
+
+
+def unavailable(error: Unavailable, request: Request) -> Reply:
+    """What a client hears when a guarantee cannot be met (RFC 9110, section 15.6.4)."""
+    text = b"Service Unavailable\n"
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(text)),
+        (b"cache-control", b"no-store"),
+        (b"retry-after", b"%d" % error.retry_after),
+    ]
+    return Reply(503, headers, b"" if request.method == "HEAD" else text)
 
 
 def hit_headers(entry: Entry, now: float, detail: bytes = b"memory") -> list[tuple[bytes, bytes]]:

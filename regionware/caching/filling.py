@@ -9,7 +9,7 @@ from regionware.caching.frame import encode
 from regionware.caching.freshness import Lifetime, Values, decide
 from regionware.caching.keys import KeyPlan, canonical, digest
 from regionware.caching.storing import life, stored_fields, to_frame, verified
-from regionware.caching.variants import select, variant_key, variant_name
+from regionware.caching.variants import names_in, select, variant_key, variant_name
 from regionware.context import Current
 from regionware.database.position import Position, merge
 from regionware.effects import Fill, Flight, Found, Plan, Release
@@ -22,9 +22,7 @@ UNCACHEABLE = 120.0
 LARGEST = 4 << 20
 
 #: Reasons that say something about the one response, not about the key.
-_PASSING = frozenset(
-    {"status", "expired", "length", "unfinished", "size", "fence", "write", "read-only"}
-)
+_PASSING = frozenset({"error", "expired", "unfinished", "fence", "write"})
 
 
 class Filling:
@@ -118,7 +116,7 @@ class Filling:
         if found.available:
             self._created = found.stamp
             self._lease = found.lease
-            names = tuple(found.vary.split(",")) if found.vary else ()
+            names = names_in(found.vary)
             self._leased = variant_name(names, select(names, request))
 
     @property
@@ -143,7 +141,7 @@ class Filling:
             found = "size"
         self.lifetime = found if isinstance(found, Lifetime) else None
         if not isinstance(found, Lifetime):
-            self._refuse(found)
+            self.refuse(found)
 
     def finish(
         self,
@@ -158,7 +156,8 @@ class Filling:
     ) -> Plan[bool]:
         """The fourth moment: keep the entry, tell those who wait, store it for the region."""
         lifetime = self.lifetime
-        if lifetime is None or body is None or not _complete(headers, body):
+        whole = request.method == "GET" and body is not None and _complete(headers, body)
+        if lifetime is None or body is None or not whole:
             yield from self.give_up("" if lifetime is None else "unfinished")
             return False
         names = tuple(name for name in lifetime.vary if name not in self._plan.fields)
@@ -186,7 +185,7 @@ class Filling:
         if self._prepared.memory.put(entry) and names:
             self._prepared.memory.put(Variants(self.key, names))
 
-    def _refuse(self, reason: str) -> None:
+    def refuse(self, reason: str) -> None:
         """Nobody need wait for the end of a response that will not be stored."""
         self.reason = reason
         if reason not in _PASSING and not self._watching:
@@ -196,7 +195,7 @@ class Filling:
 
     def give_up(self, reason: str = "") -> Plan[None]:
         """Nothing is stored: tell those who wait, remember why, return the lease."""
-        self._refuse(reason or self.reason or "unfinished")
+        self.refuse(reason or self.reason or "unfinished")
         lease, self._lease = self._lease, ""
         if lease:
             yield from Release(self.ask()[0], lease, self._leased)
@@ -208,6 +207,9 @@ class Filling:
         frame = encode(to_frame(entry, material, lifetime))
         lease, self._lease = self._lease, ""
         variant = variant_name(names, values)
+        if not frame:
+            yield from Release(name, lease, self._leased)
+            return
         yield from Fill(name, lease, self._leased, ",".join(names), variant, frame, life(lifetime))
 
 

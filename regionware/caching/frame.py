@@ -11,7 +11,7 @@ offset  octets  content
                 stale-if-error (4), age on arrival (4), lengths of key, tags, fields, host (4 each),
                 and of the body (4); 2 reserved
 122     ...     key, tags, fields, host, body
-end     4       "1FWR"
+end     4       CRC-32 of everything before
 ```
 
 The first 84 octets are text of fixed width, so that a script in Redis can compare stamps and
@@ -21,12 +21,13 @@ positions as strings. Anything unexpected, corrupted, foreign or of a later vers
 
 import struct
 from dataclasses import dataclass
+from zlib import crc32
 
 from regionware.caching.entry import Fields
 from regionware.database.position import Position
 
 MAGIC = b"RWF1"
-_END = b"1FWR"
+_CHECK = struct.Struct(">I")
 _NUMBERS = struct.Struct(">HHIIIIIIII2x")
 _PREFIX = 84
 _START = _PREFIX + _NUMBERS.size
@@ -54,11 +55,13 @@ class Frame:
 
 
 def encode(frame: Frame) -> bytes:
-    """Write a frame."""
+    """Write a frame; empty octets for what cannot be written, such as NUL in a field."""
     tags = _SEPARATOR.join(tag.encode("utf-8", "surrogateescape") for tag in frame.tags)
     fields = _SEPARATOR.join(part for pair in frame.headers for part in pair)
+    if fields.count(_SEPARATOR) != max(2 * len(frame.headers) - 1, 0):
+        return b""
     host = frame.host.encode()
-    return b"".join((
+    record = b"".join((
         MAGIC,
         b"%016x%016x" % (frame.created, frame.fresh_until),
         _position(frame.lower),
@@ -67,8 +70,9 @@ def encode(frame: Frame) -> bytes:
             0, frame.status, frame.revalidate, frame.error, frame.age,
             len(frame.material), len(tags), len(fields), len(host), len(frame.body),
         ),
-        frame.material, tags, fields, host, frame.body, _END,
+        frame.material, tags, fields, host, frame.body,
     ))  # fmt: skip
+    return record + _CHECK.pack(crc32(record))
 
 
 def decode(data: bytes, material: bytes) -> Frame | None:
@@ -80,7 +84,8 @@ def decode(data: bytes, material: bytes) -> Frame | None:
 
 
 def _decode(data: bytes, material: bytes) -> Frame | None:
-    if data[:4] != MAGIC or data[-4:] != _END:
+    end = len(data) - _CHECK.size
+    if data[:4] != MAGIC or _CHECK.unpack_from(data, end)[0] != crc32(memoryview(data)[:end]):
         return None
     flags, status, revalidate, error, age, key, tags, fields, host, body = _NUMBERS.unpack_from(
         data, _PREFIX
@@ -91,7 +96,7 @@ def _decode(data: bytes, material: bytes) -> Frame | None:
     fields += tags
     host += fields
     body += host
-    if flags or not 100 <= status <= 599 or body + len(_END) != len(data):
+    if flags or not 100 <= status <= 599 or body != end:
         return None
     if data[_START:key] != material:
         return None

@@ -119,7 +119,7 @@ def decide(
 
 def _refusal(cache: Cache, status: int, fields: Values, control: CacheControl) -> str:
     if status not in cache.statuses:
-        return "status"
+        return "error" if status >= 500 else "status"
     if any(
         cookie_name(value) not in cache.allow_set_cookie for value in fields.get("set-cookie", ())
     ):

@@ -4,8 +4,9 @@ What is not in the key is not in the request: whatever does not count is removed
 application sees it, and a request that carries anything else bypasses the cache.
 """
 
+import re
 from collections.abc import Callable
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from hashlib import blake2b
 from urllib.parse import unquote_plus
 
@@ -21,6 +22,10 @@ REWRITING = frozenset(
         "forwarded",
         "front-end-https",
         "x-forwarded-host",
+        "x-forwarded-method",
+        "x-forwarded-path",
+        "x-forwarded-uri",
+        "x-script-name",
         "x-forwarded-port",
         "x-forwarded-prefix",
         "x-forwarded-proto",
@@ -151,7 +156,7 @@ class KeyPlan:
                 (request.scheme, request.host, request.root + request.path, request.query), "", None
             )
         edits = RequestEdits(set())
-        scheme, host = self._origin(request, edits)
+        scheme, host, believed = self._origin(request, edits)
         reason = self._reason(request)
         cookies = self._cookie_key(request, edits)
         if cookies is None:
@@ -167,21 +172,26 @@ class KeyPlan:
             host,
             request.root + request.path,
             query,
-            *(d(request) for d in self._dimensions),
+            *believed,
+            *(str(d(request)) for d in self._dimensions),
             *(cookies or ()),
         )
         return Screened(key, "", edits or None)
 
-    def _origin(self, request: Request, edits: RequestEdits) -> tuple[str, str]:
+    def _origin(self, request: Request, edits: RequestEdits) -> tuple[str, str, tuple[str, ...]]:
+        """The scheme and host that clients see, and whatever else a trusted peer says of them."""
         rewriting = request.special.keys() & REWRITING
         if not rewriting:
-            return request.scheme, request.host
+            return request.scheme, request.host, ()
         if not self._trusts(request.peer):
             edits.remove |= rewriting
-            return request.scheme, request.host
-        # Believed, so the application may use them: then they are part of the key.
-        believed = "\n".join(f"{name}:{request.special[name]}" for name in sorted(rewriting))
-        return request.scheme, f"{request.host}\n{believed}"
+            return request.scheme, request.host, ()
+        # The application may use what is believed, so all of it is part of the key.
+        special = request.special
+        scheme = _last(special.get("x-forwarded-proto", request.scheme)).lower()
+        host = _last(special.get("x-forwarded-host", request.host)).lower()
+        others = sorted(rewriting - {"x-forwarded-proto", "x-forwarded-host"})
+        return scheme, host, tuple(f"{name}:{special[name]}" for name in others)
 
     def _reason(self, request: Request) -> str:
         special = request.special
@@ -238,8 +248,12 @@ def _field(name: str) -> Callable[[Request], str]:
     return value
 
 
-def _is_analytics(name: str) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in ANALYTICS)
+def _last(value: str) -> str:
+    """The last member of a list: what the trusted peer itself has said."""
+    return value.rpartition(",")[2].strip()
+
+
+_is_analytics = re.compile("|".join(map(translate, ANALYTICS))).match
 
 
 def canonical(key: Key) -> bytes:

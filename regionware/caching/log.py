@@ -56,6 +56,7 @@ class LogReader:
         self._on_reset = on_reset
         self._stop = Event()
         self._thread: Thread | None = None
+        self._client: redis.Redis | None = None
         #: Set once the fences are those of the region.
         self.synced = Event()
 
@@ -69,8 +70,11 @@ class LogReader:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; it notices when its current read ends."""
+        """End the thread: its connection is cut under the read that it waits in."""
         self._stop.set()
+        client, self._client = self._client, None
+        if client is not None:
+            client.connection_pool.disconnect()
         thread, self._thread = self._thread, None
         self.synced = Event()
         if thread is not None:
@@ -87,9 +91,14 @@ class LogReader:
         while not stop.is_set():
             try:
                 with self._connect() as client:
+                    self._client = client
                     self._follow(client, self._snapshot(client), stop)
                 pause = _PAUSE
-            except TROUBLE as error:
+            except Exception as error:
+                if stop.is_set():
+                    return  # the connection was cut under a read, which says so in many ways
+                if not isinstance(error, TROUBLE):
+                    raise
                 logger.debug("the region's log cannot be read: %s", error)
                 stop.wait(pause)
                 pause = min(pause * 2, _PAUSE_LIMIT)

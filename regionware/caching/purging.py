@@ -122,7 +122,7 @@ class Relay:
         self._queue: deque[Order] = deque()
         self._wake = Condition()
         self._thread: Thread | None = None
-        self._stopping = False
+        self._stop = Event()
 
     def send(self, order: Order) -> Event:
         """Queue a purge; the event is set once the region has applied it."""
@@ -133,47 +133,46 @@ class Relay:
                 self._on_drop(self.region)
             self._queue.append(order)
             if self._thread is None:
-                self._thread = Thread(
-                    target=self._run, name=f"regionware-relay-{self.region}", daemon=True
-                )
+                self._stop = Event()
+                name = f"regionware-relay-{self.region}"
+                self._thread = Thread(target=self._run, args=(self._stop,), name=name, daemon=True)
                 self._thread.start()
-            self._wake.notify()
+            self._wake.notify_all()
         return done
 
     def stop(self, timeout: float = 2.0) -> None:
         """Deliver what can be delivered within `timeout` seconds, then end."""
         with self._wake:
-            self._stopping = True
-            self._wake.notify()
+            self._stop.set()
             thread, self._thread = self._thread, None
+            self._wake.notify_all()
         if thread is not None:
             thread.join(timeout)
-        self._stopping = False
 
     def forget(self) -> None:
         """After a fork: the parent delivers its own."""
         self._queue, self._wake, self._thread = deque(), Condition(), None
+        self._stop = Event()
 
     def __len__(self) -> int:
         """How many purges are queued."""
         return len(self._queue)
 
-    def _run(self) -> None:
+    def _run(self, stop: Event) -> None:
         pause = _PAUSE
         client = redis.Redis.from_url(
             self._url, retry=Retry(NoBackoff(), 0), **options(_FAR_DEADLINE)
         )
         with client:
-            while (order := self._next()) is not None:
+            while (order := self._next(stop)) is not None:
                 try:
                     for chunk in order.chunks():
                         client.eval(PURGE.text, 4, *keys_of(self._names), *chunk)
                 except TROUBLE as error:
                     logger.warning("purge for region %s waits: %s", self.region, error)
-                    with self._wake:
-                        self._wake.wait(pause)
-                        if self._stopping:
-                            return
+                    # One more try after the order to stop, and no further pause then.
+                    if stop.is_set() or stop.wait(pause):
+                        return
                     pause = min(pause * 2, _PAUSE_LIMIT)
                     continue
                 pause = _PAUSE
@@ -182,10 +181,10 @@ class Relay:
                         self._queue.popleft()
                 order.done[self.region].set()
 
-    def _next(self) -> Order | None:
+    def _next(self, stop: Event) -> Order | None:
         with self._wake:
             while not self._queue:
-                if self._stopping:
+                if stop.is_set():
                     return None
                 self._wake.wait()
             return self._queue[0]

@@ -22,7 +22,7 @@ _LONGEST = 2048
 
 def fields_of(request: Request) -> str:
     """The request's fields on which a response may vary: "name:value" lines, sorted by name."""
-    return _lines(tuple(request.headers()))
+    return _lines(tuple(field for field in request.headers() if field[0] not in _NEVER))
 
 
 # Clients send the same fields again and again.
@@ -30,7 +30,7 @@ def fields_of(request: Request) -> str:
 def _lines(fields: tuple[tuple[str, str], ...]) -> str:
     values: dict[str, str] = {}
     for name, value in fields:
-        if name not in _NEVER and len(value) <= _LONGEST:
+        if len(value) <= _LONGEST:
             values[name] = f"{values[name]}, {value}" if name in values else value
     return "".join(f"{name}:{vary_value(name, values[name])}\n" for name in sorted(values))
 
@@ -51,3 +51,8 @@ def variant_name(names: tuple[str, ...], values: tuple[str, ...]) -> str:
 def variant_key(key: Key, values: tuple[str, ...]) -> Key:
     """A variant's key in memory: the key, then what no key of a request contains."""
     return (*key, "\0", *values)
+
+
+def names_in(vary: str) -> tuple[str, ...]:
+    """The names that the store keeps, joined by commas."""
+    return tuple(vary.split(",")) if vary else ()

@@ -43,7 +43,8 @@ class World:
         self._made.append(rw)
         rim = rw._parts.rim
         if rim.tier is not None and rim._log is not None:
-            rim.tier.deadline = DEADLINE
+            rim.tier._deadline = DEADLINE
+            rim.tier.forget()
             rw.start()
             assert rim._log.synced.wait(DEADLINE)
         return rw

@@ -105,6 +105,11 @@ class Call:
                 self.chunks.append(chunk)
                 self._changed.notify_all()
 
+    def took(self, chunk: bytes) -> bool:
+        """Whether this was the last chunk that the client stayed for."""
+        self.add(chunk)
+        return self.left
+
     @property
     def left(self) -> bool:
         return self.ask.leave_after is not None and len(self.chunks) >= self.ask.leave_after
@@ -184,14 +189,15 @@ class Site:
     # ASGI
 
     async def _drive_asgi(self, call: Call) -> None:
-        pending = [{"type": "http.request", "body": call.ask.body, "more_body": False}]
+        pending: list[dict[str, Any]] = [
+            {"type": "http.request", "body": call.ask.body, "more_body": False}
+        ]
         ended = False
 
-        async def receive() -> dict[str, Any]:
+        async def receive() -> Any:
             if pending:
                 return pending.pop()
-            await asyncio.Event().wait()
-            raise AssertionError
+            return await asyncio.get_running_loop().create_future()  # until it is cancelled
 
         async def send(message: Any) -> None:
             nonlocal ended
@@ -230,8 +236,7 @@ class Site:
             if not call.left:
                 for chunk in result:
                     assert call.status, "a chunk before the head"
-                    call.add(chunk)
-                    if call.left:
+                    if call.took(chunk):
                         break
             assert call.left or call.status, "no head"
         finally:

@@ -197,7 +197,8 @@ def test_named_cookies_are_keyed_and_declared(world: World) -> None:
 def test_by_makes_dimensions(world: World) -> None:
     cache = Cache(ttl=60, by=["x-tenant", lambda request: request.path[-1], "region"])
     site = world.site(reflect, Route("/{path:path}", cache=cache))
-    one, other = ({**X, "headers": {"X-Tenant": tenant}} for tenant in ("one", "other"))
+    one: dict[str, Any] = {**X, "headers": {"X-Tenant": "one"}}
+    other = {**X, "headers": {"X-Tenant": "other"}}
     assert is_cached(site, one)
     assert not is_cached(site, one, other)
     assert "x-tenant" in site.get(**one)["vary"].lower()

@@ -1,5 +1,7 @@
 """Several workers of one region, and several regions: what they share, and when they know of it."""
 
+from threading import enumerate as enumerate_threads
+
 import pytest
 
 from regionware import PurgeError, Region, Regionware, Topology
@@ -115,3 +117,4 @@ def test_an_unreachable_redis_is_an_error_that_says_what_is_queued(free_port: in
         with pytest.raises(PurgeError) as error:
             rw.purge(tags=["item:7"])
         assert "here" in error.value.queued
+    until(lambda: "regionware-relay-here" not in {each.name for each in enumerate_threads()}, 5)

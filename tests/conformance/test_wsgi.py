@@ -49,13 +49,16 @@ class Server:
         environ["wsgi.errors"] = sys.stderr
         result = self._wrapped(environ, start_response)
         try:
-            for chunk in result:
-                parts.append(chunk)
+            parts.extend(result)
         finally:
             close = getattr(result, "close", None)
             if close is not None:
                 close()
         return status, b"".join(parts)
+
+
+def stumble() -> None:
+    raise KeyError("stumbled")
 
 
 def a_list(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
@@ -95,7 +98,7 @@ def a_file(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
 def second_thoughts(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
     start_response("500 Internal Server Error", TEXT)
     try:
-        raise KeyError("nothing was sent yet")
+        stumble()
     except KeyError:
         start_response("200 OK", TEXT, sys.exc_info())
     return [b"one", b"two"]
@@ -119,7 +122,7 @@ def test_an_error_page_after_a_head_that_was_replaced_is_not_stored() -> None:
     def failing(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
         start_response("200 OK", TEXT)
         try:
-            raise KeyError("nothing was sent yet")
+            stumble()
         except KeyError:
             start_response("500 Internal Server Error", TEXT, sys.exc_info())
         return [b"sorry"]
@@ -135,7 +138,7 @@ def test_a_head_that_was_replaced_is_judged_anew() -> None:
     def failing(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
         start_response("200 OK", TEXT)
         try:
-            raise KeyError("nothing was sent yet")
+            stumble()
         except KeyError:
             fields = [*TEXT, ("Set-Cookie", "sid=1")]
             start_response("500 Internal Server Error", fields, sys.exc_info())
@@ -143,7 +146,11 @@ def test_a_head_that_was_replaced_is_judged_anew() -> None:
 
     rw = Regionware(routes=[Route("/x", cdn=Cdn(max_age=60))])
     heads: list[dict[str, str]] = []
-    list(rw.wsgi(failing)(_environ(Ask("/x")), lambda _, fields, *__: heads.append(dict(fields))))
+
+    def start_response(_: str, fields: Any, *__: object) -> Any:
+        heads.append(dict(fields))
+
+    list(rw.wsgi(failing)(_environ(Ask("/x")), start_response))
     assert "no-store" in {n.lower(): v for n, v in heads[-1].items()}.get("cache-control", "")
 
 
@@ -152,13 +159,13 @@ def test_an_error_after_the_first_chunk_reaches_the_server() -> None:
         start_response("200 OK", TEXT)
         yield b"one"
         try:
-            raise KeyError("too late")
+            stumble()
         except KeyError:
             start_response("500 Internal Server Error", TEXT, sys.exc_info())
 
     server = Server(failing)
     for _ in range(2):
-        with pytest.raises(KeyError, match="too late"):
+        with pytest.raises(KeyError, match="stumbled"):
             server.get()
     assert server.calls == 2
 
@@ -192,7 +199,8 @@ def test_close_is_passed_on_exactly_once(cached: bool, take: int) -> None:
         return body
 
     rw = Regionware(routes=[Route("/x", cache=Cache(ttl=60) if cached else None)])
-    result = rw.wsgi(app)(_environ(Ask("/x")), lambda *_: None)
+    sent: list[bytes] = []
+    result = rw.wsgi(app)(_environ(Ask("/x")), lambda *_: sent.append)
     chunks = iter(result)
     for _ in range(take):
         next(chunks, None)

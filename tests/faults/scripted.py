@@ -42,6 +42,11 @@ def granted(stamp: bytes = _STAMP, frame: bytes = b"", vary: bytes = b"") -> byt
     return b"*4\r\n" + bulk(stamp) + bulk(frame) + bulk(vary) + b":1\r\n"
 
 
+def found(frame: bytes) -> bytes:
+    """A look-up that found a frame."""
+    return b"*4\r\n" + bulk(_STAMP) + bulk(frame) + bulk(b"") + b":0\r\n"
+
+
 def well_behaved(command: Command) -> bytes:
     """Nothing is ever found, everything is stored."""
     return granted() if kind(command) == "lookup" else b":1\r\n"
@@ -64,6 +69,7 @@ class ScriptedRedis:
         everything: the script answers every command, the handshake's too.
         seen: how many commands of each kind have come.
         accepted: how many connections have been made.
+        closing: set when the server ends.
     """
 
     def __init__(self, script: Script, *, everything: bool = False) -> None:
@@ -73,7 +79,7 @@ class ScriptedRedis:
         self.accepted = 0
         self._lock = Lock()
         self._open: dict[int, socket.socket] = {}
-        self._closing = Event()
+        self.closing = Event()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._threads = [Thread(target=self._accept, name="scripted-redis")]
 
@@ -101,7 +107,7 @@ class ScriptedRedis:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._closing.set()
+        self.closing.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for connection in list(self._open.values()):
@@ -111,7 +117,7 @@ class ScriptedRedis:
             thread.join()
 
     def _accept(self) -> None:
-        while not self._closing.is_set():
+        while not self.closing.is_set():
             try:
                 connection, _ = self._listener.accept()
             except OSError:
@@ -134,12 +140,12 @@ class ScriptedRedis:
                 self._open.pop(number, None)
 
     def _converse(self, connection: socket.socket, commands: BinaryIO) -> None:
-        while not self._closing.is_set():
+        while not self.closing.is_set():
             command = _read(commands)
             with self._lock:
                 self.seen[kind(command)] += 1
             try:
-                connection.sendall(self._answer(command))
+                self.say(connection, self._answer(command))
             except Hangup as goodbye:
                 connection.sendall(b"".join(goodbye.args))
                 return
@@ -149,6 +155,10 @@ class ScriptedRedis:
                     pass
                 return
 
+    def say(self, connection: socket.socket, reply: bytes) -> None:
+        """Send a reply."""
+        connection.sendall(reply)
+
     def _answer(self, command: Command) -> bytes:
         about = kind(command)
         if self.everything or about in {"lookup", "fill"}:
@@ -156,7 +166,7 @@ class ScriptedRedis:
         if about == "snapshot":
             return b"*3\r\n" + bulk(_STAMP) + bulk(b"0-0") + b"*0\r\n"
         if about == "xread":
-            self._closing.wait(0.05)
+            self.closing.wait(0.05)
             return NIL
         return b"+OK\r\n"
 

@@ -8,9 +8,9 @@ from threading import Event, Thread
 import pytest
 
 from regionware import PurgeError
+from regionware.parts.process import ServerFailed
 from regionware.parts.proxy import DelayProxy
 from regionware.parts.redis import RedisServer
-from regionware.parts.process import ServerFailed
 from tests.conformance.harness import Flavour, until
 from tests.faults.workers import ITEMS, Origin, Read, Worker, workers
 
@@ -176,37 +176,41 @@ def far_line(second_redis_url: str) -> DelayProxy:
 
 
 def test_purges_are_relayed(flavour: Flavour, redis_url: str, second_redis_url: str) -> None:
-    with far_line(second_redis_url) as line:
-        with workers(flavour, *regions(line, redis_url, second_redis_url)) as origin:
-            here, there = origin.workers
-            warm(here, there)
-            new = origin.change(0)
-            assert here.do("purge", 0, "region", 2.0) == ("here",)
-            until(lambda: there.version(0) == new)
-            new = origin.change(1)
-            assert set(here.do("purge", 1, "all", 20.0)) == {"here", "there"}
-            until(lambda: there.version(1) == new)
+    with (
+        far_line(second_redis_url) as line,
+        workers(flavour, *regions(line, redis_url, second_redis_url)) as origin,
+    ):
+        here, there = origin.workers
+        warm(here, there)
+        new = origin.change(0)
+        assert here.do("purge", 0, "region", 2.0) == ("here",)
+        until(lambda: there.version(0) == new)
+        new = origin.change(1)
+        assert set(here.do("purge", 1, "all", 20.0)) == {"here", "there"}
+        until(lambda: there.version(1) == new)
 
 
 @pytest.mark.parametrize("how", ["refuse", "black_hole"])
 def test_purges_reach_a_region_that_was_away(
     flavour: Flavour, redis_url: str, second_redis_url: str, how: str
 ) -> None:
-    with far_line(second_redis_url) as line:
-        with workers(flavour, *regions(line, redis_url, second_redis_url)) as origin:
-            here, there = origin.workers
-            warm(here, there)
-            getattr(line, how)()
-            news = [origin.change(item) for item in range(ITEMS)]
-            for item in range(ITEMS - 1):
-                # The other region's absence is not this region's business.
-                assert here.do("purge", item, "region", 2.0) == ("here",)
-            with pytest.raises(PurgeError, match="there") as caught:
-                here.do("purge", ITEMS - 1, "all", 0.3)
-            assert list(caught.value.queued) == ["there"]
-            assert [here.version(item) for item in range(ITEMS)] == news
-            # The positive control: the other region has heard of nothing.
-            assert [there.version(item) for item in range(ITEMS)] == [new - 1 for new in news]
-            line.heal()
-            until(lambda: [there.version(item) for item in range(ITEMS)] == news)
-            assert set(here.do("purge", 0, "all", 20.0)) == {"here", "there"}
+    with (
+        far_line(second_redis_url) as line,
+        workers(flavour, *regions(line, redis_url, second_redis_url)) as origin,
+    ):
+        here, there = origin.workers
+        warm(here, there)
+        getattr(line, how)()
+        news = [origin.change(item) for item in range(ITEMS)]
+        for item in range(ITEMS - 1):
+            # The other region's absence is not this region's business.
+            assert here.do("purge", item, "region", 2.0) == ("here",)
+        with pytest.raises(PurgeError, match="there") as caught:
+            here.do("purge", ITEMS - 1, "all", 0.3)
+        assert list(caught.value.queued) == ["there"]
+        assert [here.version(item) for item in range(ITEMS)] == news
+        # The positive control: the other region has heard of nothing.
+        assert [there.version(item) for item in range(ITEMS)] == [new - 1 for new in news]
+        line.heal()
+        until(lambda: [there.version(item) for item in range(ITEMS)] == news)
+        assert set(here.do("purge", 0, "all", 20.0)) == {"here", "there"}

@@ -2,8 +2,7 @@
 
 import itertools
 import random
-import threading
-from collections.abc import Iterator
+import socket
 
 import pytest
 
@@ -18,6 +17,7 @@ from tests.faults.scripted import (
     Script,
     ScriptedRedis,
     bulk,
+    found,
     granted,
     kind,
     well_behaved,
@@ -150,39 +150,18 @@ def test_half_a_word(rig: Rig, how: type[Hang] | type[Hangup]) -> None:
     suffer(rig, stopping(b"+O", how), everything=True)
 
 
-def drip(reply: bytes) -> Iterator[bytes]:
-    for octet in reply:
-        yield bytes((octet,))
-
-
 class Dripping(ScriptedRedis):
-    """Sends its answers octet by octet, each well within the deadline of a read."""
+    """Sends its longer answers octet by octet, each well within the deadline of a read."""
 
-    def __init__(self, reply: bytes) -> None:
-        super().__init__(constantly(reply))
-
-    def _converse(self, connection, commands):  # type: ignore[no-untyped-def]
-        super()._converse(_Drop(connection), commands)
-
-
-class _Drop:
-    """A socket that only drips look-ups."""
-
-    def __init__(self, connection) -> None:  # type: ignore[no-untyped-def]
-        self._connection = connection
-
-    def sendall(self, reply: bytes) -> None:
-        if len(reply) < 200:
-            self._connection.sendall(reply)
-            return
-        for octet in drip(reply):
-            self._connection.sendall(octet)
-            threading.Event().wait(0.02)
+    def say(self, connection: socket.socket, reply: bytes) -> None:
+        for octet in [bytes((octet,)) for octet in reply] if len(reply) > 200 else [reply]:
+            connection.sendall(octet)
+            self.closing.wait(0.02 if len(reply) > 200 else 0)
 
 
 def test_a_reply_that_drips(rig: Rig) -> None:
     """The deadline is one for the whole call, however often something arrives."""
-    with Dripping(granted(frame=b"x" * 400)) as server:
+    with Dripping(constantly(granted(frame=b"x" * 400))) as server:
         one = client(rig, server)
         until(lambda: bool(one.ask()) and server.seen["lookup"] > 0)
         assert one.slowest < AMPLE
@@ -232,21 +211,22 @@ def test_nobody_leaves_it_alone_without_the_limit(
 def test_frames_of_other_keys(rig: Rig) -> None:
     """A server that mixes up its keys, or a connection that is one reply behind."""
     frames: list[bytes] = []
-    turn = itertools.count()
 
-    def script(command: Command) -> bytes:
+    def keep(command: Command) -> bytes:
         if kind(command) == "fill":
-            frames.append(command[7])
-            return b":1\r\n"
-        return granted(frame=frames[next(turn) % len(frames)]) if frames else granted()
+            frames.append(command[8])
+        return well_behaved(command)
 
-    with ScriptedRedis(script) as server:
+    with ScriptedRedis(keep) as server:
         one = client(rig, server)
         paths = [one.new() for _ in range(6)]
-        for path in [*paths, *paths, *reversed(paths)]:
+        until(lambda: [one.ask(path) for path in paths] and len(frames) >= 6)
+        turn, asked = itertools.cycle(frames), server.seen["lookup"]
+        server.script = lambda _: found(next(turn))
+        for path in [*paths, *reversed(paths), one.new()]:
             one.site.rw.memory.clear()
             one.ask(path)
-        assert len(frames) > 6
+        assert server.seen["lookup"] >= asked + 13
 
 
 def test_a_frame_of_its_own_is_used(rig: Rig) -> None:
@@ -255,21 +235,17 @@ def test_a_frame_of_its_own_is_used(rig: Rig) -> None:
 
     def script(command: Command) -> bytes:
         if kind(command) == "fill":
-            frames[command[3]] = _forever(command[7])
+            frames[command[3]] = command[8]
             return b":1\r\n"
-        return granted(frame=frames.get(command[3], b""))
+        frame = frames.get(command[3])
+        return granted() if frame is None else found(frame)
 
     with ScriptedRedis(script) as server:
         one = client(rig, server)
         path = one.new()
 
-        def found() -> bool:
+        def used() -> bool:
             one.site.rw.memory.clear()
             return one.ask(path).cache_status.get("detail") == "redis"
 
-        until(found)
-
-
-def _forever(frame: bytes) -> bytes:
-    """Fresh by any clock."""
-    return frame[:20] + b"0fffffffffffffff" + frame[36:]
+        until(used)

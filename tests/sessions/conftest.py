@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from regionware import Region, Regionware, Topology
-from regionware.database.selector import UNASKED
 from regionware.parts.postgres import Cluster
 from regionware.policies import Route
 from tests.conformance.harness import Site, until
@@ -41,7 +40,8 @@ def ready(rw: Regionware) -> Regionware:
     rw.start()
     databases, log = rw._parts.databases, rw._parts.rim._log
     assert databases is not None
-    until(lambda: all(mark is not UNASKED for mark in databases.marks.values()))
+    # A replica of unknown lag is not read where a lag is promised.
+    until(lambda: all(mark.fresh is not None for mark in databases.marks.values()))
     if log is not None:
         until(log.synced.is_set)
     return rw
@@ -73,19 +73,31 @@ def item(postgres: Cluster, goods: str) -> int:
     return number
 
 
+class Replay:
+    """What the replica does with what it receives."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._replica = cluster.replicas["fra"]
+
+    def pause(self) -> None:
+        """Receive, and do not replay."""
+        self._replica.query("SELECT pg_wal_replay_pause()")
+        state = "SELECT pg_get_wal_replay_pause_state()"
+        until(lambda: self._replica.query(state) == [("paused",)])
+
+    def resume(self) -> None:
+        """Go on, and wait until everything is there."""
+        self._replica.query("SELECT pg_wal_replay_resume()")
+        self._cluster.settle()
+
+
 @pytest.fixture
-def paused(postgres: Cluster, item: int) -> Iterator[Callable[[], None]]:
-    """The replica receives and does not replay, from here to the end of a test, or of the pause."""
-    replica = postgres.replicas["fra"]
-    replica.query("SELECT pg_wal_replay_pause()")
-    until(lambda: replica.query("SELECT pg_get_wal_replay_pause_state()") == [("paused",)])
-
-    def resume() -> None:
-        replica.query("SELECT pg_wal_replay_resume()")
-        postgres.settle()
-
-    yield resume
-    replica.query("SELECT pg_wal_replay_resume()")
+def replay(postgres: Cluster, item: int) -> Iterator[Replay]:
+    """Stops the replica's replay; it goes on after the test."""
+    replay = Replay(postgres)
+    yield replay
+    replay.resume()
 
 
 def stranger(site: Site) -> Customer:

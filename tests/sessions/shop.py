@@ -23,11 +23,15 @@ SECRET = "a secret of the tests, long enough"
 
 ROUTES = [
     Route("/items/{id}", cache=Cache(ttl=300, tags=["item:{id}"])),
-    Route("/lag/{id}", cache=Cache(ttl=300, tags=["item:{id}"]), database=Database.replica(max_lag=300)),
+    Route(
+        "/lag/{id}",
+        cache=Cache(ttl=300, tags=["item:{id}"]),
+        database=Database.replica(max_lag=300),
+    ),
     Route("/eventual/{id}", cache=Cache(ttl=300, tags=["item:{id}"], consistency="eventual")),
     Route("/strong/{id}", database=Database.primary()),
     Route("/fail/{id}", database=Database.session(unmet="fail", wait=0)),
-]  # fmt: skip
+]
 
 READ = "SELECT value, pg_is_in_recovery() FROM goods WHERE id = %s"
 WRITE = (

@@ -1,0 +1,92 @@
+"""A request as ASGI hands it over: a view of its scope, and what is taken from it."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from typing import Any
+
+from regionware.http.paths import is_odd_raw
+from regionware.http.request import Request, RequestEdits
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: What a background refresh carries of a scope: none of what is around us has put there.
+_STANDARD = (
+    "type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string",
+    "root_path", "headers", "server",
+)  # fmt: skip
+#: And of the header fields not: identity, conditions, and our own fields.
+_PERSONAL = frozenset({
+    b"authorization", b"proxy-authorization", b"if-none-match", b"if-modified-since", b"range",
+    b"if-range", b"regionware-session", b"regionware-debug",
+})  # fmt: skip
+
+
+class AsgiRequest(Request):
+    """A view of an ASGI scope."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, scope: Scope, names: Mapping[bytes, str]) -> None:
+        """Read what every request needs; the rest when it is asked for."""
+        self._fields = scope["headers"]
+        self.method = scope["method"]
+        self.scheme = scope.get("scheme", "http")
+        self.query = scope["query_string"].decode("latin-1")
+        path, root = scope["path"], scope.get("root_path", "")
+        self.root = root
+        self.path = path.removeprefix(root) if root else path
+        raw = scope.get("raw_path")
+        self.odd = raw is not None and b"%" in raw and is_odd_raw(raw)
+        client = scope.get("client")
+        self.peer = client[0] if client else None
+        special: dict[str, str] = {}
+        for field, value in [pair for pair in self._fields if pair[0] in names]:
+            name = names[field]
+            text = value.decode("latin-1")
+            if name in special:
+                text = f"{special[name]}{'; ' if name == 'cookie' else ', '}{text}"
+            special[name] = text
+        self.special = special
+        self.host = special["host"].lower() if "host" in special else ""
+
+    def header(self, name: str) -> str | None:
+        """See `Request`."""
+        wanted = name.encode("latin-1")
+        found = [value.decode("latin-1") for field, value in self._fields if field == wanted]
+        return ", ".join(found) if found else None
+
+    def headers(self) -> Iterator[tuple[str, str]]:
+        """See `Request`."""
+        return ((name.decode("latin-1"), value.decode("latin-1")) for name, value in self._fields)
+
+
+def edited(scope: Scope, edits: RequestEdits) -> Scope:
+    """A scope without what a request loses."""
+    removed = {name.encode() for name in edits.remove}
+    if edits.cookie is not None:
+        removed.add(b"cookie")
+    headers = [pair for pair in scope["headers"] if pair[0] not in removed]
+    if edits.cookie:
+        headers.append((b"cookie", edits.cookie.encode("latin-1")))
+    edited = {**scope, "headers": headers}
+    if edits.query is not None:
+        edited["query_string"] = edits.query.encode("latin-1")
+    return edited
+
+
+def impersonal(scope: Scope, state: Mapping[str, Any] | None) -> Scope:
+    """The scope of a background refresh: the server's own entries, and fields without identity.
+
+    Args:
+        scope: of the request that triggered it.
+        state: what the application keeps for all requests.
+    """
+    kept = {name: scope[name] for name in _STANDARD if name in scope}
+    kept["method"] = "GET"
+    kept["headers"] = [pair for pair in scope["headers"] if pair[0] not in _PERSONAL]
+    if state is not None:
+        kept["state"] = dict(state)
+    return kept

@@ -1,0 +1,107 @@
+"""A request as WSGI hands it over: a view of its environ, and what is taken from it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from io import BytesIO
+from typing import Any
+
+from regionware.http.paths import is_odd_raw
+from regionware.http.request import Request, RequestEdits
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Callable[[bytes], object]]
+App = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+_UNPREFIXED = {"content-length": "CONTENT_LENGTH", "content-type": "CONTENT_TYPE"}
+_PERSONAL = (
+    "HTTP_AUTHORIZATION",
+    "HTTP_PROXY_AUTHORIZATION",
+    "HTTP_IF_NONE_MATCH",
+    "HTTP_IF_MODIFIED_SINCE",
+    "HTTP_RANGE",
+    "HTTP_IF_RANGE",
+    "HTTP_REGIONWARE_SESSION",
+    "HTTP_REGIONWARE_DEBUG",
+)
+#: What PEP 3333 and RFC 3875 define; what is around us may have put an identity elsewhere.
+_STANDARD = ("HTTP_", "wsgi.", "SERVER_")
+_NAMES = frozenset(
+    {"SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "RAW_URI", "REQUEST_URI", "REMOTE_ADDR"}
+)
+
+
+def variable(name: str) -> str:
+    """The environ variable of a field (PEP 3333, "environ Variables")."""
+    return _UNPREFIXED.get(name) or "HTTP_" + name.upper().replace("-", "_")
+
+
+@lru_cache(maxsize=1024)
+def _field(key: str) -> str:
+    """The inverse of `variable`."""
+    return key[5:].lower().replace("_", "-")
+
+
+class WsgiRequest(Request):
+    """A view of a WSGI environ."""
+
+    __slots__ = ("_environ",)
+
+    def __init__(self, environ: Environ, names: Mapping[str, str]) -> None:
+        """Read what every request needs; the rest when it is asked for."""
+        self._environ = environ
+        self.method = environ["REQUEST_METHOD"]
+        self.scheme = environ["wsgi.url_scheme"]
+        self.query = environ.get("QUERY_STRING", "")
+        self.root = environ.get("SCRIPT_NAME", "")
+        path = environ.get("PATH_INFO", "") or "/"
+        # PEP 3333 hands over octets as Latin-1; ASGI servers decode UTF-8. One spelling for both.
+        self.path = path if path.isascii() else path.encode("latin-1").decode("utf-8", "replace")
+        raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+        self.odd = "%" in raw and is_odd_raw(raw.partition("?")[0].encode("latin-1", "replace"))
+        self.peer = environ.get("REMOTE_ADDR") or None
+        self.special = {
+            names[key]: environ[key]
+            for key in environ
+            if key in names and (environ[key] or key != "CONTENT_LENGTH")
+        }
+        self.host = self.special["host"].lower() if "host" in self.special else ""
+
+    def header(self, name: str) -> str | None:
+        """See `Request`."""
+        return self._environ.get(variable(name))
+
+    def headers(self) -> Iterator[tuple[str, str]]:
+        """See `Request`."""
+        return iter(
+            [
+                (_field(key), value)
+                for key, value in self._environ.items()
+                if key.startswith("HTTP_")
+            ]
+        )
+
+
+def edited(environ: Environ, edits: RequestEdits) -> Environ:
+    """An environ without what a request loses."""
+    removed = {variable(name) for name in edits.remove}
+    if edits.cookie is not None:
+        removed.add("HTTP_COOKIE")
+    edited = {key: value for key, value in environ.items() if key not in removed}
+    if edits.cookie:
+        edited["HTTP_COOKIE"] = edits.cookie
+    if edits.query is not None:
+        edited["QUERY_STRING"] = edits.query
+    return edited
+
+
+def impersonal(environ: Environ) -> Environ:
+    """The environ of a background refresh: the server's own variables, and no identity."""
+    kept = {key: value for key, value in environ.items() if _is_impersonal(key)}
+    kept["REQUEST_METHOD"] = "GET"
+    kept["wsgi.input"] = BytesIO()
+    return kept
+
+
+def _is_impersonal(key: str) -> bool:
+    """Whether a background refresh carries a variable: no identity, nothing from around us."""
+    return (key.startswith(_STANDARD) or key in _NAMES) and key not in _PERSONAL

@@ -1,0 +1,110 @@
+"""The second moment of an exchange: an answer from Redis, or from another's fill. No I/O here."""
+
+from typing import TYPE_CHECKING
+
+from regionware.caching.coherence import Verdict
+from regionware.caching.entry import Entry, Key
+from regionware.caching.filling import Filling
+from regionware.caching.frame import decode
+from regionware.caching.fresh import is_fresh
+from regionware.caching.storing import from_frame
+from regionware.caching.variants import fields_of, names_in, select
+from regionware.effects import Flight, Found, Lookup, Plan, Wait
+from regionware.serving import Reply
+
+if TYPE_CHECKING:
+    from regionware.exchange import Exchange
+
+#: Seconds for which a request waits for another's fill of the same key.
+PATIENCE = 10.0
+
+
+def recall(exchange: "Exchange") -> Plan[Reply | None]:
+    """Answer without the application, if Redis or another's fill allows it."""
+    filling, stale = exchange.filling, exchange.stale
+    if filling is None or exchange.bypass or exchange.mode != "on":
+        return None
+    filling.heed((*exchange.tags(), *(stale.tags if stale is not None else ())))
+    while not filling.join():
+        if filling.flight is None:
+            return None
+        if exchange.stale_for("revalidate"):
+            return exchange.serve_stale(refresh=False)
+        outcome = yield from Wait(filling.flight, PATIENCE)
+        if (
+            outcome == "entry"
+            and (shared := _shared(exchange, filling, filling.flight)) is not None
+        ):
+            return exchange.reply(shared, "regionware; fwd=miss; collapsed")
+        if outcome != "abandoned":
+            filling.go_alone()
+            return None
+    try:
+        return (yield from _ask_redis(exchange, filling))
+    except BaseException:
+        filling.land("abandoned")
+        raise
+
+
+def _shared(exchange: "Exchange", filling: Filling, flight: Flight) -> Entry | None:
+    """The entry of another's fill, if it is one for this request."""
+    entry = flight.result
+    if entry is None or not exchange.may_see():
+        return None
+    record = exchange.recollect(filling.key) if entry.key != filling.key else entry
+    prepared = exchange.prepared
+    if not isinstance(record, Entry):
+        return None
+    fresh = is_fresh(prepared.fences, record, filling.need, prepared.clock())
+    return record if fresh else None
+
+
+def _ask_redis(exchange: "Exchange", filling: Filling) -> Plan[Reply | None]:
+    found, prepared = Found(available=False), exchange.prepared
+    if prepared.has_redis:
+        found, entry = yield from _look_up(exchange, filling)
+        if entry is not None and is_fresh(prepared.fences, entry, filling.need, prepared.clock()):
+            filling.remember(entry, names_in(found.vary))
+            filling.land("entry", entry)
+            if exchange.may_see():
+                fields = f"regionware; hit; ttl={exchange.ttl(entry)}; detail=redis"
+                return exchange.reply(entry, fields)
+            exchange.bypass, exchange.filling = "authorize", None
+            return None
+        if entry is not None:
+            exchange.consider(entry, filling.need)
+    if not exchange.stale_for("revalidate"):
+        return None
+    if found.available and not found.lease:
+        filling.land("abandoned")
+        return exchange.serve_stale(refresh=False)
+    return exchange.serve_stale(refresh=True)
+
+
+def _look_up(exchange: "Exchange", filling: Filling) -> Plan[tuple[Found, Entry | None]]:
+    name, material = filling.ask()
+    fields = fields_of(exchange.request)
+    found = yield from Lookup(name, filling.need, filling.floor, fields)
+    entry = _unpack(exchange, found, filling.key, material)
+    if entry is not None and not found.lease and _purged(exchange, entry):
+        # The store cannot know the tags that only the application gave; say it again.
+        found = yield from Lookup(name, filling.need, entry.created, fields)
+    filling.found(found, exchange.request)
+    return found, entry
+
+
+def _purged(exchange: "Exchange", entry: Entry) -> bool:
+    fences = exchange.prepared.fences
+    version = fences.version
+    if fences.judge(entry) is not Verdict.GOOD:
+        return True
+    entry.checked = version
+    return False
+
+
+def _unpack(exchange: "Exchange", found: Found, key: Key, material: bytes) -> Entry | None:
+    frame = decode(found.frame, material) if found.frame else None
+    if frame is None:
+        return None
+    values = select(names_in(found.vary), exchange.request) if found.vary else None
+    return from_frame(frame, key, values, stamp=found.stamp, now=exchange.prepared.clock())
