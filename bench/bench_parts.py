@@ -11,7 +11,7 @@ from bench.drivers import Ask, scope_of
 from bench.measuring import tenth
 from bench.subject import PAGE
 from regionware import Position, Region, Topology
-from regionware.adapters.asgi import AsgiRequest
+from regionware.adapters.asgi_request import AsgiRequest
 from regionware.caching.frame import Frame, decode, encode
 from regionware.caching.keys import LOOKUP, REWRITING, KeyPlan, canonical, digest
 from regionware.database.token import Signer, Token, cluster_name

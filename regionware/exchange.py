@@ -273,7 +273,8 @@ class Exchange:
     def _instead_of(self, status: int) -> Reply | None:
         """What is sent instead of an error: a stale answer, or the true reason for a 500."""
         error = self.state.unavailable if self.state is not None else None
-        if status < 500 or error is None:
+        if status != 500 or error is None:
+            # Any other status is the application's own word: it handled the exception.
             return self.rescue(status)
         return self.rescue(503) or unavailable(error, self.request)
 

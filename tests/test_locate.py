@@ -529,7 +529,7 @@ def test_providers_that_can_never_have_an_effect() -> None:
 
 
 def test_what_is_not_furnished_says_so() -> None:
-    with pytest.raises(ConfigurationError, match="not furnished yet"):
+    with pytest.raises(ConfigurationError, match="not furnished"):
         GeoIP("/var/lib/city.mmdb")
 
 

@@ -7,6 +7,7 @@ and its parser are used as they are. A call is never retried, and never queues f
 
 import asyncio
 from collections import deque
+from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,11 +17,12 @@ import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 from redis.retry import Retry
 
 #: Connections of one process, or of one event loop.
 LIMIT = 64
+_PIECE = 65_536
 
 Argument = str | bytes | int
 
@@ -31,6 +33,54 @@ def pack(command: tuple[Any, ...]) -> bytes:
     return packed
 
 
+class Line:
+    """One connection for threads: redis-py connects and authenticates, then this reads.
+
+    redis-py's own reader grants its timeout to every piece of a reply; here it holds for all.
+    """
+
+    __slots__ = ("_connection", "_reader", "_socket")
+
+    def __init__(self, connection: Any) -> None:
+        """Connect.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached, or refuses.
+        """
+        connection.connect()
+        self._connection = connection
+        self._socket = connection._sock  # noqa: SLF001 - there is no public way to the socket
+        self._reader = hiredis.Reader()
+
+    def call(self, command: bytes, deadline: float) -> Any:
+        """Send a command and read its reply, within `deadline` seconds.
+
+        Raises:
+            OSError: the connection broke, or the deadline has passed.
+            hiredis.HiredisError: what came is no reply.
+            ResponseError: Redis said so.
+        """
+        end = monotonic() + deadline
+        self._socket.settimeout(deadline)
+        self._socket.sendall(command)
+        reply: Any = False
+        while reply is False:
+            left = end - monotonic()
+            if left <= 0:
+                raise TimeoutError(f"no reply within {deadline} s")
+            self._socket.settimeout(left)
+            data = self._socket.recv(_PIECE)
+            if not data:
+                raise RedisConnectionError("Redis closed the connection")
+            self._reader.feed(data)
+            reply = self._reader.gets()
+        return _checked(reply)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.disconnect()
+
+
 class Lines:
     """Connections for threads. Taking and returning one are single, atomic steps of a deque."""
 
@@ -39,7 +89,7 @@ class Lines:
 
         Args:
             url: `redis://`, `rediss://` or `unix://`.
-            deadline: seconds for connecting, and for each read.
+            deadline: seconds for a call, and for each step of connecting.
         """
         pool: Any = redis.ConnectionPool.from_url(
             url,
@@ -49,47 +99,105 @@ class Lines:
             protocol=2,
         )
         self._make = pool.make_connection
-        self._idle: deque[Any] = deque()
+        self._deadline = deadline
+        self._idle: deque[Line] = deque()
         self._busy: deque[None] = deque(maxlen=LIMIT + 1)
 
     def call(self, command: bytes) -> Any:
         """Send a packed command and read the reply.
 
         Raises:
-            redis.RedisError: anything at all went wrong; `ResponseError` if Redis said so.
+            redis.RedisError: anything went wrong; `ResponseError` if Redis said so.
+            OSError: the connection broke, or the deadline has passed.
         """
-        connection = self._take()
-        try:
-            connection.send_packed_command((command,), check_health=False)
-            reply = connection.read_response()
-        except ResponseError:
-            self._idle.append(connection)
-            raise
-        except BaseException:
-            connection.disconnect()
-            self.close()
-            raise
-        finally:
-            self._busy.pop()
-        self._idle.append(connection)
-        return reply
-
-    def _take(self) -> Any:
         if len(self._busy) >= LIMIT:
             raise RedisConnectionError(f"all {LIMIT} connections are in use")
         self._busy.append(None)
         try:
-            return self._idle.pop()
+            return self._call(command)
+        finally:
+            self._busy.pop()
+
+    def _call(self, command: bytes) -> Any:
+        try:
+            line = self._idle.pop()
         except IndexError:
-            return self._make()
+            line = Line(self._make())
+        try:
+            reply = line.call(command, self._deadline)
+        except ResponseError:
+            self._idle.append(line)
+            raise
+        except BaseException:
+            line.close()
+            self.close()
+            raise
+        self._idle.append(line)
+        return reply
 
     def close(self) -> None:
         """Close what is idle: when one connection broke, the others are no better."""
         while self._idle:
             try:
-                self._idle.pop().disconnect()
+                self._idle.pop().close()
             except IndexError:
                 return
+
+
+class AsyncLine(asyncio.Protocol):
+    """One connection in an event loop: redis-py connects and authenticates, then this takes over.
+
+    Its transport speaks to this protocol from then on: a reply resolves one future, without
+    streams, locks and tasks in between.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        """Take over a connected connection."""
+        self._connection = connection
+        self._reader = hiredis.Reader()
+        self._reply: asyncio.Future[Any] | None = None
+        self._transport = connection._writer.transport  # noqa: SLF001 - no public way to it
+        self._transport.set_protocol(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Resolve the call that waits, once its reply is whole."""
+        try:
+            self._reader.feed(data)
+            reply = self._reader.gets()
+        except hiredis.HiredisError as error:
+            self._fail(error)
+            return
+        if reply is not False and self._reply is not None and not self._reply.done():
+            self._reply.set_result(reply)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Fail the call that waits."""
+        self._fail(RedisConnectionError("Redis closed the connection"))
+
+    def _fail(self, error: Exception) -> None:
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_exception(error)
+
+    async def call(self, command: bytes, deadline: float) -> Any:
+        """Send a command and read its reply, within `deadline` seconds; see `Line.call`."""
+        if self._transport.is_closing():
+            raise RedisConnectionError("Redis closed the connection")
+        loop = asyncio.get_running_loop()
+        self._reply = loop.create_future()
+        late = TimeoutError(f"no reply within {deadline} s")
+        timer = loop.call_later(deadline, self._fail, late)
+        try:
+            self._transport.write(command)
+            return _checked(await self._reply)
+        finally:
+            timer.cancel()
+            self._reply = None
+
+    def close(self) -> None:
+        """Close the connection at once."""
+        self._transport.abort()
+        # Or redis-py would warn that nobody closed it.
+        self._connection._writer = self._connection._reader = None  # noqa: SLF001 - see above
 
 
 class AsyncLines:
@@ -106,16 +214,13 @@ class AsyncLines:
         )
         self._make = pool.make_connection
         self._deadline = deadline
-        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, deque[Any]] = WeakKeyDictionary()
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, deque[AsyncLine]] = (
+            WeakKeyDictionary()
+        )
         self._busy = 0
 
     async def call(self, command: bytes) -> Any:
-        """Send a packed command and read the reply, within the deadline.
-
-        Raises:
-            redis.RedisError: anything went wrong; `ResponseError` if Redis said so.
-            TimeoutError: the deadline has passed.
-        """
+        """Send a packed command and read the reply; see `Lines.call`."""
         loop = asyncio.get_running_loop()
         idle = self._loops.get(loop)
         if idle is None:
@@ -123,25 +228,47 @@ class AsyncLines:
         if self._busy >= LIMIT:
             raise RedisConnectionError(f"all {LIMIT} connections are in use")
         self._busy += 1
-        connection: Any = idle.pop() if idle else self._make()
         try:
-            async with asyncio.timeout(self._deadline):
-                await connection.send_packed_command(command, check_health=False)
-                reply = await connection.read_response()
-        except ResponseError:
-            idle.append(connection)
-            raise
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            await self.aclose()
-            raise
+            return await self._call(command, idle)
         finally:
             self._busy -= 1
-        idle.append(connection)
+
+    async def _call(self, command: bytes, idle: deque[AsyncLine]) -> Any:
+        line = idle.pop() if idle else await self._connect()
+        try:
+            reply = await line.call(command, self._deadline)
+        except ResponseError:
+            idle.append(line)
+            raise
+        except BaseException:
+            line.close()
+            _close(idle)
+            raise
+        idle.append(line)
         return reply
+
+    async def _connect(self) -> AsyncLine:
+        connection: Any = self._make()
+        try:
+            async with asyncio.timeout(self._deadline):
+                await connection.connect()
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return AsyncLine(connection)
 
     async def aclose(self) -> None:
         """Close what is idle in the running loop."""
-        idle = self._loops.get(asyncio.get_running_loop(), deque())
-        while idle:
-            await idle.pop().disconnect(nowait=True)
+        _close(self._loops.get(asyncio.get_running_loop(), deque()))
+
+
+def _close(idle: deque[AsyncLine]) -> None:
+    while idle:
+        idle.pop().close()
+
+
+def _checked(reply: Any) -> Any:
+    if isinstance(reply, hiredis.ReplyError):
+        text = str(reply)
+        raise NoScriptError(text) if text.startswith("NOSCRIPT") else ResponseError(text)
+    return reply

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from regionware.caching.coherence import BOUND, Fence, Fences
-from regionware.caching.redis import SNAPSHOT, TROUBLE, RedisTier, options
+from regionware.caching.redis import SNAPSHOT, RedisTier, options
 
 #: Milliseconds for which one read waits for news.
 BLOCK = 1000
@@ -94,11 +94,9 @@ class LogReader:
                     self._client = client
                     self._follow(client, self._snapshot(client), stop)
                 pause = _PAUSE
-            except Exception as error:
-                if stop.is_set():
-                    return  # the connection was cut under a read, which says so in many ways
-                if not isinstance(error, TROUBLE):
-                    raise
+            except Exception as error:  # noqa: BLE001 - see below
+                # Whatever a server may answer, the next snapshot is what counts. And a connection
+                # that `stop` has cut says so in many ways.
                 logger.debug("the region's log cannot be read: %s", error)
                 stop.wait(pause)
                 pause = min(pause * 2, _PAUSE_LIMIT)

@@ -4,7 +4,6 @@ Whatever goes wrong is a miss, within a deadline. After a few failures in a row 
 more until the log's reader, which runs in the background, hears from Redis again.
 """
 
-import asyncio
 import os
 from collections.abc import Callable, Sequence
 from hashlib import sha1
@@ -12,6 +11,7 @@ from importlib.resources import files
 from itertools import count
 from typing import Any, NamedTuple
 
+from hiredis import HiredisError
 from redis.exceptions import NoScriptError, RedisError
 
 from regionware.caching.lines import Argument, AsyncLines, Lines, pack
@@ -25,7 +25,7 @@ FAILURES = 3
 LEASE = 10_000
 MAX_VARIANTS = 16
 
-TROUBLE = (RedisError, OSError, TimeoutError, asyncio.TimeoutError, ValueError)
+TROUBLE = (RedisError, HiredisError, OSError, ValueError)
 
 
 class Script(NamedTuple):
@@ -234,6 +234,8 @@ def _command(verb: str, script: str, keys: Sequence[str], arguments: Sequence[Ar
 def _found(reply: Any, token: str) -> Found:
     try:
         stamp, frame, vary, granted = reply
+        if type(frame) is not bytes:
+            return Found(available=False)
         lease = token if granted == 1 else ""
         return Found(True, int(stamp, 16), frame, vary.decode(), lease)  # noqa: FBT003
     except (TypeError, ValueError, AttributeError):

@@ -271,7 +271,7 @@ class Databases:
         return Handle(view, wanted, state, hands, snapshot=snapshot, timeout=timeout, tried=tried)
 
     def _view(self) -> View:
-        return View(self.primary, self.replicas, self.marks)
+        return View(self.primary, self.replicas, self.marks, lambda: self.marks)
 
     def _probing(self, host: Host) -> str:
         name = f"regionware/{self._region}/prober"

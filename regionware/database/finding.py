@@ -1,6 +1,6 @@
 """How a handle finds its host: choose, connect, and make sure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
@@ -16,7 +16,7 @@ from regionware.errors import PrimaryUnavailable
 
 #: Seconds to wait for a host that did not answer the prober a moment ago.
 _DOWN: Final = 0.25
-#: Seconds to wait for a primary that did: there is nobody else to go to, and where it is far away
+#: Seconds to wait for a primary that does: there is nobody else to go to, and where it is far away
 #: a cold pool needs four round trips for each connection.
 _FAR: Final = 5.0
 #: Seconds between two questions to a replica that is being waited for: the first and the longest.
@@ -26,11 +26,12 @@ _LATE: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is known when a handle opens: the hosts and their marks."""
+    """What is known when a handle opens: the hosts and their marks; `latest` asks again."""
 
     primary: Host
     replicas: tuple[Host, ...]
     marks: Mapping[str, Mark]
+    latest: Callable[[], Mapping[str, Mark]] = dict
 
     def choose(self, wanted: Demand, tried: Mapping[str, Reason]) -> Selection | Verify:
         """The decision, now."""
@@ -50,8 +51,10 @@ def find(
     while True:
         choice = view.choose(wanted, tried)
         host, mark = choice.host, view.marks[choice.host.name]
-        patience = _patience(host, mark, timeout)
+        patience = timeout if mark.reachable else min(_DOWN, timeout)
         link = yield from Acquire(host, wanted.access, patience)
+        if link is None and host.role == "primary":
+            link = yield from _acquire_far(view, host, wanted, timeout)
         if link is None:
             tried[host.name] = Reason.UNREACHABLE
             continue
@@ -69,11 +72,13 @@ def find(
         tried[host.name] = settled
 
 
-def _patience(host: Host, mark: Mark, timeout: float) -> float:
-    """Seconds to wait for a connection to a host."""
-    if not mark.reachable:
-        return min(_DOWN, timeout)
-    return max(timeout, _FAR) if host.role == "primary" else timeout
+def _acquire_far(view: View, host: Host, wanted: Demand, timeout: float) -> Plan[AnyLink | None]:
+    """Wait on for the primary, as long as the prober hears from it."""
+    waited, link = timeout, None
+    while link is None and waited < _FAR and view.latest()[host.name].reachable:
+        link = yield from Acquire(host, wanted.access, timeout)
+        waited += timeout
+    return link
 
 
 def _settle(

@@ -56,10 +56,15 @@ class Model(RuleBasedStateMachine):
                 self._evict()
             self.order.append(record)
 
-    @rule(start=st.integers(0, 40), count=st.integers(1, 20))
+    @rule(start=st.integers(0, 40), count=st.integers(1, 60))
     def put_many(self, start: int, count: int) -> None:
         for number in range(start, start + count):
             self.put(("http", "h", f"/{number}", ""), 1400, 1)
+
+    @rule(start=st.integers(0, 40), step=st.integers(1, 3))
+    def lookup_many(self, start: int, step: int) -> None:
+        for number in range(start, 100, step):
+            self.lookup(("http", "h", f"/{number}", ""))
 
     @rule(key=KEYS)
     def lookup(self, key: Key) -> None:
@@ -117,6 +122,18 @@ def test_what_is_wanted_survives_what_is_not() -> None:
         memory.put(Record((str(number),), 1000))
         assert memory.lookup(("wanted",)) is wanted
     assert memory.lookup(("0",)) is None
+
+
+def test_a_second_chance_is_only_one() -> None:
+    memory = Memory(BOUND)
+    keys = [(str(number),) for number in range(BOUND // 1600)]
+    for key in keys:
+        memory.put(Record(key, 1000))
+    for key in keys:
+        assert memory.lookup(key) is not None
+    for number in range(len(keys)):
+        memory.put(Record((f"later {number}",), 1000))
+    assert [key for key in keys if key in memory] == []
 
 
 def test_a_bound_below_the_smallest_is_refused() -> None:

@@ -21,7 +21,9 @@ Open = Callable[..., Site]
 @pytest.fixture(scope="session")
 def goods(postgres: Cluster) -> str:
     """The table."""
-    postgres.primary.query("CREATE TABLE goods (id int PRIMARY KEY, value int NOT NULL)")
+    postgres.primary.query(
+        "CREATE TABLE IF NOT EXISTS goods (id int PRIMARY KEY, value int NOT NULL)"
+    )
     postgres.settle()
     return "goods"
 
@@ -61,7 +63,7 @@ def _open_shop(rig: Rig, regions: list[Region], postgres: Cluster) -> Open:
     return open_shop
 
 
-_NUMBERS = iter(range(1, 1_000_000))
+_NUMBERS = iter(range(1000, 1_000_000))
 
 
 @pytest.fixture

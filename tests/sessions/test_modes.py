@@ -3,11 +3,12 @@
 import pytest
 
 from regionware.policies import Cdn, Route
+from regionware.policies.route import Mode
 from tests.conformance.harness import Answer
 from tests.sessions.conftest import Open, Replay, stranger
 from tests.sessions.shop import ROUTES, Customer, Shop
 
-SWITCHED = ["off", "observe"]
+SWITCHED: list[Mode] = ["off", "observe"]
 WITH_EDGE = [*ROUTES, Route("/edge/{id}", cdn=Cdn(max_age=60))]
 
 
@@ -25,7 +26,7 @@ def own() -> Shop:
 @pytest.mark.parametrize("mode", SWITCHED)
 @pytest.mark.parametrize("kind", ["items", "lag", "plain", "strong", "fail", "edge"])
 def test_reads_and_writes_go_to_the_primary_and_leave_no_trace(
-    open_shop: Open, item: int, mode: str, kind: str
+    open_shop: Open, item: int, mode: Mode, kind: str
 ) -> None:
     site, path = open_shop(shop=own(), mode=mode, routes=WITH_EDGE), f"/{kind}/{item}"
     customer = Customer(site)
@@ -50,7 +51,7 @@ def test_on_they_leave_some(open_shop: Open, item: int, kind: str) -> None:
 
 
 @pytest.mark.parametrize("mode", SWITCHED)
-def test_a_purge_works_in_every_mode(open_shop: Open, item: int, mode: str) -> None:
+def test_a_purge_works_in_every_mode(open_shop: Open, item: int, mode: Mode) -> None:
     site, path = open_shop(mode=mode), f"/items/{item}"
     stranger(site).put(path, 1, "&purge=inside")
     stranger(site).put(path, 2, "&purge=after")
@@ -58,7 +59,7 @@ def test_a_purge_works_in_every_mode(open_shop: Open, item: int, mode: str) -> N
 
 
 @pytest.mark.parametrize("mode", SWITCHED)
-def test_the_switch_at_run_time(open_shop: Open, item: int, replay: Replay, mode: str) -> None:
+def test_the_switch_at_run_time(open_shop: Open, item: int, replay: Replay, mode: Mode) -> None:
     site, path = open_shop(shop=own()), f"/items/{item}"
     customer = Customer(site)
     assert customer.look(path)[::2] == (0, False)
@@ -76,8 +77,8 @@ def test_the_switch_at_run_time(open_shop: Open, item: int, replay: Replay, mode
 
 
 @pytest.mark.parametrize("mode", SWITCHED)
-def test_one_route_alone(open_shop: Open, item: int, mode: str) -> None:
-    routes = [Route("/quiet/{id}", mode=mode), *ROUTES]  # type: ignore[arg-type] # parametrised
+def test_one_route_alone(open_shop: Open, item: int, mode: Mode) -> None:
+    routes = [Route("/quiet/{id}", mode=mode), *ROUTES]
     site = open_shop(shop=own(), routes=routes)
     customer = Customer(site)
     untouched(customer.put(f"/quiet/{item}", 1))

@@ -1,4 +1,4 @@
-"""Guarantees that cannot be met are a 503 with `Retry-After`, whatever a framework makes of them."""
+"""A guarantee that cannot be met is a 503 with `Retry-After`, whatever a framework makes of it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ from regionware.database.position import Position
 from regionware.database.token import Signer, Token
 from regionware.policies import Cache, Database, Route
 from tests.conformance.application import Application, Receive, Scope, Send
-from tests.conformance.harness import Answer, Site
+from tests.conformance.harness import Answer, Site, until
 from tests.rig import Rig
 from tests.sessions.conftest import Open, Replay, ready
 from tests.sessions.shop import SECRET, Customer, Shop
@@ -79,7 +79,7 @@ class Framework(Bare):
 class Werkzeug(Framework):
     """Werkzeug's own kind of application, and Starlette's streams."""
 
-    async def _endpoint(self, request: Request) -> PlainTextResponse:  # type: ignore[override]
+    async def _endpoint(self, request: Request) -> PlainTextResponse:
         text = await self.read()
         return StreamingResponse(iter([text]))  # type: ignore[return-value]
 
@@ -121,6 +121,11 @@ def nowhere(rig: Rig, free_port: int) -> Callable[[Bare], Site]:
         url = f"postgresql://postgres@127.0.0.1:{free_port}/postgres"
         topology = Topology(here="iad", regions=[Region("iad", primary=True, database=url)])
         app.rw = rig.worker(topology, *ROUTES, secret=SECRET)
+        app.rw.start()
+        databases = app.rw._parts.databases
+        assert databases is not None
+        # One that has never been asked is waited for longer.
+        until(lambda: not databases.marks["iad/primary"].reachable)
         return rig.site(app.rw, app)
 
     return nowhere
