@@ -115,6 +115,9 @@ class Filling:
         """Keep what the store said: a lease, and the region's clock."""
         if found.available:
             self._created = found.stamp
+            # No entry of this process is later, so a purge that only it knows of reaches them all.
+            fences = self._prepared.fences
+            fences.stamp = max(fences.stamp, found.stamp)
             self._lease = found.lease
             names = names_in(found.vary)
             self._leased = variant_name(names, select(names, request))

@@ -12,7 +12,7 @@ from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from regionware.caching.redis import FILL, LOOKUP, SNAPSHOT
+from regionware.caching.redis import FILL, LOOKUP, PURGE, SNAPSHOT
 
 Command = Sequence[bytes]
 
@@ -30,6 +30,7 @@ Script = Callable[[Command], bytes]
 
 NIL = b"*-1\r\n"
 _STAMP = b"0006500000000000"
+_SCRIPTS = (("lookup", LOOKUP), ("fill", FILL), ("purge", PURGE), ("snapshot", SNAPSHOT))
 
 
 def bulk(text: bytes) -> bytes:
@@ -48,14 +49,14 @@ def found(frame: bytes) -> bytes:
 
 
 def well_behaved(command: Command) -> bytes:
-    """Nothing is ever found, everything is stored."""
-    return granted() if kind(command) == "lookup" else b":1\r\n"
+    """Nothing is ever found, everything is stored and purged."""
+    return {"lookup": granted(), "purge": bulk(_STAMP)}.get(kind(command), b":1\r\n")
 
 
 def kind(command: Command) -> str:
     """What a command is about."""
     script = command[1].decode() if len(command) > 1 else ""
-    for name, known in (("lookup", LOOKUP), ("fill", FILL), ("snapshot", SNAPSHOT)):
+    for name, known in _SCRIPTS:
         if script in known:
             return name
     return command[0].decode().lower()
@@ -65,7 +66,7 @@ class ScriptedRedis:
     """The server. A context manager.
 
     Attributes:
-        script: answers look-ups and fills.
+        script: answers look-ups, fills and purges.
         everything: the script answers every command, the handshake's too.
         seen: how many commands of each kind have come.
         accepted: how many connections have been made.
@@ -161,7 +162,7 @@ class ScriptedRedis:
 
     def _answer(self, command: Command) -> bytes:
         about = kind(command)
-        if self.everything or about in {"lookup", "fill"}:
+        if self.everything or about in {"lookup", "fill", "purge"}:
             return self.script(command)
         if about == "snapshot":
             return b"*3\r\n" + bulk(_STAMP) + bulk(b"0-0") + b"*0\r\n"
