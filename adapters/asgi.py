@@ -16,6 +16,7 @@ from regionware.adapters.asgi_request import (
     Scope,
     Send,
     impersonal,
+    silent,
 )
 from regionware.adapters.asgi_response import Responder, answer
 from regionware.caching.entry import Entry
@@ -129,7 +130,7 @@ class AsgiMiddleware:
         scope = impersonal(scope, self._state)
         token = bind(exchange)
         try:
-            await Responder(exchange, self._rim, _nowhere).run(self.app, scope, _nothing)
+            await Responder(exchange, self._rim, _nowhere).run(self.app, scope, silent())
         except Exception as error:  # noqa: BLE001 - reported; nobody waits for it
             self._rim.refresh_failed(exchange, error)
         finally:
@@ -138,8 +139,3 @@ class AsgiMiddleware:
 
 async def _nowhere(_: Message) -> None:
     """Where the response of a background refresh goes."""
-
-
-async def _nothing() -> Message:
-    """The content of a background refresh's request."""
-    return {"type": "http.request", "body": b"", "more_body": False}

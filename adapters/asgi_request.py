@@ -1,5 +1,6 @@
 """A request as ASGI hands it over: a view of its scope, and what is taken from it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
@@ -75,6 +76,41 @@ def edited(scope: Scope, edits: RequestEdits) -> Scope:
     if edits.query is not None:
         edited["query_string"] = edits.query.encode("latin-1")
     return edited
+
+
+async def _never() -> Message:
+    """A client that neither sends nor leaves."""
+    waiting: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+    return await waiting
+
+
+def without_content(receive: Receive) -> Receive:
+    """Hide a request's content, which is not in the key; a disconnection is passed on.
+
+    Over HTTP/2 content can come without any field that announces it.
+    """
+    told = ended = False
+
+    async def hidden() -> Message:
+        nonlocal told, ended
+        if not told:
+            told = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        while not ended:
+            message = await receive()
+            if message["type"] != "http.request":
+                return message
+            ended = not message.get("more_body", False)
+        message = await receive()
+        # A server that repeats itself must not keep the loop busy.
+        return message if message["type"] != "http.request" else await _never()
+
+    return hidden
+
+
+def silent() -> Receive:
+    """The content of a background refresh's request: none, from a client that stays."""
+    return without_content(_never)
 
 
 def impersonal(scope: Scope, state: Mapping[str, Any] | None) -> Scope:

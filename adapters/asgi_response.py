@@ -5,7 +5,15 @@ Every message goes out before it is copied, so that the first byte is never dela
 
 from typing import Any
 
-from regionware.adapters.asgi_request import App, Message, Receive, Scope, Send, edited
+from regionware.adapters.asgi_request import (
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    edited,
+    without_content,
+)
 from regionware.caching.freshness import DECIDING
 from regionware.drive import adrive
 from regionware.errors import Unavailable
@@ -44,6 +52,8 @@ class Responder:
         try:
             if self._exchange.edits is not None:
                 scope = edited(scope, self._exchange.edits)
+            if self._exchange.filling is not None:
+                receive = without_content(receive)
             await app(scope, receive, self.send)
         except BaseException as error:
             reply = None if self._started else self._instead(error)
@@ -52,7 +62,7 @@ class Responder:
                 self._rim.rescued(self._exchange, error)
                 await answer(reply, self._send)
             if not self._complete:
-                await adrive(self._exchange.abandon(), self._rim.aperform)
+                await adrive(self._exchange.abandon(error), self._rim.aperform)
             # A framework answered 500, was overruled by the true reason, and raises that again.
             told = self._replaced and isinstance(error, Unavailable)
             if reply is None and not told:
@@ -63,8 +73,10 @@ class Responder:
 
     def _instead(self, error: BaseException) -> Reply | None:
         if isinstance(error, Unavailable):
-            return self._exchange.rescue(503) or unavailable(error, self._exchange.request)
-        return self._exchange.rescue(500) if isinstance(error, Exception) else None
+            told = self._exchange.rescue(503) or unavailable(error, self._exchange.request)
+            return self._exchange.sealed(told)
+        stale = self._exchange.rescue(500) if isinstance(error, Exception) else None
+        return None if stale is None else self._exchange.sealed(stale)
 
     async def send(self, message: Message) -> None:
         """Pass a message on, then look at it."""

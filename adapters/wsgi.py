@@ -1,8 +1,8 @@
 """WSGI (PEP 3333), over the four moments."""
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
+from functools import partial
 
 from regionware.adapters.wsgi_request import (
     App,
@@ -21,10 +21,6 @@ from regionware.serving import Reply, hit_headers
 
 __all__ = ["App", "WsgiMiddleware"]
 
-#: Refreshes at a time in this process, and those that may wait; more are dropped.
-_REFRESHES = 4
-_QUEUED = 32
-
 
 class WsgiMiddleware:
     """A WSGI application, wrapped."""
@@ -35,8 +31,6 @@ class WsgiMiddleware:
         self._rim = rim
         self._prepared = rim.prepared
         self._names = {variable(name): name for name in rim.prepared.names()}
-        self._pool: ThreadPoolExecutor | None = None
-        self._queued = 0
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the application answer it."""
@@ -77,13 +71,9 @@ class WsgiMiddleware:
 
     def _refresh(self, exchange: Exchange, environ: Environ) -> None:
         """Carry out an exchange in the background, for nobody: no identity, no context."""
-        if self._queued >= _QUEUED:
+        work = partial(self._carry_out, exchange, impersonal(environ))
+        if not self._rim.background(work):
             drive(exchange.abandon(), self._rim.perform)
-            return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(_REFRESHES, thread_name_prefix="regionware-refresh")
-        self._queued += 1
-        self._pool.submit(self._carry_out, exchange, impersonal(environ))
 
     def _carry_out(self, exchange: Exchange, environ: Environ) -> None:
         try:
@@ -98,5 +88,3 @@ class WsgiMiddleware:
                     close()
         except Exception as error:  # noqa: BLE001 - reported; nobody waits for it
             self._rim.refresh_failed(exchange, error)
-        finally:
-            self._queued -= 1

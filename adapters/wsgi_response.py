@@ -29,8 +29,9 @@ class Responder:
     """One response on its way out: a callable for the application, an iterable for the server."""
 
     __slots__ = (
-        "_chunks", "_closed", "_complete", "_connection", "_context", "_exchange", "_headers",
-        "_instead", "_iterator", "_left", "_result", "_rim", "_server", "_started", "_status",
+        "_chunks", "_closed", "_complete", "_connection", "_context", "_error", "_exchange",
+        "_headers", "_instead", "_iterator", "_left", "_result", "_rim", "_server", "_started",
+        "_status",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, rim: Rim, context: Context) -> None:
@@ -42,6 +43,7 @@ class Responder:
         self._started = False
         self._complete = False
         self._closed = False
+        self._error: BaseException | None = None
         self._instead: Reply | None = None
         self._status = 0
         self._headers: list[tuple[str, str]] = []
@@ -124,7 +126,8 @@ class Responder:
 
     def _failed(self, error: BaseException) -> bool:
         """Answer in place of an application that failed; `False` where nothing can be done."""
-        if self._started or not isinstance(error, Exception):
+        self._error = error
+        if self._exchange.transparent or self._started or not isinstance(error, Exception):
             self.close()
             return False
         is_unavailable = isinstance(error, Unavailable)
@@ -135,7 +138,7 @@ class Responder:
             self.close()
             return False
         self._rim.rescued(self._exchange, error)
-        self._replace(reply)
+        self._replace(self._exchange.sealed(reply))
         return True
 
     def _copy(self, chunk: bytes) -> None:
@@ -198,7 +201,7 @@ class Responder:
             isinstance(self._result, (list, tuple)) and self._started and len(self._result) == 0
         )
         if not complete or self._instead is not None:
-            drive(exchange.abandon(), self._rim.perform)
+            drive(exchange.abandon(self._error), self._rim.perform)
             return
         if self._chunks is None and not exchange.pending:
             return

@@ -43,7 +43,7 @@ class Cache:
             (cookies are removed from the request), or the names of cookies to key on.
         by: further key dimensions: `"region"`, a header field's name, a callable, or a list.
         statuses: the statuses that may be stored.
-        consistency: `"own-writes"`, `"session"`, `"bounded"` or `"eventual"`.
+        consistency: `"own-writes"`, `"bounded"` or `"eventual"`.
         allow_authorization: cache requests with `Authorization`; needs an identity in `by`, or
             `shared=True`.
         shared: the explicit word that an answer to an authorised request is for everybody.
@@ -85,6 +85,10 @@ class Cache:
                 f"Cache: consistency must be one of {', '.join(SCALE[1:])}, not "
                 f"{self.consistency!r}: a strong read is never answered from a cache"
             )
+        if self.consistency == "session":
+            raise ConfigurationError(
+                'Cache: consistency="session" is not furnished in this version; "own-writes" is'
+            )
         if any(not 200 <= status <= 599 or status in {206, 304} for status in self.statuses):
             raise ConfigurationError("Cache: statuses are final statuses except 206 and 304")
 
@@ -101,6 +105,12 @@ class Cache:
                 raise ConfigurationError(f"Cache: {option} is a list, not a text")
         if isinstance(self.cookies, str) and self.cookies not in {"bypass", "ignore"}:
             raise ConfigurationError('Cache: cookies is "bypass", "ignore" or a list of names')
+        if self.authorize is not None and not callable(self.authorize):
+            raise ConfigurationError("Cache: authorize is a function of the request")
+        if any(not isinstance(d, str) and not callable(d) for d in self.dimensions):
+            raise ConfigurationError("Cache: by is a name, a function, or a list of these")
+        if "*" in self.vary:
+            raise ConfigurationError('Cache: vary=["*"] could never be a hit')
         fields = [*self.vary, *(d for d in self.dimensions if isinstance(d, str))]
         for name in fields:
             if not is_token(name) or name.lower() in _NEVER:

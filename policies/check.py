@@ -60,17 +60,25 @@ def _check_identity(route: Route) -> None:
 
 
 def _check_edge(route: Route) -> None:
-    if route.cdn is None or not route.cdn.is_public or route.cache is None:
+    if route.cdn is None or not route.cdn.is_public:
+        return
+    if route.database is not None and at_least(route.database.consistency, "own-writes"):
+        raise route.refuse(
+            f"a public Cdn lifetime with database reads that are {route.database.consistency}: "
+            "browsers and CDNs know no sessions"
+        )
+    if route.cache is None:
         return
     if at_least(route.cache.consistency, "own-writes"):
         raise route.refuse(
             f"a public Cdn lifetime with consistency={route.cache.consistency!r}: browsers "
             'and CDNs know no sessions; say consistency="eventual", or keep it out of the edge'
         )
-    if any(d == "region" for d in route.cache.dimensions):
-        raise route.refuse('a public Cdn lifetime with by="region": the edge does not key on it')
-    if route.cache.allow_authorization and not route.cache.shared:
-        raise route.refuse("a public Cdn lifetime on answers that are keyed by an identity")
+    cache = route.cache
+    if cache.dimensions or not isinstance(cache.cookies, str):
+        raise route.refuse("a public Cdn lifetime with by= or named cookies: no edge keys on them")
+    if cache.authorize is not None:
+        raise route.refuse("a public Cdn lifetime with authorize=: the edge asks nobody")
 
 
 def _check_lifetime(route: Route, days: int) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from regionware.caching.coherence import Fences
@@ -11,7 +12,7 @@ from regionware.caching.keys import KeyPlan
 from regionware.caching.log import LogReader
 from regionware.caching.memory import Memory
 from regionware.caching.purging import Relay
-from regionware.caching.redis import Names, RedisTier
+from regionware.caching.redis import Names, RedisTier, check_url
 from regionware.database.position import Position
 from regionware.database.token import Signer
 from regionware.errors import ConfigurationError
@@ -82,8 +83,8 @@ def compose(
     resolver = Resolver(providers, topology, trusted)
     databases = _databases(topology, lambda: prepared.mode)
     name, domain = (session_cookie, None) if isinstance(session_cookie, str) else session_cookie
-    if not is_token(name):
-        raise ConfigurationError(f"session_cookie: {name!r} is not a cookie's name")
+    if not is_token(name) or not (domain is None or _NAME.match(domain.removeprefix("."))):
+        raise ConfigurationError("session_cookie is a cookie's name, or a name and a domain")
     sessions = Sessions(
         signer=signer if topology.has_database else None,
         name=name,
@@ -95,7 +96,11 @@ def compose(
         events=events,
     )
     here = topology.here
-    fences, flights, tier_of_memory = Fences(alone=here.redis is None), Flights(), Memory(memory)
+    fences, flights, tier_of_memory = (
+        Fences(alone=here.redis is None, writing=Lock()),
+        Flights(),
+        Memory(memory),
+    )
     prepared = Prepared(
         topology=topology,
         table=table,
@@ -115,7 +120,7 @@ def compose(
     )
     prepared.plans.update(_plans(prepared))
     names = Names.of(namespace, release)
-    tier, log = _region_tier(here.redis, names, prepared, tier_of_memory)
+    tier, log = _region_tier(here.redis, names, prepared, tier_of_memory, _retention(routes))
     relays = [
         Relay(region.name, region.redis, names, _dropped(events))
         for region in topology.regions
@@ -185,16 +190,25 @@ def _plans(prepared: Prepared) -> dict[int, Plan]:
 
 
 def _region_tier(
-    url: str | None, names: Names, prepared: Prepared, memory: Memory
+    url: str | None, names: Names, prepared: Prepared, memory: Memory, retention: int
 ) -> tuple[RedisTier | None, LogReader | None]:
     if url is None:
         return None, None
+    check_url(url, prepared.topology.here.name)
 
     def changed(up: bool) -> None:  # noqa: FBT001 - a callback with one meaning
         prepared.events.emit(Event("redis-up" if up else "redis-down"))
 
     tier = RedisTier(url, names, on_change=changed)
-    return tier, LogReader(url, tier, prepared.fences, clock=prepared.clock, on_reset=memory.clear)
+    log = LogReader(
+        url,
+        tier,
+        prepared.fences,
+        clock=prepared.clock,
+        retention=retention,
+        on_reset=memory.clear,
+    )
+    return tier, log
 
 
 def _dropped(events: Events) -> Callable[[str], None]:

@@ -5,6 +5,7 @@ everybody else mutates the object, so that a change made in a task or a worker t
 the context is seen by all of them.
 """
 
+import logging
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from regionware.policies.database import Access, Database
 from regionware.topology import Region
 
 _MAX_TAG = 1024
+
+logger = logging.getLogger("regionware")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,6 @@ class Current:
     """What a request is, where it is answered, and what its answer is made from.
 
     Attributes:
-        region: the region nearest to the client.
         here: the region that answers.
         method: the request's method.
         route: the template of the matching route, or an empty string.
@@ -57,6 +59,7 @@ class Current:
     __slots__ = (
         "_lock",
         "_reads",
+        "_region",
         "_tags",
         "_unknown",
         "_written",
@@ -69,8 +72,8 @@ class Current:
         "method",
         "need",
         "observing",
-        "region",
         "route",
+        "sent",
         "unavailable",
         "writes",
     )
@@ -78,7 +81,7 @@ class Current:
     def __init__(
         self,
         *,
-        region: Region,
+        region: Region | Callable[[], Region],
         here: Region,
         method: str,
         route: str,
@@ -88,7 +91,7 @@ class Current:
         observing: bool = False,
     ) -> None:
         """Begin with nothing read, written or tagged."""
-        self.region = region
+        self._region = region
         self.here = here
         self.method = method
         self.route = route
@@ -96,8 +99,10 @@ class Current:
         self.database = database
         self.need = need
         self.observing = observing
-        #: Purges that wait for the commit of the open write handle; innermost handle last.
+        #: What waits for the commits of this request's open write handles; the latest last.
         self.deferred: list[list[Any]] = []
+        #: The head of the response is out: no token can travel any more.
+        self.sent = False
         self.writes = 0
         #: A commit whose outcome is unknown: reads stay on the primary.
         self.lost = False
@@ -110,6 +115,13 @@ class Current:
         self._reads: list[HostRead] = []
         self._tags: set[str] = set()
         self._written: Position | None = None
+
+    @property
+    def region(self) -> Region:
+        """The region nearest to the client, found when somebody first asks."""
+        if not isinstance(self._region, Region):
+            self._region = self._region()
+        return self._region
 
     @property
     def state(self) -> "Current":
@@ -151,11 +163,16 @@ class Current:
 
     def wrote(self, use: HostRead, position: Position | None) -> None:
         """Record a committed write and its position; `None` when the outcome is unknown."""
+        if self.sent:
+            logger.warning(
+                "%s: a write after the head of the response: the session cannot be told", self.route
+            )
         with self._lock:
             self._reads.append(use)
             self.writes += 1
+            # A later commit covers whatever became of an earlier one, and not the other way round.
+            self.lost = position is None
             if position is None:
-                self.lost = True
                 return
             self._written = merge(self._written, position)
             self.need = merge(self.need, position)
@@ -173,8 +190,8 @@ class Current:
             return tuple(self._reads)
 
 
-#: Purges that wait for a commit outside any request; innermost handle last.
-outside_writes: ContextVar[tuple[list[Any], ...]] = ContextVar("regionware.writes", default=())
+#: Purges that wait for the commit of an open write handle; the innermost handle last.
+open_writes: ContextVar[tuple[list[Any], ...]] = ContextVar("regionware.writes", default=())
 
 
 class Opening(Protocol):
@@ -189,7 +206,14 @@ class Opening(Protocol):
 
 
 _CURRENT: ContextVar[Opening | None] = ContextVar("regionware.current", default=None)
-_OPENING = Lock()
+_opening = Lock()
+
+
+def renew_lock() -> None:
+    """After a fork: nobody holds the lock in the child."""
+    global _opening  # noqa: PLW0603 - one for each process
+    _opening = Lock()
+
 
 #: Bind a request's state, and undo it: for the adapters alone.
 bind: Callable[[Opening | None], Token[Opening | None]] = _CURRENT.set
@@ -203,7 +227,7 @@ def current() -> Current | None:
         return None
     if opening.state is None:
         # Many handlers never ask, so the state is made for the first who does: once.
-        with _OPENING:
+        with _opening:
             made: Current | None = opening.state
             return opening.open() if made is None else made
     return opening.state

@@ -24,6 +24,7 @@ TARGETED = frozenset(
 
 _LONG_LIVED = frozenset({200, 203, 204, 206, 300, 301, 304, 308})
 _TAGS_LIMIT = 1024
+NO_CONTROL = CacheControl({})
 _FORBIDDING = ("no-store", "private", "no-cache")
 _KEPT = ("must-revalidate", "proxy-revalidate", "no-transform")
 
@@ -42,21 +43,47 @@ class Edge:
         self._targeted = _targeted(cdn, cdn.shared_max_age)
         self._dialect = cdn.dialect
 
-    def fields(self, status: int, control: CacheControl | None, tags: Sequence[str]) -> FieldList:
-        """The fields to set; every other caching field is to be removed.
+    def fields(
+        self,
+        status: int,
+        control: CacheControl | None,
+        tags: Sequence[str],
+        lifetime: float | None = None,
+    ) -> FieldList:
+        """The fields to set in place of every other caching field; none if those stand.
 
         Args:
             status: the status code; errors are never given a public lifetime.
-            control: the application's own `Cache-Control`, `None` if it is silent.
+            control: the application's own `Cache-Control`, `None` if it sent none.
             tags: the rendered tags.
+            lifetime: the application's explicit lifetime in seconds, however it said it.
         """
+        if self.cdn.visibility != "public":
+            return [("cache-control", self._personal(status, control or NO_CONTROL, lifetime))]
         if status not in _LONG_LIVED:
-            return [] if control is not None else [("cache-control", NOBODY)]
-        if control is None:
+            silent = control is None and lifetime is None
+            return [("cache-control", NOBODY)] if silent else []
+        if control is None and lifetime is None:
             return self._dressed(self._control, self._targeted, tags)
-        if control.malformed or any(name in control for name in _FORBIDDING):
+        return self._narrowed(control or NO_CONTROL, tags, lifetime)
+
+    def _personal(self, status: int, control: CacheControl, lifetime: float | None) -> str:
+        if control.malformed or "no-store" in control:
+            return NOBODY
+        browser = self.cdn.max_age if lifetime is None else min(self.cdn.max_age, lifetime)
+        if "no-cache" in control or status not in _LONG_LIVED:
+            browser = 0
+        kept = "".join(f", {name}" for name in _KEPT if name in control)
+        return control_of(self.cdn, browser, None) + kept
+
+    def _narrowed(
+        self, control: CacheControl, tags: Sequence[str], lifetime: float | None
+    ) -> FieldList:
+        if control.malformed:
+            return [("cache-control", NOBODY)]
+        if any(name in control for name in _FORBIDDING):
             return []
-        browser, shared = _tightened(self.cdn, control)
+        browser, shared = _tightened(self.cdn, control, lifetime)
         kept = "".join(f", {name}" for name in _KEPT if name in control)
         targeted = "" if "revalidate" in kept else _targeted(self.cdn, shared)
         return self._dressed(control_of(self.cdn, browser, shared) + kept, targeted, tags)
@@ -78,9 +105,12 @@ class Edge:
         return fields
 
 
-def _tightened(cdn: Cdn, control: CacheControl) -> tuple[float, float | None]:
+def _tightened(
+    cdn: Cdn, control: CacheControl, lifetime: float | None
+) -> tuple[float, float | None]:
     """The smaller of each lifetime: the application may always tighten."""
-    own, shared = control.seconds("max-age"), control.seconds("s-maxage")
+    own = control.seconds("max-age") if "max-age" in control else lifetime
+    shared = control.seconds("s-maxage")
     browser = cdn.max_age if own is None else min(cdn.max_age, own)
     declared = cdn.max_age if cdn.shared_max_age is None else cdn.shared_max_age
     limit = own if shared is None else shared

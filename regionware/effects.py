@@ -57,12 +57,14 @@ class Lookup(Effect[Found]):
         need: the position an entry must have reached.
         floor: entries begun at or before this stamp are overtaken by a purge.
         fields: request fields, normalised, "name:value" lines sorted by name.
+        stamp: the latest reading of the region's clock known here.
     """
 
     digest: str
     need: Position | None
     floor: int
     fields: str
+    stamp: int
 
 
 @dataclass(slots=True)

@@ -18,8 +18,9 @@ from regionware.caching.variants import select, variant_key
 from regionware.context import Current
 from regionware.database.position import Position, merge
 from regionware.database.token import Token
+from regionware.edge import NOBODY
 from regionware.effects import Plan
-from regionware.heads import NO_EDITS, HeadEdits, cache_status, dress, signature
+from regionware.heads import NO_EDITS, HeadEdits, cache_status, dress, settle, signature
 from regionware.http.request import Request, RequestEdits
 from regionware.observe import Event
 from regionware.policies.table import render
@@ -28,6 +29,9 @@ from regionware.prepared import Plan as RoutePlan
 from regionware.provenance import describe
 from regionware.recall import recall
 from regionware.serving import Reply, reply_from, unavailable
+from regionware.topology import Region
+
+_CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
 
 
 def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | None":
@@ -145,7 +149,15 @@ class Exchange:
             self.since = now, prepared.fences.stamp
             return self
         self.filling = Filling(prepared, keys, key, need, now)
+        self._drop_conditions()
         return self
+
+    def _drop_conditions(self) -> None:
+        """A fill is for everybody: what one client has already is not in the key."""
+        conditions = self.request.special.keys() & _CONDITIONS
+        if conditions:
+            self.edits = self.edits or RequestEdits(set())
+            self.edits.remove |= conditions
 
     def recollect(self, key: Key) -> Record | None:
         """What memory has for this request: the right one of several variants."""
@@ -179,6 +191,8 @@ class Exchange:
             return False
         if purpose == "revalidate" and "authorization" in self.request.special:
             return False  # a refresh carries no identity, so it could not make this answer
+        if self.prepared.fences.judge(self.stale) is Verdict.GONE:
+            return False  # perhaps purged since this request began
         until = self.stale.revalidate_until if purpose == "revalidate" else self.stale.error_until
         trusted = max(self.prepared.fences.heard_until, self.stale.verified_until)
         return self.prepared.clock() < min(until, trusted)
@@ -229,7 +243,7 @@ class Exchange:
         token = self.token if self.plan.strong_sessions else None
         need = self.filling.need if self.filling is not None else None
         state = Current(
-            region=prepared.resolver.resolve(self.request).region,
+            region=self._region,
             here=prepared.topology.here,
             method=self.request.method,
             route=compiled.name,
@@ -242,6 +256,14 @@ class Exchange:
         self.state = state
         return state
 
+    def _region(self) -> Region:
+        """The client's region; where an answer may be for others too, only if it is in the key."""
+        keys = self.plan.keys
+        shared = self.filling is not None or self.marker is not None
+        if shared and keys is not None and not keys.by_region:
+            return self.prepared.topology.here
+        return self.prepared.resolver.resolve(self.request).region
+
     def head(self, status: int, values: Values) -> HeadEdits:
         """The third moment: may this be stored, and what do edges and browsers hear of it?
 
@@ -249,17 +271,21 @@ class Exchange:
             status: the status code.
             values: the deciding fields (see `freshness.DECIDING`), by lower-case name.
         """
+        if self.state is not None:
+            self.state.sent = True
         if self.mode == "off":
             return NO_EDITS
         marker, state = self.marker, self.state
         quiet = state is None or not (state.writes or state.lost or state.unavailable)
+        quiet = quiet and DEBUG_FIELD not in self.request.special
         if marker is not None and quiet:
             known: HeadEdits | None = marker.heads.get(signature(status, values))
             if known is not None:
                 return known
         if self.mode == "on" and (instead := self._instead_of(status)) is not None:
-            return HeadEdits(reply=instead)
-        self._decide(status, values, wrote=not quiet)
+            return HeadEdits(reply=self.sealed(instead))
+        wrote = state is not None and (state.writes > 0 or state.lost)
+        self._decide(status, values, wrote=wrote)
         if self.mode != "on":
             self._tell("observed", self._outcome(), observed=True)
             return NO_EDITS
@@ -277,6 +303,15 @@ class Exchange:
             # Any other status is the application's own word: it handled the exception.
             return self.rescue(status)
         return self.rescue(503) or unavailable(error, self.request)
+
+    def sealed(self, reply: Reply) -> Reply:
+        """Our answer in place of the application's: it must carry the session's token as well."""
+        fields = settle(self) if self.mode == "on" else []
+        if fields:
+            kept = [pair for pair in reply.headers if pair[0] != b"cache-control"]
+            told = [(name.encode(), value.encode("latin-1")) for name, value in fields]
+            reply.headers = [*kept, *told, (b"cache-control", NOBODY.encode())]
+        return reply
 
     def _decide(self, status: int, values: Values, *, wrote: bool) -> None:
         if self.marker is not None and self.plan.keys is not None:
@@ -339,10 +374,11 @@ class Exchange:
         if self.filling is not None:
             self.filling.refuse("size")
 
-    def abandon(self) -> Plan[None]:
-        """The response will not be complete: an exception, or the client has gone."""
+    def abandon(self, error: BaseException | None = None) -> Plan[None]:
+        """The response will not be complete: the application has failed, or the client has gone."""
         if self.filling is not None:
-            yield from self.filling.give_up("unfinished")
+            failed = isinstance(error, Exception)
+            yield from self.filling.give_up("error" if failed else "unfinished")
 
     # seeing
 

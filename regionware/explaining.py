@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from regionware.caching.coherence import Verdict
 from regionware.caching.entry import Entry
 from regionware.caching.fresh import is_fresh
+from regionware.errors import Unavailable
 from regionware.exchange import Exchange
 from regionware.http.paths import is_odd_raw
 from regionware.http.request import Request
@@ -39,10 +40,10 @@ class AskedRequest(Request):
         self.scheme = parts.scheme or "http"
         self.host = self._fields["host"].lower()
         self.root = ""
-        self.path = parts.path or "/"
+        self.path = unquote(parts.path) or "/"
         self.query = parts.query
         self.peer = peer
-        self.odd = "%" in self.path and is_odd_raw(self.path.encode("utf-8", "replace"))
+        self.odd = "%" in parts.path and is_odd_raw(parts.path.encode("utf-8", "replace"))
         self.special = {name: value for name, value in self._fields.items() if name in names}
 
     def header(self, name: str) -> str | None:
@@ -92,7 +93,7 @@ def _cache(exchange: Exchange) -> dict[str, Any]:
     removed = sorted(screened.edits.remove) if screened.edits is not None else []
     if screened.key is None:
         return {"decision": "bypass", "reason": screened.reason, "removed": removed}
-    record = prepared.memory.lookup(screened.key)
+    record = exchange.recollect(screened.key)
     need = exchange.token.write if exchange.token is not None and plan.sessions else None
     found = "miss"
     if isinstance(record, Entry):
@@ -126,7 +127,10 @@ def _database(parts: "Parts", exchange: Exchange) -> dict[str, Any] | None:
         "consistency": exchange.plan.compiled.database.consistency,
         "need": str(state.need) if state.need is not None else None,
     }
-    choice = parts.databases.choose(state)
+    try:
+        choice = parts.databases.choose(state)
+    except Unavailable as error:
+        return facts | {"host": None, "reason": str(error)}
     return facts | {"host": choice.host.name, "reason": str(getattr(choice, "reason", "verify"))}
 
 

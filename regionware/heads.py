@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from regionware.caching.freshness import Values
-from regionware.edge import ASK, NOBODY, TARGETED
-from regionware.http.fields import parse_cache_control
+from regionware.caching.freshness import Values, application_lifetime
+from regionware.edge import ASK, NO_CONTROL, NOBODY, TARGETED
+from regionware.http.fields import CacheControl, parse_cache_control
 from regionware.http.paths import is_ambiguous
 from regionware.policies.table import render
 from regionware.serving import Reply
@@ -64,7 +64,7 @@ def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
     """
     plan = exchange.plan
     edits = HeadEdits()
-    token = _settle(exchange)
+    token = settle(exchange)
     if token or (not plan.idle_head and _is_personal(exchange, values)):
         edits.add += [*token, ("cache-control", NOBODY)]
         edits.remove = _EVERY_EDGE
@@ -97,14 +97,13 @@ def cache_status(exchange: "Exchange") -> str:
     return f"regionware; fwd={forwarded}; {outcome}"
 
 
-def _settle(exchange: "Exchange") -> list[tuple[str, str]]:
+def settle(exchange: "Exchange") -> list[tuple[str, str]]:
     """The fields that carry the session's token, if this response changes it."""
     state = exchange.state
     if state is None or not state.writes:
         return []
-    lost = state.lost and state.written is None
     return exchange.prepared.sessions.issue(
-        exchange.request, exchange.token, state.written, lost=lost
+        exchange.request, exchange.token, state.written, lost=state.lost
     )
 
 
@@ -130,17 +129,26 @@ def _for_edge(exchange: "Exchange", edits: HeadEdits, status: int, values: Value
         edits.add.append(("cache-control", NOBODY))
         edits.remove = _EVERY_EDGE
         return
-    silent = not _FRESHNESS & values.keys()
-    control = None if silent else parse_cache_control(values.get("cache-control", ("no-cache",)))
+    control, lifetime = _said(exchange, values)
     tags = render(exchange.plan.cdn_tags, exchange.plan.compiled.arguments(exchange.request.path))
     own = exchange.state.tags if exchange.state is not None else ()
-    fields = edge.fields(status, control, (*tags, *sorted(own)))
+    fields = edge.fields(status, control, (*tags, *sorted(own)), lifetime)
     if fields:
         edits.add += fields
         edits.remove = _EVERY_EDGE
     else:
         # The application forbids it: its own fields stand, and no targeted one may loosen them.
         edits.remove = TARGETED
+
+
+def _said(exchange: "Exchange", values: Values) -> tuple[CacheControl | None, float | None]:
+    """What the application says of freshness: its `Cache-Control`, and its explicit lifetime."""
+    if "cache-control" in values:
+        control = parse_cache_control(values["cache-control"])
+        return control, application_lifetime(values, control, exchange.prepared.wall())
+    if "pragma" in values and "no-cache" in ",".join(values["pragma"]).lower():
+        return parse_cache_control(("no-cache",)), None
+    return None, application_lifetime(values, NO_CONTROL, exchange.prepared.wall())
 
 
 def _vary(edits: HeadEdits, names: tuple[str, ...], values: Values) -> None:

@@ -10,7 +10,7 @@ from regionware.adapters.asgi import App as AsgiApp
 from regionware.adapters.asgi import AsgiMiddleware
 from regionware.adapters.wsgi import App as WsgiApp
 from regionware.adapters.wsgi import WsgiMiddleware
-from regionware.caching.coherence import BOUND
+from regionware.caching.coherence import BOUND, EVERYTHING, mark
 from regionware.caching.memory import Memory
 from regionware.caching.purging import Purged
 from regionware.composition import Parts, compose
@@ -78,7 +78,7 @@ class Regionware:
         Raises:
             ConfigurationError: naming the option or the route, and the reason.
         """
-        chosen = os.environ.get("REGIONWARE_MODE", mode)
+        chosen = os.environ.get("REGIONWARE_MODE") or mode
         self._parts: Parts = compose(
             topology=topology or Topology(here="local", regions=[Region("local", primary=True)]),
             routes=routes,
@@ -257,8 +257,9 @@ class Regionware:
     def mode(self, mode: Mode) -> None:
         checked = _mode(mode)
         if checked == "on" and self._parts.prepared.mode != "on":
-            # Writes made meanwhile left no trace in any token.
+            # Writes made meanwhile left no trace in any token: nothing older may be served here.
             self.memory.clear()
+            self._parts.prepared.fences.raise_alone([mark(EVERYTHING, soft=False)], None)
         self._parts.prepared.mode = checked
 
     # Life

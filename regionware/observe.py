@@ -56,6 +56,10 @@ class Events:
             except Exception:
                 logger.exception("an event sink failed")
 
+    def renew_lock(self) -> None:
+        """After a fork: nobody holds the lock in the child."""
+        self._lock = Lock()
+
     def counts(self) -> dict[str, int]:
         """How often each event happened in this process, by `name` or `name:detail`."""
         with self._lock:

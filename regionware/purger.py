@@ -10,11 +10,19 @@ from urllib.parse import unquote, urlsplit
 from regionware.caching.coherence import EVERYTHING, mark, tag_name
 from regionware.caching.purging import Order, Purged, Relay, araise_here, raise_here
 from regionware.caching.redis import RedisTier
-from regionware.context import current, outside_writes
+from regionware.context import current, open_writes
 from regionware.database.position import Position
-from regionware.errors import ConfigurationError, PurgeError
+from regionware.errors import ConfigurationError, PurgeError, Unavailable
 from regionware.observe import Event
 from regionware.prepared import Prepared
+
+#: Without a Redis, stamps are a count of purges: of more than this many the oldest are forgotten,
+#: with every entry that is older.
+_MANY = 100_000
+
+#: Seconds for which a commit waits for this region's Redis to confirm its purges; then they are
+#: queued.
+_COMMITTED = 0.25
 
 WaitFor = Literal["region", "workers", "all"]
 
@@ -65,12 +73,24 @@ class Purger:
         """
         if (deferred := self._defer(names, after, wait)) is not None:
             return deferred
-        order = self._order(names, after or self._known() or self._position())
+        position, unknown = after or self._known(), None
+        if position is None:
+            try:
+                position = self._position()
+            except Unavailable as error:
+                unknown = error
+        order = self._order(names, position)
         try:
-            stamp = 0 if self._tier is None else raise_here(self._tier, order)
+            stamp = (
+                0
+                if self._tier is None
+                else raise_here(self._tier, order, self._prepared.fences.stamp, timeout)
+            )
         except PurgeError as error:
             raise self._not_confirmed(order, error) from error
         confirmed = self._relay(order, stamp)
+        if unknown is not None:
+            raise self._without_position(unknown)
         if wait == "all":
             self._await_all(order, timeout)
         return confirmed if wait == "region" else self._everywhere(confirmed)
@@ -91,12 +111,24 @@ class Purger:
         """
         if (deferred := self._defer(names, after, wait)) is not None:
             return deferred
-        order = self._order(names, after or self._known() or await self._aposition())
+        position, unknown = after or self._known(), None
+        if position is None:
+            try:
+                position = await self._aposition()
+            except Unavailable as error:
+                unknown = error
+        order = self._order(names, position)
         try:
-            stamp = 0 if self._tier is None else await araise_here(self._tier, order)
+            stamp = (
+                0
+                if self._tier is None
+                else await araise_here(self._tier, order, self._prepared.fences.stamp, timeout)
+            )
         except PurgeError as error:
             raise self._not_confirmed(order, error) from error
         confirmed = self._relay(order, stamp)
+        if unknown is not None:
+            raise self._without_position(unknown)
         if wait == "all":
             await asyncio.to_thread(self._await_all, order, timeout)
         return confirmed if wait == "region" else self._everywhere(confirmed)
@@ -109,19 +141,31 @@ class Purger:
         """
         for order in self._orders(items, position):
             try:
-                self._relay(order, 0 if self._tier is None else raise_here(self._tier, order))
+                self._relay(
+                    order,
+                    0
+                    if self._tier is None
+                    else raise_here(self._tier, order, self._prepared.fences.stamp, _COMMITTED),
+                )
             except PurgeError as error:
                 logger.warning("%s", self._not_confirmed(order, error))
 
     async def acommitted(self, items: Iterable[Sequence[str]], position: Position | None) -> None:
-        """The async twin of `committed`."""
+        """The async twin of `committed`. Cancelled, it queues what is not confirmed, then ends."""
         for order in self._orders(items, position):
             try:
-                self._relay(
-                    order, 0 if self._tier is None else await araise_here(self._tier, order)
-                )
+                stamp = 0
+                if self._tier is not None:
+                    stamp = await araise_here(
+                        self._tier, order, self._prepared.fences.stamp, _COMMITTED
+                    )
             except PurgeError as error:
                 logger.warning("%s", self._not_confirmed(order, error))
+            except BaseException:
+                self._not_confirmed(order, PurgeError("interrupted", queued={}))
+                raise
+            else:
+                self._relay(order, stamp)
 
     def _defer(self, names: Sequence[str], after: Position | None, wait: WaitFor) -> Purged | None:
         if wait == "workers":
@@ -131,7 +175,7 @@ class Purger:
         if wait not in {"region", "all"}:
             raise ConfigurationError(f'wait is "region", "workers" or "all", not {wait!r}')
         state = current()
-        waiting = outside_writes.get() if state is None else state.deferred
+        waiting = open_writes.get() or (state.deferred if state is not None else ())
         if not waiting or after is not None:
             return None
         waiting[-1].append(tuple(names))
@@ -154,7 +198,12 @@ class Purger:
         """Apply a confirmed purge in this process, and send it on."""
         fences = self._prepared.fences
         # Without a Redis there is no clock but this process's own count.
-        fences.raise_to(order.fences(stamp or fences.stamp + 1))
+        if stamp:
+            fences.raise_to(order.fences(stamp))
+        else:
+            fences.raise_alone(order.names, order.position)
+        if self._tier is None and len(fences) > _MANY:
+            fences.prune(fences.stamp - _MANY)
         for relay in self._relays:
             relay.send(order)
         self._prepared.events.emit(Event("purge"))
@@ -170,6 +219,14 @@ class Purger:
             queued[here] = "queued in this process"
         self._prepared.events.emit(Event("purge-queued", detail=here))
         return PurgeError(f"region {here}: {error}", queued=queued)
+
+    def _without_position(self, error: Unavailable) -> PurgeError:
+        """The fences are raised, but a lagging replica may still be asked for a refill."""
+        here = self._prepared.topology.here.name
+        return PurgeError(
+            f"applied without a position, which only the primary knows: {error}",
+            queued={here: "applied; the position is unknown"},
+        )
 
     def _await_all(self, order: Order, timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -217,7 +274,7 @@ def names_for(
 
 def _url_name(url: str) -> str:
     parts = urlsplit(url)
-    if not url.startswith("/") and not (parts.scheme and parts.netloc):
+    if bool(parts.scheme) != bool(parts.netloc) or not (parts.netloc or url.startswith("/")):
         raise ConfigurationError(f"purge: {url!r} is neither an absolute URL nor a path")
     # Keys hold decoded paths, and queries as they were sent.
     target = (unquote(parts.path) or "/") + (f"?{parts.query}" if parts.query else "")

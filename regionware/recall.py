@@ -24,13 +24,15 @@ def recall(exchange: "Exchange") -> Plan[Reply | None]:
     filling, stale = exchange.filling, exchange.stale
     if filling is None or exchange.bypass or exchange.mode != "on":
         return None
+    deadline = exchange.prepared.clock() + PATIENCE
     filling.heed((*exchange.tags(), *(stale.tags if stale is not None else ())))
     while not filling.join():
         if filling.flight is None:
             return None
         if exchange.stale_for("revalidate"):
             return exchange.serve_stale(refresh=False)
-        outcome = yield from Wait(filling.flight, PATIENCE)
+        left = deadline - exchange.prepared.clock()
+        outcome = (yield from Wait(filling.flight, left)) if left > 0 else ""
         if (
             outcome == "entry"
             and (shared := _shared(exchange, filling, filling.flight)) is not None
@@ -84,11 +86,12 @@ def _ask_redis(exchange: "Exchange", filling: Filling) -> Plan[Reply | None]:
 def _look_up(exchange: "Exchange", filling: Filling) -> Plan[tuple[Found, Entry | None]]:
     name, material = filling.ask()
     fields = fields_of(exchange.request)
-    found = yield from Lookup(name, filling.need, filling.floor, fields)
+    fences = exchange.prepared.fences
+    found = yield from Lookup(name, filling.need, filling.floor, fields, fences.stamp)
     entry = _unpack(exchange, found, filling.key, material)
     if entry is not None and not found.lease and _purged(exchange, entry):
         # The store cannot know the tags that only the application gave; say it again.
-        found = yield from Lookup(name, filling.need, entry.created, fields)
+        found = yield from Lookup(name, filling.need, entry.created, fields, fences.stamp)
     filling.found(found, exchange.request)
     return found, entry
 

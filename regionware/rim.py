@@ -4,6 +4,8 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
@@ -12,6 +14,7 @@ from regionware.caching.log import LogReader
 from regionware.caching.memory import Memory
 from regionware.caching.purging import Relay
 from regionware.caching.redis import RedisTier
+from regionware.context import renew_lock
 from regionware.effects import Effect, Fill, Found, Lookup, Release, Wait
 from regionware.exchange import Exchange
 from regionware.observe import Event
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 #: Seconds for which the first look-up of a process waits for the region's fences.
 _SYNC = 0.25
 _STEP = 0.002
+#: Threads of the background, and how much may wait for one.
+_WORKERS = 4
+_WAITING = 32
 
 logger = logging.getLogger("regionware")
 
@@ -57,6 +63,8 @@ class Rim:
         self._flights = flights
         self._log = log
         self._patient = True
+        self._workers: ThreadPoolExecutor | None = None
+        self._waiting = 0
         self._performers: dict[type[Effect[Any]], Callable[[Any], Any]] = {
             Lookup: self._lookup,
             Fill: self._fill,
@@ -81,6 +89,10 @@ class Rim:
 
     def close(self) -> None:
         """End every thread and connection of this process, delivering purges first."""
+        workers, self._workers = self._workers, None
+        if workers is not None:
+            workers.shutdown(wait=False, cancel_futures=True)
+            self._flights.renew()
         for relay in self.relays:
             relay.stop()
         if self._log is not None:
@@ -103,6 +115,10 @@ class Rim:
         """In a child: threads, sockets and locks belong to the parent."""
         self.memory.renew_lock()
         self._flights.renew()
+        self.prepared.events.renew_lock()
+        self.prepared.fences.writing = Lock()
+        renew_lock()
+        self._workers, self._waiting = None, 0
         for part in (self.tier, self._log, *self.relays):
             if part is not None:
                 part.forget()
@@ -115,6 +131,19 @@ class Rim:
     async def aperform(self, effect: Effect[Any]) -> Any:
         """Perform an effect in the running loop."""
         return await self._aperformers[type(effect)](effect)
+
+    def background(self, work: Callable[[], None]) -> bool:
+        """Run something on a thread of the background; `False` if too much waits there already."""
+        if self._waiting >= _WAITING:
+            return False
+        if self._workers is None:
+            self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="regionware-refresh")
+        self._waiting += 1
+        self._workers.submit(work).add_done_callback(self._worked)
+        return True
+
+    def _worked(self, _: "Future[None]") -> None:
+        self._waiting -= 1
 
     def refresh_failed(self, exchange: Exchange, error: Exception) -> None:
         """A background refresh raised; the stale answer has been given long ago."""

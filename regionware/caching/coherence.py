@@ -7,6 +7,7 @@ tag is on one entry or on a million.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 
@@ -92,41 +93,79 @@ def names_of(key: Key, tags: Iterable[str]) -> list[str]:
 class Fences:
     """The fences of the region, as far as this process has heard of them.
 
-    One thread, the log's reader, and callers of `purge` write; everybody reads without a lock:
-    each step is one store into a dict or an attribute.
+    The log's reader and callers of `purge` write, one at a time; everybody reads without a lock.
 
     Attributes:
         version: changes with every fence.
+        writing: held by whoever raises fences.
+        horizon: entries begun at this stamp or earlier are refused: their fences are forgotten.
         stamp: the latest reading of the region's clock known here, in microseconds.
         heard_until: when the memory tier may no longer be trusted, monotonic seconds;
             infinite where no other process can purge.
     """
 
-    __slots__ = ("_table", "heard_until", "stamp", "version")
+    __slots__ = ("_table", "heard_until", "horizon", "stamp", "version", "writing")
 
-    def __init__(self, *, alone: bool) -> None:
-        """Begin with no fence; `alone` when there is no log to listen to."""
+    def __init__(self, *, alone: bool, writing: AbstractContextManager[object]) -> None:
+        """Begin with no fence.
+
+        Args:
+            alone: there is no log to listen to.
+            writing: held by whoever raises fences.
+        """
+        self.writing = writing
         self._table: dict[str, Fence] = {}
         self.version = 0
         self.stamp = 0
+        self.horizon = -1
         self.heard_until = float("inf") if alone else 0.0
 
     def raise_to(self, fences: Mapping[str, Fence]) -> None:
         """Raise fences; an older one never lowers a newer."""
-        for name, fence in fences.items():
-            known = self._table.get(name)
-            self._table[name] = fence if known is None else known.join(fence)
-            self.stamp = max(self.stamp, fence.stamp)
-        self.version += 1
+        with self.writing:
+            for name, fence in fences.items():
+                known = self._table.get(name)
+                self._table[name] = fence if known is None else known.join(fence)
+                self.stamp = max(self.stamp, fence.stamp)
+            self.version += 1
+
+    def hear(self, fences: Mapping[str, Fence]) -> None:
+        """Raise what another worker has purged, above every stamp that was read here before.
+
+        A region's clock may go back when its Redis fails over; the other worker does not know how
+        far this one has read it. The price is a refill.
+        """
+        new = {
+            name: Fence(max(fence.stamp, self.stamp), fence.position)
+            for name, fence in fences.items()
+            if (known := self._table.get(name)) is None or known.stamp < fence.stamp
+        }
+        if new:
+            self.raise_to(new)
+
+    def raise_alone(self, names: Iterable[str], position: Position | None) -> None:
+        """Raise fences that no Redis has given a stamp: later than all that is known here."""
+        with self.writing:
+            self.stamp += 1
+            for name in names:
+                fence = Fence(self.stamp, position)
+                known = self._table.get(name)
+                self._table[name] = fence if known is None else known.join(fence)
+            self.version += 1
 
     def prune(self, before: int) -> None:
-        """Forget fences that no living entry can be older than."""
-        for name in [n for n, fence in list(self._table.items()) if fence.stamp < before]:
-            self._table.pop(name, None)
+        """Forget fences older than a stamp, and refuse every entry that is as old."""
+        with self.writing:
+            self.horizon = max(self.horizon, before - 1)
+            for name in [n for n, fence in self._table.items() if fence.stamp < before]:
+                del self._table[name]
+            self.version += 1
 
     def judge(self, entry: Entry) -> Verdict:
         """Whether purges have overtaken an entry."""
         verdict = Verdict.GOOD
+        if entry.created <= self.horizon:
+            return Verdict.GONE
         if not self._table:
             return verdict
         for name in names_of(entry.key, entry.tags):

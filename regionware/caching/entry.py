@@ -13,6 +13,8 @@ Fields = tuple[tuple[bytes, bytes], ...]
 
 #: What CPython itself needs for a record, its slots and its place in the table, in bytes.
 OVERHEAD = 600
+#: And for each stored field, its two texts and their pair.
+FIELD = 130
 _HEADS = 4
 
 
@@ -128,6 +130,7 @@ class Entry(Record):
                 + sum(map(len, chain.from_iterable(headers)))
                 + sum(map(len, key))
                 + sum(map(len, tags))
+                + FIELD * len(headers)
             )
         super().__init__(key, size)
         self.status = status

@@ -22,7 +22,8 @@ UNCACHEABLE = 120.0
 LARGEST = 4 << 20
 
 #: Reasons that say something about the one response, not about the key.
-_PASSING = frozenset({"error", "expired", "unfinished", "fence", "write"})
+_NO_CONTENT = 204
+_PASSING = frozenset({"status", "error", "expired", "unfinished", "fence", "write"})
 
 
 class Filling:
@@ -165,9 +166,10 @@ class Filling:
             return False
         names = tuple(name for name in lifetime.vary if name not in self._plan.fields)
         values = select(names, request)
+        length = None if status == _NO_CONTENT else len(body)
         entry = Entry(
             variant_key(self.key, values) if names else self.key,
-            status=status, headers=stored_fields(headers, len(body), connection), body=body,
+            status=status, headers=stored_fields(headers, length, connection), body=body,
             tags=(*tags, *sorted(state.tags)) if state is not None else tags, created=self._created,
             born=self._began - lifetime.age, fresh_until=self._began - lifetime.age + lifetime.ttl,
             revalidate_until=self._began - lifetime.age + lifetime.ttl + lifetime.revalidate,
@@ -191,7 +193,9 @@ class Filling:
     def refuse(self, reason: str) -> None:
         """Nobody need wait for the end of a response that will not be stored."""
         self.reason = reason
-        if reason not in _PASSING and not self._watching:
+        known = self._prepared.memory.lookup(self.key)
+        kept = isinstance(known, Entry) and known.error_until > self._prepared.clock()
+        if reason not in _PASSING and not self._watching and not kept:
             until = self._prepared.clock() + UNCACHEABLE
             self._prepared.memory.put(Uncacheable(self.key, reason, until))
         self.land("abandoned" if reason == "unfinished" else "uncacheable")

@@ -28,6 +28,7 @@ DECIDING = frozenset(
         "content-encoding",
         "content-length",
         "content-range",
+        "content-type",
         "date",
         "etag",
         "expires",
@@ -49,6 +50,8 @@ UNSTORED = frozenset(
         b"proxy-authenticate",
         b"proxy-authentication-info",
         b"proxy-connection",
+        b"regionware-provenance",
+        b"regionware-session",
         b"set-cookie",
         b"te",
         b"trailer",
@@ -131,6 +134,10 @@ def _refusal(cache: Cache, status: int, fields: Values, control: CacheControl) -
         return "malformed"
     if "cache-control" not in fields and "no-cache" in ",".join(fields.get("pragma", ())).lower():
         return "no-cache"
+    if any(
+        value.lower().startswith("text/event-stream") for value in fields.get("content-type", ())
+    ):
+        return "stream"  # it has no end to wait for
     return "range" if "content-range" in fields else ""
 
 

@@ -132,7 +132,10 @@ class KeyPlan:
             *(d for d in cache.dimensions if isinstance(d, str) and d != "region"),
         ]
         self.fields = tuple(dict.fromkeys(name.lower() for name in fields))
-        self._dimensions: list[Callable[[Request], str]] = [_field(name) for name in self.fields]
+        varying = {name.lower() for name in cache.vary}
+        self._dimensions: list[Callable[[Request], str]] = [
+            _variant(name) if name in varying else _field(name) for name in self.fields
+        ]
         self._dimensions += [region for d in cache.dimensions if d == "region"]
         self._dimensions += [d for d in cache.dimensions if callable(d)]
         self._cookies = () if isinstance(cache.cookies, str) else tuple(cache.cookies)
@@ -145,6 +148,8 @@ class KeyPlan:
             and not self._cookies
             and cache.authorize is None
         )
+        #: The client's region is part of the key.
+        self.by_region = "region" in cache.dimensions
         #: The response's `Vary`, as far as the key depends on request fields.
         self.vary = (*self.fields, *(("cookie",) if self._cookies else ()))
 
@@ -190,7 +195,9 @@ class KeyPlan:
         special = request.special
         scheme = _last(special.get("x-forwarded-proto", request.scheme)).lower()
         host = _last(special.get("x-forwarded-host", request.host)).lower()
-        others = sorted(rewriting - {"x-forwarded-proto", "x-forwarded-host"})
+        # Of a list the application may read any member, so the whole list counts.
+        told = {"x-forwarded-proto", "x-forwarded-host"}
+        others = sorted(name for name in rewriting if name not in told or "," in special[name])
         return scheme, host, tuple(f"{name}:{special[name]}" for name in others)
 
     def _reason(self, request: Request) -> str:
@@ -241,9 +248,16 @@ class KeyPlan:
         return not any(fnmatchcase(name, pattern) for pattern in self._ignored)
 
 
+def _variant(name: str) -> Callable[[Request], str]:
+    return lambda request: vary_value(name, request.header(name))
+
+
 def _field(name: str) -> Callable[[Request], str]:
+    """A field as it is, since it may be an identity; none is not the same as an empty one."""
+
     def value(request: Request) -> str:
-        return vary_value(name, request.header(name))
+        found = request.header(name)
+        return "" if found is None else f"={found}"
 
     return value
 

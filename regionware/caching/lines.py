@@ -7,9 +7,9 @@ and its parser are used as they are. A call is never retried, and never queues f
 
 import asyncio
 from collections import deque
+from functools import partial
 from time import monotonic
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import hiredis
 import redis
@@ -84,13 +84,15 @@ class Line:
 class Lines:
     """Connections for threads. Taking and returning one are single, atomic steps of a deque."""
 
-    def __init__(self, url: str, deadline: float) -> None:
+    def __init__(self, url: str, deadline: float, *, keep: bool = True) -> None:
         """Connect to nothing yet.
 
         Args:
             url: `redis://`, `rediss://` or `unix://`.
             deadline: seconds for a call, and for each step of connecting.
+            keep: keep connections for further calls.
         """
+        self._keep = keep
         pool: Any = redis.ConnectionPool.from_url(
             url,
             retry=Retry(NoBackoff(), 0),
@@ -98,13 +100,13 @@ class Lines:
             socket_connect_timeout=deadline,
             protocol=2,
         )
-        self._make = pool.make_connection
+        self._make = partial(pool.connection_class, **pool.connection_kwargs)
         self._deadline = deadline
         self._idle: deque[Line] = deque()
         self._busy: deque[None] = deque(maxlen=LIMIT + 1)
 
-    def call(self, command: bytes) -> Any:
-        """Send a packed command and read the reply.
+    def call(self, command: bytes, deadline: float | None = None) -> Any:
+        """Send a packed command and read the reply, by default within the deadline of all calls.
 
         Raises:
             redis.RedisError: anything went wrong; `ResponseError` if Redis said so.
@@ -114,25 +116,28 @@ class Lines:
             raise RedisConnectionError(f"all {LIMIT} connections are in use")
         self._busy.append(None)
         try:
-            return self._call(command)
+            return self._call(command, deadline or self._deadline)
         finally:
             self._busy.pop()
 
-    def _call(self, command: bytes) -> Any:
+    def _call(self, command: bytes, deadline: float) -> Any:
         try:
             line = self._idle.pop()
         except IndexError:
             line = Line(self._make())
         try:
-            reply = line.call(command, self._deadline)
+            reply = line.call(command, deadline)
         except ResponseError:
-            self._idle.append(line)
+            self._idle.append(line) if self._keep else line.close()
             raise
         except BaseException:
             line.close()
             self.close()
             raise
-        self._idle.append(line)
+        if self._keep:
+            self._idle.append(line)
+        else:
+            line.close()
         return reply
 
     def close(self) -> None:
@@ -203,8 +208,9 @@ class AsyncLine(asyncio.Protocol):
 class AsyncLines:
     """Connections for event loops, apart for each loop."""
 
-    def __init__(self, url: str, deadline: float) -> None:
+    def __init__(self, url: str, deadline: float, *, keep: bool = True) -> None:
         """Connect to nothing yet; see `Lines`."""
+        self._keep = keep
         pool: Any = redis.asyncio.ConnectionPool.from_url(
             url,
             retry=AsyncRetry(NoBackoff(), 0),
@@ -212,39 +218,43 @@ class AsyncLines:
             socket_connect_timeout=deadline,
             protocol=2,
         )
-        self._make = pool.make_connection
+        self._make = partial(pool.connection_class, **pool.connection_kwargs)
         self._deadline = deadline
-        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, deque[AsyncLine]] = (
-            WeakKeyDictionary()
-        )
+        self._loops: dict[asyncio.AbstractEventLoop, deque[AsyncLine]] = {}
         self._busy = 0
 
-    async def call(self, command: bytes) -> Any:
+    async def call(self, command: bytes, deadline: float | None = None) -> Any:
         """Send a packed command and read the reply; see `Lines.call`."""
         loop = asyncio.get_running_loop()
         idle = self._loops.get(loop)
         if idle is None:
+            # A line keeps its loop alive: those of loops that have ended are let go here.
+            for ended in [each for each in self._loops if each.is_closed()]:
+                del self._loops[ended]
             idle = self._loops[loop] = deque()
         if self._busy >= LIMIT:
             raise RedisConnectionError(f"all {LIMIT} connections are in use")
         self._busy += 1
         try:
-            return await self._call(command, idle)
+            return await self._call(command, idle, deadline or self._deadline)
         finally:
             self._busy -= 1
 
-    async def _call(self, command: bytes, idle: deque[AsyncLine]) -> Any:
+    async def _call(self, command: bytes, idle: deque[AsyncLine], deadline: float) -> Any:
         line = idle.pop() if idle else await self._connect()
         try:
-            reply = await line.call(command, self._deadline)
+            reply = await line.call(command, deadline)
         except ResponseError:
-            idle.append(line)
+            idle.append(line) if self._keep else line.close()
             raise
         except BaseException:
             line.close()
             _close(idle)
             raise
-        idle.append(line)
+        if self._keep:
+            idle.append(line)
+        else:
+            line.close()
         return reply
 
     async def _connect(self) -> AsyncLine:
@@ -259,7 +269,7 @@ class AsyncLines:
 
     async def aclose(self) -> None:
         """Close what is idle in the running loop."""
-        _close(self._loops.get(asyncio.get_running_loop(), deque()))
+        _close(self._loops.pop(asyncio.get_running_loop(), deque()))
 
 
 def _close(idle: deque[AsyncLine]) -> None:

@@ -23,6 +23,8 @@ BLOCK = 1000
 _CONNECT = 1.0
 _PAUSE = 0.25
 _BATCH = 1000
+#: Seconds between two sweeps of fences that nobody needs any more.
+_PRUNING = 60.0
 _PAUSE_LIMIT = 2.0
 
 logger = logging.getLogger("regionware")
@@ -39,6 +41,7 @@ class LogReader:
         *,
         clock: Callable[[], float],
         on_reset: Callable[[], None],
+        retention: int,
     ) -> None:
         """Start nothing yet.
 
@@ -47,6 +50,7 @@ class LogReader:
             tier: told when Redis answers.
             fences: what is kept up to date.
             clock: monotonic seconds.
+            retention: microseconds after which no entry can be older than a fence.
             on_reset: called when Redis has lost its history, so that memory cannot be compared.
         """
         self._url = url
@@ -54,6 +58,8 @@ class LogReader:
         self._fences = fences
         self._clock = clock
         self._on_reset = on_reset
+        self._retention = retention
+        self._pruned = 0.0
         self._stop = Event()
         self._thread: Thread | None = None
         self._client: redis.Redis | None = None
@@ -125,13 +131,17 @@ class LogReader:
             reply: Any = client.xread({log: cursor}, count=_BATCH, block=BLOCK)
             events = reply[0][1] if reply else ()
             for position, fields in events:
-                self._fences.raise_to(_fences(_mapping(fields)))
+                self._fences.hear(_fences(_mapping(fields)))
                 cursor = position
-            if len(events) < _BATCH:
-                self._heard(sent)
+            if len(events) == _BATCH:
+                return  # so far behind that the stream may have lost some: a snapshot tells
+            self._heard(sent)
 
     def _heard(self, sent: float) -> None:
         self._fences.heard_until = sent + BOUND
+        if sent - self._pruned > _PRUNING:
+            self._pruned = sent
+            self._fences.prune(self._fences.stamp - self._retention)
         self._tier.health.succeeded()
 
 
@@ -144,6 +154,8 @@ def _mapping(fields: Any) -> Mapping[bytes, bytes]:
 def _fences(raw: Mapping[bytes, bytes]) -> dict[str, Fence]:
     fences = {}
     for name, value in raw.items():
+        if name == b"#":
+            continue
         try:
             fences[name.decode()] = Fence.decode(value.decode())
         except ValueError:

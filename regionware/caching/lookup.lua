@@ -1,12 +1,13 @@
 -- Finds an entry or grants the lease, in one round trip.
--- KEYS[1] the entry's hash; KEYS[2] the region's clock.
+-- KEYS[1] the entry's hash: one key, so one slot of a cluster.
 -- ARGV: need (24 hex digits or ''), floor (16 hex digits: entries begun at or before it are
--- overtaken), lease token, lease in ms, request fields ("name:value\n", sorted by name).
+-- overtaken), lease token, lease in ms, request fields ("name:value\n", sorted by name), the latest
+-- stamp that the caller knows of, microseconds: the region's clock never goes back.
 -- Returns: the stamp, the frame or '', the names in Vary, 1 if the lease was granted.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
-local clock = tonumber(redis.call('GET', KEYS[2]) or '0')
-if clock >= now then now = clock + 1 end
+local known = tonumber(ARGV[6])
+if known >= now then now = known + 1 end
 local hexnow = string.format('%08x%08x', math.floor(now / 4294967296), now % 4294967296)
 
 local spec = redis.call('HGET', KEYS[1], 'vary')

@@ -1,14 +1,21 @@
 -- Raises fences and tells the log, in one step.
 -- KEYS: clock, fences (hash), ages (sorted set), log (stream).
--- ARGV: position (24 hex digits), microseconds after which a fence may be forgotten, names...
+-- ARGV: position (24 hex digits), microseconds after which a fence may be forgotten, the latest
+-- stamp that the caller knows of (0 from another region), names...
 -- Returns the stamp.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
-local clock = tonumber(redis.call('GET', KEYS[1]) or '0')
+local clock = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[3]))
 if clock >= now then now = clock + 1 end
 local stamp = string.format('%08x%08x', math.floor(now / 4294967296), now % 4294967296)
 local event = {}
-for i = 3, #ARGV do
+if redis.call('HEXISTS', KEYS[2], '#') == 0 then
+  -- The fences were lost, or never there: see snapshot.lua.
+  local all = stamp .. string.rep('0', 24)
+  redis.call('HSET', KEYS[2], '#', stamp, 'h*', all)
+  event = {'h*', all}
+end
+for i = 4, #ARGV do
   local position = ARGV[1]
   local known = redis.call('HGET', KEYS[2], ARGV[i])
   if known and string.sub(known, 17) > position then position = string.sub(known, 17) end

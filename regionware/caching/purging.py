@@ -11,7 +11,15 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from regionware.caching.coherence import NO_POSITION, Fence
-from regionware.caching.redis import PURGE, TROUBLE, Names, RedisTier, options
+from regionware.caching.redis import (
+    PURGE,
+    TROUBLE,
+    Names,
+    RedisTier,
+    options,
+    purge_keys,
+    stamp_of,
+)
 from regionware.database.position import Position
 from regionware.errors import PurgeError
 
@@ -58,11 +66,11 @@ class Order:
     retention: int
     done: dict[str, Event] = field(default_factory=dict)
 
-    def chunks(self) -> list[tuple[str | int, ...]]:
-        """Arguments for the script."""
+    def chunks(self, known: int = 0) -> list[tuple[str | int, ...]]:
+        """Arguments for the script; `known` is the latest stamp of the same region."""
         position = self.position.hex if self.position else NO_POSITION
         return [
-            (position, self.retention, *self.names[at : at + _CHUNK])
+            (position, self.retention, known, *self.names[at : at + _CHUNK])
             for at in range(0, len(self.names), _CHUNK)
         ]
 
@@ -71,38 +79,26 @@ class Order:
         return dict.fromkeys(self.names, Fence(stamp, self.position))
 
 
-def keys_of(names: Names) -> tuple[str, ...]:
-    """The keys of the purge script, all in one slot."""
-    return names.clock, names.fences, names.ages, names.log
-
-
-def raise_here(tier: RedisTier, order: Order) -> int:
+def raise_here(tier: RedisTier, order: Order, known: int, timeout: float) -> int:
     """Raise the fences in this region's Redis; the stamp.
 
     Raises:
         PurgeError: Redis did not confirm.
     """
     try:
-        return max(
-            int(tier.call(PURGE, keys_of(tier.names), chunk), 16) for chunk in order.chunks()
-        )
+        return max(tier.purge(chunk, timeout) for chunk in order.chunks(known))
     except TROUBLE as error:
         raise PurgeError(f"this region's Redis did not confirm: {error}", queued={}) from error
 
 
-async def araise_here(tier: RedisTier, order: Order) -> int:
+async def araise_here(tier: RedisTier, order: Order, known: int, timeout: float) -> int:  # noqa: ASYNC109 - the caller's
     """The async twin of `raise_here`.
 
     Raises:
         PurgeError: Redis did not confirm.
     """
     try:
-        return max(
-            [
-                int(await tier.acall(PURGE, keys_of(tier.names), chunk), 16)
-                for chunk in order.chunks()
-            ]
-        )
+        return max([await tier.apurge(chunk, timeout) for chunk in order.chunks(known)])
     except TROUBLE as error:
         raise PurgeError(f"this region's Redis did not confirm: {error}", queued={}) from error
 
@@ -167,7 +163,8 @@ class Relay:
             while (order := self._next(stop)) is not None:
                 try:
                     for chunk in order.chunks():
-                        client.eval(PURGE.text, 4, *keys_of(self._names), *chunk)
+                        keys = purge_keys(self._names)
+                        stamp_of(client.eval(PURGE.text, len(keys), *keys, *chunk))
                 except TROUBLE as error:
                     logger.warning("purge for region %s waits: %s", self.region, error)
                     # One more try after the order to stop, and no further pause then.

@@ -10,20 +10,29 @@ from hashlib import sha1
 from importlib.resources import files
 from itertools import count
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from hiredis import HiredisError
+from redis import connection as redis_connection
 from redis.exceptions import NoScriptError, RedisError
 
 from regionware.caching.lines import Argument, AsyncLines, Lines, pack
 from regionware.effects import Fill, Found, Lookup, Release
+from regionware.errors import ConfigurationError
+from regionware.http.fields import is_token
 
 #: Seconds that one call may add to a request.
 DEADLINE = 0.05
+#: Seconds for each step of connecting, where a caller can wait.
+PATIENT = 2.0
 #: Failures in a row after which nobody asks until the background reader hears again.
 FAILURES = 3
 #: Milliseconds for which a lease holds without being renewed.
 LEASE = 10_000
 MAX_VARIANTS = 16
+
+# Not typed by redis-py.
+_parse: Callable[[str], Any] = redis_connection.parse_url
 
 TROUBLE = (RedisError, HiredisError, OSError, ValueError)
 
@@ -126,6 +135,9 @@ class RedisTier:
         """After a fork, and at first: the parent's sockets are not ours to use or to close."""
         self._lines = Lines(self._url, self._deadline)
         self._alines = AsyncLines(self._url, self._deadline)
+        # Nobody's page waits for a purge as it does for a look-up.
+        self._patient = Lines(self._url, PATIENT, keep=False)
+        self._apatient = AsyncLines(self._url, PATIENT, keep=False)
         self._leases = count()
         self._process = os.urandom(6).hex()
 
@@ -137,6 +149,21 @@ class RedisTier:
             return self._lines.call(_command("EVALSHA", script.sha, keys, arguments))
         except NoScriptError:
             return self._lines.call(_command("EVAL", script.text, keys, arguments))
+
+    def purge(self, arguments: Sequence[Argument], timeout: float) -> int:
+        """Raise fences; the stamp.
+
+        Raises:
+            ValueError: what came is no stamp.
+            OSError: and the others of `TROUBLE`: it is not confirmed within `timeout` seconds.
+        """
+        command = _command("EVAL", PURGE.text, purge_keys(self.names), arguments)
+        return stamp_of(self._patient.call(command, timeout))
+
+    async def apurge(self, arguments: Sequence[Argument], timeout: float) -> int:  # noqa: ASYNC109 - the caller's
+        """The async twin of `purge`."""
+        command = _command("EVAL", PURGE.text, purge_keys(self.names), arguments)
+        return stamp_of(await self._apatient.call(command, timeout))
 
     def lookup(self, ask: Lookup) -> Found:
         """Find an entry or be granted the lease; unavailable rather than an error."""
@@ -206,10 +233,10 @@ class RedisTier:
     def _lease(self) -> str:
         return f"{self._process}{next(self._leases):x}"
 
-    def _lookup(self, ask: Lookup, token: str) -> tuple[tuple[str, str], tuple[Argument, ...]]:
+    def _lookup(self, ask: Lookup, token: str) -> tuple[tuple[str], tuple[Argument, ...]]:
         need = ask.need.hex if ask.need is not None else ""
-        keys = (self.names.entries + ask.digest, self.names.clock)
-        return keys, (need, f"{ask.floor:016x}", token, LEASE, ask.fields)
+        keys = (self.names.entries + ask.digest,)
+        return keys, (need, f"{ask.floor:016x}", token, LEASE, ask.fields, ask.stamp)
 
     def _fill(self, ask: Fill) -> tuple[tuple[str], tuple[Argument, ...]]:
         what = (ask.lease, ask.leased, ask.vary, ask.variant, ask.frame, ask.life, MAX_VARIANTS)
@@ -221,10 +248,43 @@ class RedisTier:
     def close(self) -> None:
         """Close the connections for threads."""
         self._lines.close()
+        self._patient.close()
 
     async def aclose(self) -> None:
         """Close the running loop's connections."""
         await self._alines.aclose()
+        await self._apatient.aclose()
+
+
+def check_url(url: str, region: str) -> None:
+    """Refuse a URL that redis-py would read in an unexpected way.
+
+    Raises:
+        ConfigurationError: naming the region, without the URL, which may hold a password.
+    """
+    try:
+        _parse(url)
+    except ValueError as error:
+        raise ConfigurationError(f"region {region}: redis: {error}") from error
+    database = urlsplit(url).path.strip("/")
+    if not url.startswith("unix:") and database and not database.isdecimal():
+        raise ConfigurationError(f"region {region}: redis: the path is a database's number")
+
+
+def purge_keys(names: Names) -> tuple[str, ...]:
+    """The keys of the purge script, all in one slot."""
+    return names.clock, names.fences, names.ages, names.log
+
+
+def stamp_of(reply: Any) -> int:
+    """The stamp that a purge was given.
+
+    Raises:
+        ValueError: the reply is something else.
+    """
+    if not isinstance(reply, bytes) or len(reply) != 16:
+        raise ValueError("Redis did not confirm the purge")
+    return int(reply, 16)
 
 
 def _command(verb: str, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> bytes:
@@ -234,9 +294,10 @@ def _command(verb: str, script: str, keys: Sequence[str], arguments: Sequence[Ar
 def _found(reply: Any, token: str) -> Found:
     try:
         stamp, frame, vary, granted = reply
-        if type(frame) is not bytes:
+        names = vary.decode("ascii")
+        if type(frame) is not bytes or not all(map(is_token, names.split(",") if names else ())):
             return Found(available=False)
         lease = token if granted == 1 else ""
-        return Found(True, int(stamp, 16), frame, vary.decode(), lease)  # noqa: FBT003
+        return Found(True, int(stamp, 16), frame, names, lease)  # noqa: FBT003
     except (TypeError, ValueError, AttributeError):
         return Found(available=False)

@@ -12,18 +12,18 @@ _MICROSECONDS = 1_000_000
 
 
 def stored_fields(
-    headers: Iterable[tuple[bytes, bytes]], length: int, dropped: Iterable[str]
+    headers: Iterable[tuple[bytes, bytes]], length: int | None, dropped: Iterable[str]
 ) -> Fields:
     """The fields that are stored: without those of one hop, and with a length.
 
     Args:
         headers: the response's fields.
-        length: octets of the content.
+        length: octets of the content; `None` where a length must not be told.
         dropped: names in `Connection`, which are fields of one hop too (RFC 9110, section 7.6.1).
     """
     unwanted = UNSTORED | {name.encode("latin-1") for name in dropped}
     kept = [(name.lower(), value) for name, value in headers if name.lower() not in unwanted]
-    if not any(name == b"content-length" for name, _ in kept):
+    if length is not None and not any(name == b"content-length" for name, _ in kept):
         kept.append((b"content-length", b"%d" % length))
     return tuple(kept)
 

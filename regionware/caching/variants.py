@@ -8,16 +8,20 @@ from functools import lru_cache
 from hashlib import sha1
 
 from regionware.caching.entry import Key
-from regionware.caching.keys import LOOKUP, REWRITING
 from regionware.http.fields import vary_value
 from regionware.http.request import Request
 
-_NEVER = (
-    LOOKUP
-    | REWRITING
-    | {"connection", "keep-alive", "upgrade-insecure-requests", "regionware-session", "te"}
-)
-_LONGEST = 2048
+#: Credentials: what varies on them is keyed on them, or not stored at all.
+_NEVER = frozenset({"cookie", "authorization", "proxy-authorization"})
+_LONGEST = 512
+
+
+def _value(name: str, value: str | None) -> str:
+    """A field's value as variants are compared; of a long one, a digest."""
+    text = vary_value(name, value)
+    if len(text) <= _LONGEST:
+        return text
+    return sha1(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
 
 
 def fields_of(request: Request) -> str:
@@ -30,14 +34,13 @@ def fields_of(request: Request) -> str:
 def _lines(fields: tuple[tuple[str, str], ...]) -> str:
     values: dict[str, str] = {}
     for name, value in fields:
-        if len(value) <= _LONGEST:
-            values[name] = f"{values[name]}, {value}" if name in values else value
-    return "".join(f"{name}:{vary_value(name, values[name])}\n" for name in sorted(values))
+        values[name] = f"{values[name]}, {value}" if name in values else value
+    return "".join(f"{name}:{_value(name, values[name])}\n" for name in sorted(values))
 
 
 def select(names: tuple[str, ...], request: Request) -> tuple[str, ...]:
     """The request's values for these names."""
-    return tuple(vary_value(name, request.header(name)) for name in names)
+    return tuple("" if n in _NEVER else _value(n, request.header(n)) for n in names)
 
 
 def variant_name(names: tuple[str, ...], values: tuple[str, ...]) -> str:

@@ -9,10 +9,11 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from regionware.context import Current
 from regionware.database.finding import View, ask_primary
@@ -84,6 +85,8 @@ class Databases:
         if topology.primary.database is None:
             raise ConfigurationError("Databases: the topology has no database")
         here = topology.here
+        _check(topology.primary.name, [topology.primary.database])
+        _check(here.name, here.replicas)
         self.primary = Host(f"{topology.primary.name}/primary", "primary")
         self.replicas = tuple(
             Host(f"{here.name}/replica-{number}", "replica")
@@ -284,6 +287,17 @@ class Databases:
         self._rim.pools.abandon()
         _INHERITED.append(self._rim.prober)
         self._rim.prober = None
+
+
+def _check(region: str, urls: Sequence[str]) -> None:
+    """Refuse what libpq cannot read; the message must not show it, since it may hold a password."""
+    for url in urls:
+        try:
+            conninfo_to_dict(url)
+        except psycopg.ProgrammingError:
+            raise ConfigurationError(
+                f"region {region}: libpq cannot read a database's URL"
+            ) from None
 
 
 _LIVE: weakref.WeakSet[Databases] = weakref.WeakSet()

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import psycopg
 
-from regionware.context import Current, HostRead, outside_writes
+from regionware.context import Current, HostRead, open_writes
 from regionware.database.ending import Outcome, end_read, end_write
 from regionware.database.finding import View, find
 from regionware.database.hands import AnyLink, AsyncHands, Begin, Hands, Release, Settle
@@ -102,10 +102,10 @@ class Handle:
         link.hand_out(None)
         if self._wanted.access == "write":
             self._items = []
+            open_writes.set((*open_writes.get(), self._items))
             if self._state is not None:
+                # Frameworks may enter a handle in another copy of the context than they use it in.
                 self._state.deferred.append(self._items)
-            else:
-                outside_writes.set((*outside_writes.get(), self._items))
             return link
         try:
             yield from self._begin_read(link, selection)
@@ -150,9 +150,13 @@ class Handle:
         else:
             outcome = yield from end_write(link, error)
             self._report_write(outcome)
-        yield from Release(link)
-        if outcome.committed and self._items:
-            yield from self._run_deferred(outcome.position, quiet=bool(error or outcome.error))
+        try:
+            yield from Release(link)
+        finally:
+            # Whatever interrupts this: the commit stands, and so must its purges.
+            if outcome.committed and self._items:
+                quiet = bool(error or outcome.error)
+                yield from self._run_deferred(outcome.position, quiet=quiet)
         late = outcome.error
         # The application's own error goes first, unless what came later was a cancellation.
         if late is not None and (error is None or not isinstance(late, Exception)):
@@ -166,9 +170,9 @@ class Handle:
 
     def _report_write(self, outcome: Outcome) -> None:
         state = self._state
-        # By identity: handles of concurrent tasks need not close in the order they opened.
+        # By identity: handles need not close in the order they opened.
+        open_writes.set(tuple(i for i in open_writes.get() if i is not self._items))
         if state is None:
-            outside_writes.set(tuple(i for i in outside_writes.get() if i is not self._items))
             return
         state.deferred[:] = [items for items in state.deferred if items is not self._items]
         if outcome.wrote:

@@ -176,7 +176,7 @@ def select(
             raise PrimaryUnavailable(f"{primary.name} cannot be reached (needed: {forced})")
         return Selection(primary, forced)
     left = [(host, mark) for host, mark in replicas if mark.reachable and host.name not in tried]
-    good = [(host, mark) for host, mark in left if _within(mark, wanted.policy.max_lag, now)]
+    good = [(host, mark) for host, mark in left if _within(mark, wanted, now)]
     for host, mark in good:
         # A host that was never asked has no bound to give.
         if mark is not UNASKED and _reached(mark, wanted.need):
@@ -201,12 +201,16 @@ def _forced(wanted: Demand, replicas: Sequence[object]) -> Reason | None:
     return Reason.OUTCOME_UNKNOWN if wanted.lost else None
 
 
-def _within(mark: Mark, max_lag: float | None, now: float) -> bool:
-    """Whether the host is certainly no more than `max_lag` seconds behind the primary, now."""
-    if max_lag is None:
-        # Tokens live for longer than this, so a host beyond it could be older than all of them.
-        return mark.lag is None or mark.lag <= LARGEST_LAG
-    return mark.fresh is not None and now - mark.fresh <= max_lag
+def _within(mark: Mark, wanted: Demand, now: float) -> bool:
+    """Whether the host is certainly no further behind the primary than the policy admits."""
+    max_lag = wanted.policy.max_lag
+    if max_lag is not None:
+        return mark.fresh is not None and now - mark.fresh <= max_lag
+    if mark.lag is None:
+        # Whoever must see a position makes sure of that; for others the unknown is too old.
+        return wanted.need is not None
+    # Tokens live for longer than this, so a host beyond it could be older than all of them.
+    return mark.lag <= LARGEST_LAG
 
 
 def _reached(mark: Mark, need: Position | None) -> bool:

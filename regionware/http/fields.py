@@ -11,6 +11,7 @@ _DIRECTIVE = re.compile(
 )
 _SECONDS = re.compile(r"\d+\Z")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_BLANK = re.compile(r"[ \t]+")
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
 #: RFC 9111, section 1.2.2: a recipient may treat anything larger as 2^31.
@@ -124,20 +125,21 @@ def is_token(text: str) -> bool:
 def vary_value(name: str, value: str | None) -> str:
     """A request field's value in the form in which variants are compared.
 
-    White space is folded (RFC 9111, section 4.1); content codings are reduced to the set that
-    matters, so that browsers that spell the same preference differently share a variant.
+    White space is folded (RFC 9111, section 4.1); of content codings the order and the weights are
+    dropped, so that browsers that spell the same preference differently share a variant.
     """
     if value is None:
         return ""
     if name == "accept-encoding":
         return _codings(value)
-    return " ".join(value.split())
+    return _BLANK.sub(" ", value.strip(" \t"))
 
 
 def _codings(value: str) -> str:
     accepted = set()
     for part in value.lower().split(","):
         coding, _, weight = part.partition(";")
-        if coding.strip() and weight.replace(" ", "").rstrip("0") not in {"q=", "q=0."}:
-            accepted.add(coding.strip())
-    return ",".join(sorted(accepted & {"br", "gzip", "zstd", "*"}))
+        refused = weight.replace(" ", "").rstrip("0") in {"q=", "q=0."}
+        if coding.strip():
+            accepted.add(f"-{coding.strip()}" if refused else coding.strip())
+    return ",".join(sorted(accepted))

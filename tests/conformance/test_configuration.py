@@ -54,8 +54,8 @@ ROUTES: dict[str, tuple[Build, str, Build]] = {
         lambda: [Route("/bad/{id}", cache=Cache(ttl=60), cdn=PUBLIC)], "eventual",
         lambda: [Route("/bad/{id}", cache=Cache(ttl=60, consistency="eventual"), cdn=PUBLIC)],
     ),
-    "public at the edge and session": (
-        lambda: [Route("/bad/{id}", cache=Cache(ttl=60, consistency="session"), cdn=SHARED)],
+    "public at the edge and own writes": (
+        lambda: [Route("/bad/{id}", cache=Cache(ttl=60, consistency="own-writes"), cdn=SHARED)],
         "eventual",
         lambda: [Route("/bad/{id}", cache=Cache(ttl=60), cdn=Cdn.private(max_age=30))],
     ),

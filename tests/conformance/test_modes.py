@@ -118,7 +118,7 @@ def test_an_unknown_mode_is_an_error(wrong: Any, monkeypatch: pytest.MonkeyPatch
     assert rw.mode == "on"
     with pytest.raises(ConfigurationError, match="mode"):
         Regionware(mode=wrong)
-    monkeypatch.setenv("REGIONWARE_MODE", wrong)
+    monkeypatch.setenv("REGIONWARE_MODE", wrong or "nothing")
     with pytest.raises(ConfigurationError, match="mode"):
         Regionware()
 

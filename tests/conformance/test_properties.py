@@ -1,5 +1,6 @@
 """What holds for every input."""
 
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -163,7 +164,7 @@ SEVERITY = [Verdict.GOOD, Verdict.STALE, Verdict.GONE]
 def test_fences_only_rise(
     raised: list[dict[str, Fence]], created: int, lower: Position | None
 ) -> None:
-    fences, judged = Fences(alone=True), entry(created, lower)
+    fences, judged = Fences(alone=True, writing=nullcontext()), entry(created, lower)
     severity, version, stamp = 0, fences.version, 0
     for each in raised:
         fences.raise_to(each)
@@ -176,7 +177,10 @@ def test_fences_only_rise(
 
 @given(RAISED)
 def test_the_order_in_which_fences_arrive_does_not_matter(raised: list[dict[str, Fence]]) -> None:
-    forth, back = Fences(alone=True), Fences(alone=True)
+    forth, back = (
+        Fences(alone=True, writing=nullcontext()),
+        Fences(alone=True, writing=nullcontext()),
+    )
     for each in raised:
         forth.raise_to(each)
     for each in reversed(raised):
@@ -194,7 +198,7 @@ def test_a_fence_comes_back_as_it_was(fence: Fence) -> None:
 
 def test_the_guards_above_have_something_to_refuse() -> None:
     """Positive controls of the properties."""
-    fences = Fences(alone=True)
+    fences = Fences(alone=True, writing=nullcontext())
     assert fences.judge(entry(5, None)) is Verdict.GOOD
     fences.raise_to({NAMES[2]: Fence(5)})
     assert fences.judge(entry(5, None)) is Verdict.STALE

@@ -9,7 +9,6 @@ import pytest
 from regionware.context import Current
 from regionware.database.connection import Databases
 from regionware.database.position import Position
-from regionware.database.selector import UNASKED
 from regionware.parts.postgres import Cluster
 from regionware.policies.database import Access, Database
 from regionware.topology import Region, Topology
@@ -58,7 +57,9 @@ def topology(postgres: Cluster, items: str) -> Topology:
 def ready(databases: Databases) -> Databases:
     """Wait until every host was asked, and the replica has all that was written."""
     databases.start()
-    until(lambda: all(mark is not UNASKED for mark in databases.marks.values()))
+    until(
+        lambda: all(mark.lag is not None or not mark.reachable for mark in databases.marks.values())
+    )
     return databases
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from regionware.context import Current
+from regionware.context import Current, open_writes
 from regionware.database.connection import Databases
 from regionware.database.position import Position
 from regionware.parts.postgres import Cluster
@@ -71,9 +71,9 @@ def test_an_exception_rolls_back(databases: Databases, postgres: Cluster, begin:
     handle = databases.connection(state, committed=lambda items, position: done.append(items))
     with pytest.raises(ZeroDivisionError), handle as connection:  # noqa: PT012 - what fails is the end of the block
         connection.execute(INSERT, (5001,))
-        state.deferred[-1].append("purge")
+        open_writes.get()[-1].append("purge")
         raise ZeroDivisionError
-    assert (state.writes, state.written, done, state.deferred) == (0, None, [], [])
+    assert (state.writes, state.written, done, open_writes.get()) == (0, None, [], ())
     assert not exists(postgres, 5001)
 
 
@@ -84,12 +84,12 @@ def test_what_waits_for_the_commit_follows_it(databases: Databases, begin: Begin
         done.append((items, position, state.written))
 
     with databases.connection(state, committed=committed) as connection:
-        state.deferred[-1].append("purge")
+        open_writes.get()[-1].append("purge")
         connection.execute(INSERT, (1,))
         assert done == []
     assert state.written is not None
     assert done == [(["purge"], state.written, state.written)]
-    assert state.deferred == []
+    assert open_writes.get() == ()
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -106,7 +106,7 @@ def test_a_constraint_that_fails_at_commit(
         try:
             async with databases.connection(state, acommitted=committed) as connection:
                 await connection.execute(violation)
-                state.deferred[-1].append("purge")
+                open_writes.get()[-1].append("purge")
         finally:
             await databases.aclose()
 
@@ -165,7 +165,7 @@ def test_commits_of_the_application_are_not_missed(
     before = databases.primary_position()
     handle = databases.connection(state, committed=lambda items, position: done.append(items))
     with contextlib.suppress(ZeroDivisionError), handle as connection:
-        state.deferred[-1].append("purge")
+        open_writes.get()[-1].append("purge")
         work(connection)
     assert state.writes == 1
     assert state.written is not None
@@ -189,7 +189,7 @@ def test_a_connection_lost_at_commit_leaves_the_outcome_unknown(
     )
     with pytest.raises(psycopg.OperationalError), handle as connection:  # noqa: PT012 - what fails is the end of the block
         connection.execute(INSERT, (6001,))
-        state.deferred[-1].append("purge")
+        open_writes.get()[-1].append("purge")
         pid = connection.info.backend_pid
         postgres.primary.query(f"SELECT pg_terminate_backend({pid}, 5000)")
     assert (state.lost, state.written) == (True, None)

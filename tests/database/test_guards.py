@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from regionware.context import Current
+from regionware.context import Current, open_writes
 from regionware.database import pools
 from regionware.database.connection import Databases
 from regionware.database.position import Position
@@ -87,7 +87,7 @@ def test_an_error_after_the_commit_surfaces_once(databases: Databases, begin: Be
         pytest.raises(LookupError, match="no purge"),
         databases.connection(state, committed=failing) as connection,
     ):
-        state.deferred[-1].append("purge")
+        open_writes.get()[-1].append("purge")
         connection.execute(INSERT)
     assert state.writes == 1
     # The application's own error is not replaced by one about what came after it.
@@ -95,7 +95,7 @@ def test_an_error_after_the_commit_surfaces_once(databases: Databases, begin: Be
         pytest.raises(ZeroDivisionError),
         databases.connection(state, committed=failing) as connection,
     ):
-        state.deferred[-1].append("purge")
+        open_writes.get()[-1].append("purge")
         connection.execute(INSERT)
         connection.commit()
         raise ZeroDivisionError

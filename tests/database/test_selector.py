@@ -118,7 +118,6 @@ def test_the_table(wanted: Demand, marks: list[Mark], host: Host, reason: Reason
         (AT, [mark(300), mark(499)], TWO),
         (AT, [mark(None), mark(1)], TWO),
         (Position(2, 1), [mark()], ONE),
-        (None, [UNASKED], ONE),
     ],
 )
 def test_a_replica_whose_mark_does_not_say_is_asked(

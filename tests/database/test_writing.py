@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from regionware.context import Current
+from regionware.context import Current, open_writes
 from regionware.database.connection import Databases
 from regionware.database.position import Position
 from regionware.parts.postgres import Cluster
@@ -92,7 +92,7 @@ def test_async_writes_and_reads(databases: Databases, begin: Begin) -> None:
         writer = begin(access="write")
         async with databases.connection(writer, acommitted=committed) as connection:
             assert isinstance(connection, psycopg.AsyncConnection)
-            writer.deferred[-1].append("purge")
+            open_writes.get()[-1].append("purge")
             cursor = await connection.execute(INSERT, (8001,))
             row = await cursor.fetchone()
         reader = begin(need=writer.written)

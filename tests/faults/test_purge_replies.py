@@ -103,7 +103,7 @@ def test_what_was_left_over_confirms_nothing(rig: Rig, extra: bytes) -> None:
         assert log is not None
         until(log.synced.is_set)
 
-        ask = Lookup("digest", None, 0, "")
+        ask = Lookup("digest", None, 0, "", 0)
         if rig.flavour == "asgi":
             assert rig.run(tier.alookup(ask)).available
         else:
