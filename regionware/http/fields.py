@@ -11,7 +11,7 @@ _DIRECTIVE = re.compile(
 )
 _SECONDS = re.compile(r"\d+\Z")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_BLANK = re.compile(r"[ \t]+")
+_BLANK = re.compile(r"[ \t\r\n\f\v]+")
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
 #: RFC 9111, section 1.2.2: a recipient may treat anything larger as 2^31.
@@ -130,9 +130,8 @@ def vary_value(name: str, value: str | None) -> str:
     """
     if value is None:
         return ""
-    if name == "accept-encoding":
-        return _codings(value)
-    return _BLANK.sub(" ", value.strip(" \t"))
+    folded = _BLANK.sub(" ", value).strip(" ")
+    return _codings(folded) if name == "accept-encoding" else folded
 
 
 def _codings(value: str) -> str:
