@@ -14,8 +14,9 @@ class Event:
     """One thing that happened.
 
     Attributes:
-        name: what: `hit`, `miss`, `bypass`, `stored`, `refused`, `stale`, `token-refused`,
-            `redis-down`, `redis-up`, `purge`, `purge-dropped`, `stripped`, `write-after-head`.
+        name: what: `hit`, `stored`, `refused`, `observed`, `rescued`, `refresh-failed`,
+            `stripped`, `token-refused`, `redis-down`, `redis-up`, `purge`, `purge-queued`,
+            `purge-dropped`.
         route: the template of the route, if the event is about a request.
         detail: more, from a small set of words where it can serve as a label.
         tier: `memory` or `redis`, where one answered.

@@ -40,9 +40,6 @@ class MemoryTier(Protocol):
     def put(self, record: Record, /) -> bool:
         """Keep a record."""
 
-    def discard(self, record: Record, /) -> None:
-        """Drop a record."""
-
 
 class FlightBoard(Protocol):
     """What the exchange asks of the fills in progress; neither call blocks."""

@@ -248,13 +248,14 @@ class AsyncLines:
             idle.append(line) if self._keep else line.close()
             raise
         except BaseException:
-            line.close()
-            _close(idle)
+            _close(idle, line)
+            await asyncio.sleep(0)
             raise
         if self._keep:
             idle.append(line)
         else:
-            line.close()
+            _close(idle, line)
+            await asyncio.sleep(0)
         return reply
 
     async def _connect(self) -> AsyncLine:
@@ -270,11 +271,14 @@ class AsyncLines:
     async def aclose(self) -> None:
         """Close what is idle in the running loop."""
         _close(self._loops.pop(asyncio.get_running_loop(), deque()))
+        await asyncio.sleep(0)
 
 
-def _close(idle: deque[AsyncLine]) -> None:
-    while idle:
-        idle.pop().close()
+def _close(idle: deque[AsyncLine], *lines: AsyncLine) -> None:
+    """Close connections; their sockets are closed in the loop's next round, which a caller grants."""
+    for line in (*idle, *lines):
+        line.close()
+    idle.clear()
 
 
 def _checked(reply: Any) -> Any:
