@@ -275,7 +275,7 @@ class AsyncLines:
 
 
 def _close(idle: deque[AsyncLine], *lines: AsyncLine) -> None:
-    """Close connections; their sockets are closed in the loop's next round, which a caller grants."""
+    """Close connections; a caller grants the round of the loop in which their sockets close."""
     for line in (*idle, *lines):
         line.close()
     idle.clear()
