@@ -4,12 +4,10 @@
 here performs I/O.
 """
 
-import hmac
 from collections.abc import Sequence
-from math import floor
 
-from regionware.caching.coherence import Verdict
-from regionware.caching.entry import Entry, Fields, Key, Record, Uncacheable, Variants
+from regionware.answers import Answers
+from regionware.caching.entry import Entry, Key, Record, Uncacheable, Variants
 from regionware.caching.filling import Filling
 from regionware.caching.fresh import is_fresh
 from regionware.caching.freshness import Values
@@ -17,7 +15,6 @@ from regionware.caching.keys import KeyPlan
 from regionware.caching.variants import select, variant_key
 from regionware.context import Current
 from regionware.database.position import Position, merge
-from regionware.database.token import Token
 from regionware.edge import NOBODY
 from regionware.effects import Plan
 from regionware.heads import NO_EDITS, HeadEdits, cache_status, dress, settle, signature
@@ -26,9 +23,8 @@ from regionware.observe import Event
 from regionware.policies.table import render
 from regionware.prepared import DEBUG_FIELD, Prepared
 from regionware.prepared import Plan as RoutePlan
-from regionware.provenance import describe
 from regionware.recall import recall
-from regionware.serving import Reply, reply_from, unavailable
+from regionware.serving import Reply, unavailable
 from regionware.topology import Region
 
 _CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
@@ -61,7 +57,7 @@ def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | N
     return exchange.look()
 
 
-class Exchange:
+class Exchange(Answers):
     """One request on its way, from the moment when memory had no answer ready.
 
     Attributes:
@@ -70,31 +66,18 @@ class Exchange:
         filling: the fill of a key, where the response may be stored.
         marker: the note that responses here cannot be stored.
         since: when such a request began: monotonic seconds, and the region's clock.
-        state: what application code sees, once `open` was called.
-        mode: the mode of this request.
     """
 
-    __slots__ = (
-        "bypass", "edits", "filling", "marker", "mode", "plan", "prepared", "request", "since",
-        "stale", "state", "token",
-    )  # fmt: skip
+    __slots__ = ("bypass", "edits", "filling", "marker", "since")
 
     def __init__(self, prepared: Prepared, request: Request, plan: RoutePlan, mode: str) -> None:
         """Read the session's token; decide nothing else."""
-        self.prepared = prepared
-        self.request = request
-        self.plan = plan
-        self.mode = mode
+        super().__init__(prepared, request, plan, mode)
         self.bypass = "" if plan.keys is not None else "route"
         self.edits: RequestEdits | None = None
         self.filling: Filling | None = None
         self.marker: Uncacheable | None = None
         self.since = 0.0, 0
-        self.stale: Entry | None = None
-        self.state: Current | None = None
-        self.token: Token | None = (
-            prepared.sessions.read(request) if prepared.has_database and mode == "on" else None
-        )
 
     # begin
 
@@ -166,70 +149,11 @@ class Exchange:
             return self.prepared.memory.lookup(variant_key(key, select(record.names, self.request)))
         return record
 
-    def may_see(self) -> bool:
-        """Whether the policy's `authorize` lets this request see a stored answer."""
-        cache = self.plan.compiled.route.cache
-        return cache is None or cache.authorize is None or bool(cache.authorize(self.request))
-
-    def consider(self, entry: Entry, need: Position | None) -> None:
-        """Keep an entry that may not be served as fresh, but perhaps instead of an error."""
-        usable = entry.reached(need) and self.prepared.fences.judge(entry) is not Verdict.GONE
-        if usable and (self.stale is None or entry.created > self.stale.created):
-            self.stale = entry
-
     # recall
 
     def recall(self) -> Plan[Reply | None]:
         """The second moment: an answer from Redis, or from another's fill; else the application."""
         return recall(self)
-
-    # answers from entries
-
-    def stale_for(self, purpose: str) -> bool:
-        """Whether a stale answer may be given: to `revalidate` it, or because of an `error`."""
-        if self.stale is None or not self.may_see():
-            return False
-        if purpose == "revalidate" and "authorization" in self.request.special:
-            return False  # a refresh carries no identity, so it could not make this answer
-        if self.prepared.fences.judge(self.stale) is Verdict.GONE:
-            return False  # perhaps purged since this request began
-        until = self.stale.revalidate_until if purpose == "revalidate" else self.stale.error_until
-        trusted = max(self.prepared.fences.heard_until, self.stale.verified_until)
-        return self.prepared.clock() < min(until, trusted)
-
-    def serve_stale(self, *, refresh: bool) -> Reply | None:
-        """The stale answer (RFC 5861, section 3), and perhaps the order to refresh it."""
-        if self.stale is None:
-            return None
-        text = f"regionware; hit; ttl={self.ttl(self.stale)}; detail=stale-while-revalidate"
-        return self.reply(self.stale, text, refresh=self if refresh else None)
-
-    def rescue(self, status: int) -> Reply | None:
-        """A stale answer instead of an error of the application (RFC 5861, section 4)."""
-        if status < 500 or self.stale is None or not self.stale_for("error"):
-            return None
-        fields = f"regionware; fwd=stale; fwd-status={status}; detail=stale-if-error"
-        return self.reply(self.stale, fields)
-
-    def impersonal(self) -> None:
-        """Forget whose request this was: it goes on in the background, for everybody."""
-        self.request.method = "GET"
-        self.token = None
-        self.edits = self.edits or RequestEdits(set())
-        self.edits.cookie = self.edits.cookie or ""
-
-    def ttl(self, entry: Entry) -> int:
-        """Seconds of freshness left; negative for a stale entry (RFC 9211, section 2.4)."""
-        return floor(entry.fresh_until - self.prepared.clock())
-
-    def reply(self, entry: Entry, status_field: str, *, refresh: "Exchange | None" = None) -> Reply:
-        """Answer from an entry."""
-        if self.prepared.events.wanted:
-            self._tell("hit", status_field.rpartition("=")[2])
-        extra = self.provenance(status_field, entry)
-        return reply_from(
-            entry, self.request, self.prepared.clock(), status_field.encode(), extra, refresh
-        )
 
     # the application, and head
 
@@ -287,7 +211,7 @@ class Exchange:
         wrote = state is not None and (state.writes > 0 or state.lost)
         self._decide(status, values, wrote=wrote)
         if self.mode != "on":
-            self._tell("observed", self._outcome(), observed=True)
+            self.tell("observed", self._outcome(), observed=True)
             return NO_EDITS
         edits = dress(self, status, values)
         if self.filling is not None and self.filling.lifetime is not None:
@@ -325,6 +249,13 @@ class Exchange:
             self.filling = None
 
     # finish
+
+    def impersonal(self) -> None:
+        """Forget whose request this was: it goes on in the background, for everybody."""
+        self.request.method = "GET"
+        self.token = None
+        self.edits = self.edits or RequestEdits(set())
+        self.edits.cookie = self.edits.cookie or ""
 
     @property
     def transparent(self) -> bool:
@@ -367,7 +298,7 @@ class Exchange:
             self.filling.land("abandoned")
             raise
         if self.prepared.events.wanted:
-            self._tell("stored" if stored else "refused", "" if stored else self.filling.reason)
+            self.tell("stored" if stored else "refused", "" if stored else self.filling.reason)
 
     def outgrown(self) -> None:
         """The content is too large to keep: nobody need wait for its end."""
@@ -380,21 +311,5 @@ class Exchange:
             failed = isinstance(error, Exception)
             yield from self.filling.give_up("error" if failed else "unfinished")
 
-    # seeing
-
     def _outcome(self) -> str:
         return cache_status(self).partition("; ")[2]
-
-    def _tell(self, name: str, detail: str, *, observed: bool = False) -> None:
-        self.prepared.events.emit(Event(name, self.plan.compiled.name, detail, observed=observed))
-
-    def provenance(self, status_field: str, entry: Entry | None = None) -> Fields:
-        """The debug field, for whoever knows the value of `debug=`."""
-        wanted, given = self.prepared.debug, self.request.special.get(DEBUG_FIELD)
-        if (
-            wanted is None
-            or given is None
-            or not hmac.compare_digest(wanted.encode(), given.encode())
-        ):
-            return ()
-        return ((b"regionware-provenance", describe(self, status_field, entry).encode()),)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from regionware.caching.entry import Entry
 
 if TYPE_CHECKING:
-    from regionware.exchange import Exchange
+    from regionware.answers import Answers
 
 
-def describe(exchange: "Exchange", status_field: str, entry: Entry | None) -> str:
+def describe(exchange: "Answers", status_field: str, entry: Entry | None) -> str:
     """One line of JSON, ASCII only."""
     prepared, token, state = exchange.prepared, exchange.token, exchange.state
     facts: dict[str, object] = {

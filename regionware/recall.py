@@ -30,7 +30,7 @@ def recall(exchange: "Exchange") -> Plan[Reply | None]:
         if filling.flight is None:
             return None
         if exchange.stale_for("revalidate"):
-            return exchange.serve_stale(refresh=False)
+            return exchange.serve_stale()
         left = deadline - exchange.prepared.clock()
         outcome = (yield from Wait(filling.flight, left)) if left > 0 else ""
         if (
@@ -79,8 +79,8 @@ def _ask_redis(exchange: "Exchange", filling: Filling) -> Plan[Reply | None]:
         return None
     if found.available and not found.lease:
         filling.land("abandoned")
-        return exchange.serve_stale(refresh=False)
-    return exchange.serve_stale(refresh=True)
+        return exchange.serve_stale()
+    return exchange.serve_stale(exchange)
 
 
 def _look_up(exchange: "Exchange", filling: Filling) -> Plan[tuple[Found, Entry | None]]:

@@ -63,7 +63,8 @@ def _after_a_refresh(site: Site, clock: Clock) -> int:
     _refreshed(site, clock, b"1", b"2")
     child = os.fork()
     if not child:
-        _refreshed(site, clock, b"2", b"3")
+        assert _get(site) == b"3"  # it begins with an empty memory
+        _refreshed(site, clock, b"3", b"4")
         os._exit(0)
     return child
 

@@ -79,7 +79,7 @@ async def _main(kind: str) -> None:
     assert await _get(app) == b"answer 1"
     clock.now += 20
     assert await _get(app) == b"answer 1"
-    while await _get(app) != b"answer 2":
+    while await _get(app) != b"answer 2":  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.01)
     await rw.aclose()
 

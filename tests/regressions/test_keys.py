@@ -73,5 +73,5 @@ def test_the_content_of_a_get_is_in_no_answer(world: World) -> None:
 
     scope = {**_scope(Ask("/a")), "http_version": "2"}
     work = site._asgi(scope, receive, send)
-    asyncio.run_coroutine_threadsafe(work, site._loop).result(DEADLINE)  # type: ignore[arg-type]
+    asyncio.run_coroutine_threadsafe(work, site._loop).result(DEADLINE)
     assert site.get("/a").body == b"got "

@@ -95,7 +95,7 @@ def test_any_field_may_select_a_variant(world: World, name: str) -> None:
     assert stored(site, "/a", headers=fields) >= b"1"
 
 
-@pytest.mark.parametrize("names", ["€", '"a b"', "a:b", "x" * 100_000])
+@pytest.mark.parametrize("names", ["€", '"a b"', "a:b", "x" * 4096])
 def test_names_of_variants_that_are_none(
     world: World, redis_server: RedisServer, names: str
 ) -> None:
