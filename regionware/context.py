@@ -43,6 +43,29 @@ class HostRead:
     position: Position | None
 
 
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What the answer of the request in progress is made from, so far.
+
+    Attributes:
+        rule: the template of the route, or an empty string.
+        region: the name of the region nearest to the client.
+        here: the name of the region that answers.
+        tier: `application`: while it runs, nothing was answered from memory or Redis.
+        hosts: every use of a database host, in order, with role, reason, lag and position.
+        position: the lower bound of all reads; `None` while there are none, or one is unknown.
+        written: the position of the last committed write.
+    """
+
+    rule: str
+    region: str
+    here: str
+    tier: str
+    hosts: tuple[HostRead, ...]
+    position: Position | None
+    written: Position | None
+
+
 class Current:
     """What a request is, where it is answered, and what its answer is made from.
 
@@ -182,6 +205,14 @@ class Current:
         """The position of this request's last committed write."""
         with self._lock:
             return self._written
+
+    @property
+    def provenance(self) -> Provenance:
+        """What the answer is made from, so far."""
+        return Provenance(
+            rule=self.route, region=self.region.name, here=self.here.name, tier="application",
+            hosts=self.hosts, position=self.lower, written=self.written,
+        )  # fmt: skip
 
     @property
     def hosts(self) -> tuple[HostRead, ...]:
