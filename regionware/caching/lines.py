@@ -158,10 +158,13 @@ class AsyncLine(asyncio.Protocol):
 
     def __init__(self, connection: Any) -> None:
         """Take over a connected connection."""
-        self._connection = connection
         self._reader = hiredis.Reader()
         self._reply: asyncio.Future[Any] | None = None
-        self._transport = connection._writer.transport  # noqa: SLF001 - no public way to it
+        # There is no public way to the transport. The writer is kept, since it would close its
+        # transport with itself; and redis-py is not to close, or to miss, what is ours from now.
+        self._writer = connection._writer  # noqa: SLF001
+        connection._writer = connection._reader = None  # noqa: SLF001
+        self._transport = self._writer.transport
         self._transport.set_protocol(self)
 
     def data_received(self, data: bytes) -> None:
@@ -201,8 +204,6 @@ class AsyncLine(asyncio.Protocol):
     def close(self) -> None:
         """Close the connection at once."""
         self._transport.abort()
-        # Or redis-py would warn that nobody closed it.
-        self._connection._writer = self._connection._reader = None  # noqa: SLF001 - see above
 
 
 class AsyncLines:
