@@ -66,12 +66,13 @@ class AsgiRequest(Request):
 
 def edited(scope: Scope, edits: RequestEdits) -> Scope:
     """A scope without what a request loses."""
-    removed = {name.encode() for name in edits.remove}
+    removed = {name.encode() for name in (*edits.remove, *edits.put)}
     if edits.cookie is not None:
         removed.add(b"cookie")
     headers = [pair for pair in scope["headers"] if pair[0] not in removed]
     if edits.cookie:
         headers.append((b"cookie", edits.cookie.encode("latin-1")))
+    headers += [(name.encode(), value.encode("latin-1")) for name, value in edits.put.items()]
     edited = {**scope, "headers": headers}
     if edits.query is not None:
         edited["query_string"] = edits.query.encode("latin-1")

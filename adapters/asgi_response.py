@@ -100,13 +100,15 @@ class Responder:
     async def _start(self, message: Message) -> None:
         self._started = True
         values: dict[str, tuple[str, ...]] = {}
-        headers = message.get("headers", ())
+        headers = list(message.get("headers", ()))
         for name, value in headers:
             deciding = _DECIDING.get(name.lower())
             if deciding is not None:
                 text = value.decode("latin-1")
                 values[deciding] = (*values[deciding], text) if deciding in values else (text,)
-        edits = self._exchange.head(message["status"], values)
+        edits = self._exchange.head(message["status"], values, headers)
+        if self._exchange.invalid:
+            await adrive(self._exchange.invalidate(), self._rim.aperform)
         if edits.reply is not None:
             self._replaced = True
             await answer(edits.reply, self._send)

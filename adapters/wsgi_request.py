@@ -89,6 +89,7 @@ def edited(environ: Environ, edits: RequestEdits) -> Environ:
     edited = {key: value for key, value in environ.items() if key not in removed}
     if edits.cookie:
         edited["HTTP_COOKIE"] = edits.cookie
+    edited |= {variable(name): value for name, value in edits.put.items()}
     if edits.query is not None:
         edited["QUERY_STRING"] = edits.query
     return edited

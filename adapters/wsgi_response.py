@@ -94,7 +94,9 @@ class Responder:
             if name.lower() in _DECIDING:
                 values[name.lower()] = (*values.get(name.lower(), ()), value)
         self._status = int(status[:3])
-        edits = self._exchange.head(self._status, values)
+        edits = self._exchange.head(self._status, values, headers)
+        if self._exchange.invalid:
+            drive(self._exchange.invalidate(), self._rim.perform)
         if edits.reply is not None:
             return self._replace(edits.reply, exc_info)
         if edits is not NO_EDITS:

@@ -83,8 +83,16 @@ def test_uncacheable_get(measure: Measure, side: Side, rw: Regionware) -> None:
 
 def test_post(measure: Measure, side: Side, rw: Regionware) -> None:
     subject = Subject(side, rw, UNSTORED)
-    ask = Ask(f"/{subject.number}", "POST")
+    ask = Ask(f"/bare/{subject.number}", "POST")
     again(measure, "POST", subject, ask, UNSTORED, budget=PASS[side.name])
+    subject.answered("", calls=SIZE)
+
+
+def test_post_that_invalidates(measure: Measure, side: Side, rw: Regionware) -> None:
+    """What is stored under its URL ends in the region's Redis, before the answer goes out."""
+    subject = Subject(side, rw, UNSTORED)
+    ask = Ask(f"/{subject.number}", "POST")
+    again(measure, "POST, invalidating", subject, ask, UNSTORED)
     subject.answered("fwd=", calls=SIZE)
 
 

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from regionware.errors import ConfigurationError
 from regionware.http.fields import is_token
 from regionware.http.request import Request
+from regionware.http.search import SearchRules
 from regionware.policies.database import SCALE, Consistency
 
 #: A further key dimension: `"region"`, a header field's name, or a function of the request.
@@ -20,6 +21,14 @@ STATUSES = (200, 203, 204, 300, 301, 308, 404, 405, 410, 414)
 _NEVER = frozenset({"cookie", "set-cookie", "connection", "transfer-encoding", "content-length"})
 
 YEAR = 31_536_000
+
+#: Seconds for which an answer with a validator is kept once it is stale: to be validated, or for a
+#: client that accepts stale answers (RFC 9111, section 5.2.1.2).
+KEPT = 3600
+
+#: Fields that may be on a target list (RFC 9213, section 2.2).
+TARGETS = ("cdn-cache-control", "regionware-cache-control")
+WEEK = 604_800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +46,8 @@ class Cache:
             (RFC 5861, section 4).
         tags: literal tags, or templates over the path's parameters such as `product:{id}`.
         vary: request header fields that select a variant; they are added to `Vary`.
-        query: the only query parameters that count; the others are removed. `None` for all.
+        query: the only query parameters that count; the others are removed. `None` for all. A text
+            is a `No-Vary-Search` value: `'key-order, params=("utm_source")'`.
         ignore_query: patterns such as `utm_*` of parameters that are removed.
         cookies: `"bypass"` (a request with any undeclared cookie is not cached), `"ignore"`
             (cookies are removed from the request), or the names of cookies to key on.
@@ -50,6 +60,9 @@ class Cache:
         authorize: asked on every hit; a false answer sends the request to the application.
         allow_set_cookie: names of cookies whose `Set-Cookie` does not prevent storage.
         override: the explicit word that `ttl` may exceed what the application's fields say.
+        targets: the targeted fields that are meant for this cache, the most applicable first
+            (RFC 9213, section 2.2): `CDN-Cache-Control`, `Regionware-Cache-Control`.
+        is_standard: by the book; see `standard`.
     """
 
     ttl: float
@@ -57,7 +70,7 @@ class Cache:
     stale_if_error: float = 0
     tags: Sequence[str] = ()
     vary: Sequence[str] = ()
-    query: Sequence[str] | None = None
+    query: Sequence[str] | str | None = None
     ignore_query: Sequence[str] = ()
     cookies: Literal["bypass", "ignore"] | Sequence[str] = "bypass"
     by: Dimension | Sequence[Dimension] = ()
@@ -68,6 +81,9 @@ class Cache:
     authorize: Callable[[Request], bool] | None = None
     allow_set_cookie: Sequence[str] = ()
     override: bool = False
+    targets: Sequence[str] = ()
+    is_standard: bool = False
+    search: SearchRules | None = field(init=False, repr=False, compare=False)
     dimensions: tuple[Dimension, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -78,6 +94,8 @@ class Cache:
         """
         by = (self.by,) if isinstance(self.by, str) or callable(self.by) else tuple(self.by)
         object.__setattr__(self, "dimensions", by)
+        object.__setattr__(self, "search", self._search_rules())
+        object.__setattr__(self, "targets", tuple(name.lower() for name in self.targets))
         self._check_times()
         self._check_names()
         if self.consistency not in SCALE or self.consistency == "strong":
@@ -100,9 +118,11 @@ class Cache:
                 raise ConfigurationError(f"Cache: {name} must be in 0..{YEAR} seconds")
 
     def _check_names(self) -> None:
-        for option in ("tags", "vary", "statuses", "ignore_query", "allow_set_cookie", "query"):
+        for option in ("tags", "vary", "statuses", "ignore_query", "allow_set_cookie"):
             if isinstance(getattr(self, option), str):
                 raise ConfigurationError(f"Cache: {option} is a list, not a text")
+        if set(self.targets) - set(TARGETS):
+            raise ConfigurationError(f"Cache: targets can be {' and '.join(TARGETS)}")
         if isinstance(self.cookies, str) and self.cookies not in {"bypass", "ignore"}:
             raise ConfigurationError('Cache: cookies is "bypass", "ignore" or a list of names')
         if self.authorize is not None and not callable(self.authorize):
@@ -116,13 +136,44 @@ class Cache:
             if not is_token(name) or name.lower() in _NEVER:
                 raise ConfigurationError(f"Cache: {name!r} cannot be a key dimension")
 
+    def _search_rules(self) -> SearchRules | None:
+        if not isinstance(self.query, str):
+            return None if self.query is None else SearchRules.of_names(self.query)
+        try:
+            return SearchRules.parse(self.query)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"Cache: query is a list of names, or a No-Vary-Search value: {error}"
+            ) from error
+
+    @property
+    def longest(self) -> float:
+        """Seconds after which nobody is answered from an entry any more, whatever happens."""
+        if self.is_standard:
+            return 2 * self.ttl + KEPT
+        return self.ttl + max(self.stale_while_revalidate, self.stale_if_error, KEPT)
+
     @classmethod
-    def standard(cls) -> Self:
-        """A shared HTTP cache by the book: the application's own header fields decide everything.
+    def standard(
+        cls,
+        *,
+        limit: float = WEEK,
+        consistency: Consistency = "own-writes",
+        tags: Sequence[str] = (),
+        targets: Sequence[str] = ("CDN-Cache-Control",),
+    ) -> Self:
+        """A shared HTTP cache by the book (RFC 9111): the application's own fields decide.
+
+        The request is left as it is. A response with `Set-Cookie` is stored, with that field, if
+        it has an explicit lifetime or is `public` (RFC 9111, section 7.3).
+
+        Args:
+            limit: the longest lifetime, in seconds from arrival, in (0, 31,536,000].
+            consistency: `"own-writes"`, `"bounded"` or `"eventual"`.
+            tags: as above.
+            targets: as above.
 
         Raises:
-            ConfigurationError: always, in this version: the whole of RFC 9111 is not there yet.
+            ConfigurationError: a value is outside its range.
         """
-        raise ConfigurationError(
-            "Cache.standard() is not furnished in this version; declare Cache(ttl=...)"
-        )
+        return cls(ttl=limit, consistency=consistency, tags=tags, targets=targets, is_standard=True)

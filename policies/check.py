@@ -85,7 +85,7 @@ def _check_lifetime(route: Route, days: int) -> None:
     cache = route.cache
     if cache is None or not at_least(cache.consistency, "own-writes"):
         return
-    if cache.ttl + cache.stale_while_revalidate + cache.stale_if_error > days * 86_400:
+    if cache.longest > days * 86_400:
         raise route.refuse(
             f"entries would outlive the sessions' tokens ({days} days): a user could lose sight of "
             'an own write; shorten ttl and stale windows, or say consistency="eventual"'

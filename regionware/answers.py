@@ -2,34 +2,50 @@
 
 import hmac
 from math import floor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from regionware.caching.coherence import Verdict
 from regionware.caching.entry import Entry, Fields
+from regionware.caching.fresh import is_fresh
+from regionware.caching.reuse import (
+    disconnected_until,
+    is_for,
+    suits,
+    suits_stale,
+    suits_wanted,
+)
 from regionware.context import Current
 from regionware.database.position import Position
 from regionware.database.token import Token
+from regionware.http.directives import Wants
 from regionware.http.request import Request
 from regionware.observe import Event
 from regionware.prepared import DEBUG_FIELD, Plan, Prepared
-from regionware.provenance import describe
+from regionware.provenance import describe, quoted
 from regionware.serving import Reply, reply_from
 
 if TYPE_CHECKING:
     from regionware.exchange import Exchange
 
+Purpose = Literal["revalidate", "error", "wanted"]
+
+#: RFC 5861, section 4.
+_FAILURES = frozenset({500, 502, 503, 504})
+
 
 class Answers:
-    """A request, and the stale entry that it might be answered with.
+    """A request, and the stored answer that it might be given or that might be validated.
 
     Attributes:
         mode: the mode of this request.
-        stale: an entry that may not be served as fresh, but perhaps otherwise.
+        known: a stored answer that is not good enough as it is, but is not purged either.
+        stale: the same, where it may perhaps be served all the same.
         state: what application code sees, once `open` was called.
         token: the session's, `None` without a valid one.
+        wants: what the request asks of caches (RFC 9111, section 5.2.1).
     """
 
-    __slots__ = ("mode", "plan", "prepared", "request", "stale", "state", "token")
+    __slots__ = ("known", "mode", "plan", "prepared", "request", "stale", "state", "token", "wants")
 
     def __init__(self, prepared: Prepared, request: Request, plan: Plan, mode: str) -> None:
         """Read the session's token."""
@@ -37,8 +53,10 @@ class Answers:
         self.request = request
         self.plan = plan
         self.mode = mode
+        self.known: Entry | None = None
         self.stale: Entry | None = None
         self.state: Current | None = None
+        self.wants: Wants | None = None
         self.token: Token | None = (
             prepared.sessions.read(request) if prepared.has_database and mode == "on" else None
         )
@@ -48,34 +66,68 @@ class Answers:
         cache = self.plan.compiled.route.cache
         return cache is None or cache.authorize is None or bool(cache.authorize(self.request))
 
+    @property
+    def _authorized(self) -> bool:
+        """Whether entries must allow requests with credentials; else those are in the key."""
+        return self.plan.is_standard and "authorization" in self.request.special
+
+    def fits(self, entry: Entry, need: Position | None) -> bool:
+        """Whether an entry is fresh, and what this request asks for."""
+        now = self.prepared.clock()
+        if not is_fresh(self.prepared.fences, entry, need, now):
+            return False
+        return is_for(entry, authorized=self._authorized) and suits(entry, self.wants, now)
+
     def consider(self, entry: Entry, need: Position | None) -> None:
-        """Keep an entry that may not be served as fresh, but perhaps instead of an error."""
-        usable = entry.reached(need) and self.prepared.fences.judge(entry) is not Verdict.GONE
-        if usable and (self.stale is None or entry.created > self.stale.created):
+        """Keep an entry that may not be served as it is: it may do instead of an error."""
+        if self.prepared.fences.judge(entry) is Verdict.GONE:
+            return
+        if not is_for(entry, authorized=self._authorized):
+            return
+        if self.known is None or entry.created > self.known.created:
+            self.known = entry
+        if entry.reached(need) and (self.stale is None or entry.created > self.stale.created):
             self.stale = entry
 
-    def stale_for(self, purpose: str) -> bool:
-        """Whether a stale answer may be given: to `revalidate` it, or because of an `error`."""
-        if self.stale is None or not self.may_see():
+    def stale_for(self, purpose: Purpose) -> bool:
+        """Whether a stale answer may be given: to `revalidate` it, because of an `error`, as asked.
+
+        The client's own directives may forbid it, and `max-stale` may ask for it.
+        """
+        entry, now, prepared = self.stale, self.prepared.clock(), self.prepared
+        if entry is None or not self.may_see():
             return False
         if purpose == "revalidate" and "authorization" in self.request.special:
             return False  # a refresh carries no identity, so it could not make this answer
-        if self.prepared.fences.judge(self.stale) is Verdict.GONE:
+        if prepared.fences.judge(entry) is Verdict.GONE:
             return False  # perhaps purged since this request began
-        until = self.stale.revalidate_until if purpose == "revalidate" else self.stale.error_until
-        trusted = max(self.prepared.fences.heard_until, self.stale.verified_until)
-        return self.prepared.clock() < min(until, trusted)
+        if now >= max(prepared.fences.heard_until, entry.verified_until):
+            return False
+        if purpose == "wanted":
+            return suits_wanted(entry, self.wants, now)
+        return suits_stale(entry, self.wants, now) and now < self._until(entry, purpose)
+
+    def _until(self, entry: Entry, purpose: Purpose) -> float:
+        if purpose == "revalidate":
+            return entry.revalidate_until
+        return disconnected_until(entry) if self.plan.is_standard else entry.error_until
 
     def serve_stale(self, refresh: "Exchange | None" = None) -> Reply | None:
         """The stale answer (RFC 5861, section 3), and perhaps the order to refresh it."""
         if self.stale is None:
             return None
-        text = f"regionware; hit; ttl={self.ttl(self.stale)}; detail=stale-while-revalidate"
+        detail = "stale-while-revalidate" if self.stale_for("revalidate") else "max-stale"
+        text = f"regionware; hit; ttl={self.ttl(self.stale)}; detail={detail}"
         return self.reply(self.stale, text, refresh=refresh)
 
     def rescue(self, status: int) -> Reply | None:
-        """A stale answer instead of an error of the application (RFC 5861, section 4)."""
-        if status < 500 or self.stale is None or not self.stale_for("error"):
+        """A stale answer instead of an error of the application (RFC 5861, section 4).
+
+        By the book also where nobody has allowed it: a cache that validates may take such an error
+        for the origin's silence (RFC 9111, sections 4.2.4 and 4.3.3).
+        """
+        fails = status in _FAILURES if self.plan.is_standard else status >= 500
+        if not fails or self.stale is None or not self.stale_for("error"):
             return None
         fields = f"regionware; fwd=stale; fwd-status={status}; detail=stale-if-error"
         return self.reply(self.stale, fields)
@@ -89,9 +141,13 @@ class Answers:
         if self.prepared.events.wanted:
             self.tell("hit", status_field.rpartition("=")[2])
         extra = self.provenance(status_field, entry)
+        if extra:
+            status_field += f"; key={quoted(entry.key)}"
+        prepared = self.prepared
         return reply_from(
-            entry, self.request, self.prepared.clock(), status_field.encode(), extra, refresh
-        )
+            entry, self.request, prepared.clock(), prepared.wall(), status_field.encode(), extra,
+            refresh,
+        )  # fmt: skip
 
     def tell(self, name: str, detail: str, *, observed: bool = False) -> None:
         """Emit an event about this request."""

@@ -117,6 +117,7 @@ def compose(
         debug=debug,
         has_redis=here.redis is not None,
         has_database=topology.has_database,
+        has_caches=any(route.cache is not None for route in routes),
     )
     prepared.plans.update(_plans(prepared))
     names = Names.of(namespace, release)
@@ -127,19 +128,12 @@ def compose(
         if region.redis is not None and region.name != here.name
     ]
     own = None if here.redis is None else Relay(here.name, here.redis, names, _dropped(events))
-    rim = Rim(
-        prepared,
-        tier_of_memory,
-        flights,
-        tier,
-        log,
-        [*relays, *([own] if own is not None else [])],
-        databases,
-    )
     purger = Purger(
         prepared=prepared, tier=tier, here=own, relays=relays, retention=_retention(routes),
         position=_position(databases), aposition=_aposition(databases),
     )  # fmt: skip
+    every = [*relays, *([own] if own is not None else [])]
+    rim = Rim(prepared, tier_of_memory, flights, tier, log, every, databases, purger)
     return Parts(prepared, rim, purger, databases, _longest(routes))
 
 
@@ -216,8 +210,7 @@ def _dropped(events: Events) -> Callable[[str], None]:
 
 
 def _spans(routes: Sequence[Route]) -> list[float]:
-    caches = [route.cache for route in routes if route.cache is not None]
-    return [c.ttl + max(c.stale_while_revalidate, c.stale_if_error) for c in caches]
+    return [route.cache.longest for route in routes if route.cache is not None]
 
 
 def _longest(routes: Sequence[Route]) -> float:

@@ -7,7 +7,7 @@ only loosen it, since most CDNs ignore that field.
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from regionware.http.fields import CacheControl
+from regionware.http.directives import CacheControl
 from regionware.policies.cdn import DIALECTS, Cdn
 
 #: What nobody may keep. Both words: some edges look only for `private`.

@@ -58,6 +58,7 @@ class Lookup(Effect[Found]):
         floor: entries begun at or before this stamp are overtaken by a purge.
         fields: request fields, normalised, "name:value" lines sorted by name.
         stamp: the latest reading of the region's clock known here.
+        leases: a lease is wanted if nothing is found.
     """
 
     digest: str
@@ -65,6 +66,7 @@ class Lookup(Effect[Found]):
     floor: int
     fields: str
     stamp: int
+    leases: bool = True
 
 
 @dataclass(slots=True)
@@ -97,6 +99,19 @@ class Release(Effect[None]):
     digest: str
     lease: str
     leased: str
+
+
+@dataclass(slots=True)
+class Invalidate(Effect[None]):
+    """Raise fences in every region; what is not confirmed in time is queued.
+
+    Attributes:
+        names: the fences' names.
+        position: what a refill must have reached.
+    """
+
+    names: tuple[str, ...]
+    position: Position | None
 
 
 class Flight:

@@ -7,27 +7,32 @@ here performs I/O.
 from collections.abc import Sequence
 
 from regionware.answers import Answers
-from regionware.caching.entry import Entry, Key, Record, Uncacheable, Variants
+from regionware.caching.entry import ALWAYS, Entry, Key, Record, Uncacheable, Variants
 from regionware.caching.filling import Filling
 from regionware.caching.fresh import is_fresh
 from regionware.caching.freshness import Values
-from regionware.caching.keys import KeyPlan
+from regionware.caching.keys import REWRITING, KeyPlan
 from regionware.caching.variants import select, variant_key
 from regionware.context import Current
 from regionware.database.position import Position, merge
 from regionware.edge import NOBODY
-from regionware.effects import Plan
+from regionware.effects import Invalidate, Plan
 from regionware.heads import NO_EDITS, HeadEdits, cache_status, dress, settle, signature
+from regionware.http.directives import parse_wants
 from regionware.http.request import Request, RequestEdits
+from regionware.invalidating import invalidates
 from regionware.observe import Event
+from regionware.policies.route import SAFE
 from regionware.policies.table import render
 from regionware.prepared import DEBUG_FIELD, Prepared
 from regionware.prepared import Plan as RoutePlan
 from regionware.recall import recall
 from regionware.serving import Reply, unavailable
 from regionware.topology import Region
+from regionware.validating import RawFields, ask, compare, freshen
 
-_CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
+#: Reasons for which responses with a head like this one are never stored.
+_LASTING = frozenset({"private", "no-store", "no-cache", "set-cookie", "vary", "malformed"})
 
 
 def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | None":
@@ -62,13 +67,21 @@ class Exchange(Answers):
 
     Attributes:
         bypass: why neither memory nor Redis may answer; an empty string if they may.
-        edits: what the request loses before the application sees it.
+        alone: nobody may be made to wait for this request, and it waits for nobody.
+        edits: what is changed in the request before the application sees it.
         filling: the fill of a key, where the response may be stored.
+        heading: the same for a HEAD, which can only freshen what is stored.
+        invalid: the names of fences that the response raises (RFC 9111, section 4.4).
         marker: the note that responses here cannot be stored.
+        reason: why the response is not stored.
         since: when such a request began: monotonic seconds, and the region's clock.
+        validating: the application is asked whether `known` still holds.
     """
 
-    __slots__ = ("bypass", "edits", "filling", "marker", "since")
+    __slots__ = (
+        "alone", "bypass", "edits", "filling", "heading", "invalid", "marker", "reason", "since",
+        "validating",
+    )  # fmt: skip
 
     def __init__(self, prepared: Prepared, request: Request, plan: RoutePlan, mode: str) -> None:
         """Read the session's token; decide nothing else."""
@@ -76,8 +89,12 @@ class Exchange(Answers):
         self.bypass = "" if plan.keys is not None else "route"
         self.edits: RequestEdits | None = None
         self.filling: Filling | None = None
+        self.heading: Filling | None = None
         self.marker: Uncacheable | None = None
         self.since = 0.0, 0
+        self.alone = self.validating = False
+        self.reason = ""
+        self.invalid: tuple[str, ...] = ()
 
     # begin
 
@@ -102,12 +119,21 @@ class Exchange(Answers):
         screened = keys.screen(request)
         self.edits = screened.edits
         if self.edits is not None and self.edits.remove:
-            self.prepared.stripped(request.peer, self.edits.remove)
+            self.prepared.distrusted(request.peer, self.edits.remove, removed=True)
+        elif screened.reason == "forwarded":
+            forged = request.special.keys() & REWRITING
+            self.prepared.distrusted(request.peer, forged, removed=False)
         if screened.key is None:
             self.bypass = screened.reason
             return self
         if self.token is not None and self.token.lost and self.plan.sessions:
             self.bypass = "session"
+            return self
+        self.wants = parse_wants(
+            request.special.get("cache-control"), request.special.get("pragma")
+        )
+        if self.wants is not None and self.wants.no_store:
+            self.bypass = "request"
             return self
         need = self.token.write if self.token is not None and self.plan.sessions else None
         return self.remember(keys, screened.key, need, self.recollect(screened.key))
@@ -117,30 +143,38 @@ class Exchange(Answers):
     ) -> "Entry | Reply | Exchange":
         """Answer from what memory has, or go on with it."""
         prepared, now = self.prepared, self.prepared.clock()
-        if isinstance(record, Entry) and is_fresh(prepared.fences, record, need, now):
-            if self.may_see():
-                return self.reply(record, f"regionware; hit; ttl={self.ttl(record)}; detail=memory")
-            self.bypass = "authorize"
-            return self
         if isinstance(record, Entry):
+            if self.fits(record, need):
+                return self._give(record)
             self.consider(record, need)
-        if self.request.method == "HEAD" and not self.stale_for("revalidate"):
-            self.bypass = "miss"
-            return self
-        if type(record) is Uncacheable and now < record.until:
+            if self.stale_for("wanted") and (reply := self.serve_stale()) is not None:
+                return reply
+        only = self.wants is not None and self.wants.only_if_cached
+        if type(record) is Uncacheable and now < record.until and not only:
             self.bypass, self.marker = "uncacheable", record
             self.since = now, prepared.fences.stamp
             return self
-        self.filling = Filling(prepared, keys, key, need, now)
-        self._drop_conditions()
+        self.alone = self._goes_alone() and not self.stale_for("revalidate")
+        self.filling = Filling(prepared, keys, key, need, now, watching=self.alone)
+        rejects = isinstance(record, Entry) and is_fresh(prepared.fences, record, need, now)
+        if rejects or (self.wants is not None and self.wants.no_cache):
+            self.filling.insist()
         return self
 
-    def _drop_conditions(self) -> None:
-        """A fill is for everybody: what one client has already is not in the key."""
-        conditions = self.request.special.keys() & _CONDITIONS
-        if conditions:
-            self.edits = self.edits or RequestEdits(set())
-            self.edits.remove |= conditions
+    def _give(self, entry: Entry) -> "Reply | Exchange":
+        if self.may_see():
+            return self.reply(entry, f"regionware; hit; ttl={self.ttl(entry)}; detail=memory")
+        self.bypass = "authorize"
+        return self
+
+    def _goes_alone(self) -> bool:
+        """Whether what comes is for this request only, or to be asked for at each use."""
+        if self.request.method == "HEAD" or "range" in self.request.special:
+            return True
+        wants = self.wants
+        if wants is not None and (wants.only_if_cached or wants.max_stale is not None):
+            return True
+        return self.known is not None and bool(self.known.flags & ALWAYS)
 
     def recollect(self, key: Key) -> Record | None:
         """What memory has for this request: the right one of several variants."""
@@ -153,7 +187,17 @@ class Exchange(Answers):
 
     def recall(self) -> Plan[Reply | None]:
         """The second moment: an answer from Redis, or from another's fill; else the application."""
-        return recall(self)
+        reply = yield from recall(self)
+        if reply is None and self.mode == "on":
+            self._prepare()
+        return reply
+
+    def _prepare(self) -> None:
+        """The application will be asked: by whom, and with which conditions?"""
+        if self.request.method == "HEAD" and self.alone:
+            self.bypass, self.heading, self.filling = "miss", self.filling, None
+        elif self.filling is not None:
+            ask(self)
 
     # the application, and head
 
@@ -188,12 +232,13 @@ class Exchange(Answers):
             return self.prepared.topology.here
         return self.prepared.resolver.resolve(self.request).region
 
-    def head(self, status: int, values: Values) -> HeadEdits:
+    def head(self, status: int, values: Values, headers: RawFields) -> HeadEdits:
         """The third moment: may this be stored, and what do edges and browsers hear of it?
 
         Args:
             status: the status code.
             values: the deciding fields (see `freshness.DECIDING`), by lower-case name.
+            headers: all fields, as the adapter has them.
         """
         if self.state is not None:
             self.state.sent = True
@@ -206,22 +251,47 @@ class Exchange(Answers):
             known: HeadEdits | None = marker.heads.get(signature(status, values))
             if known is not None:
                 return known
-        if self.mode == "on" and (instead := self._instead_of(status)) is not None:
+        if self.mode == "on" and (instead := self._instead_of(status, values, headers)) is not None:
             return HeadEdits(reply=self.sealed(instead))
-        wrote = state is not None and (state.writes > 0 or state.lost)
-        self._decide(status, values, wrote=wrote)
+        self.invalid = self._invalidates(status, values, headers)
+        self._decide(status, values)
         if self.mode != "on":
             self.tell("observed", self._outcome(), observed=True)
             return NO_EDITS
         edits = dress(self, status, values)
         if self.filling is not None and self.filling.lifetime is not None:
             edits.copy = self.filling.limit
-        elif marker is not None and quiet and self.plan.repeats and len(self.request.special) == 1:
+        elif marker is not None and quiet and self._lasts():
             marker.learn(signature(status, values), edits)
         return edits
 
-    def _instead_of(self, status: int) -> Reply | None:
-        """What is sent instead of an error: a stale answer, or the true reason for a 500."""
+    def _lasts(self) -> bool:
+        """Whether the same is done to every response with such a head."""
+        lasting = self.reason in _LASTING and self.plan.repeats
+        return lasting and len(self.request.special) == 1
+
+    def _invalidates(self, status: int, values: Values, headers: RawFields) -> tuple[str, ...]:
+        """What this response makes of stored ones (RFC 9111, sections 4.3.5 and 4.4)."""
+        if self.mode != "on" or not self.prepared.has_caches:
+            return ()
+        if self.request.method == "HEAD":
+            return compare(self, status, values, headers)
+        return invalidates(self, status, values) if self.is_unsafe else ()
+
+    @property
+    def is_unsafe(self) -> bool:
+        """Whether the request may have changed what is stored (RFC 9110, section 9.2.1)."""
+        return self.request.method not in SAFE and self.plan.compiled.route.access != "read"
+
+    def invalidate(self) -> Plan[None]:
+        """Before the response goes out: nobody who has seen it is answered with what it ended."""
+        position = self.state.written if self.state is not None else None
+        yield from Invalidate(self.invalid, position)
+
+    def _instead_of(self, status: int, values: Values, headers: RawFields) -> Reply | None:
+        """What is sent instead: of an error a stale answer, or the true reason for a 500."""
+        if self.validating and status == 304:
+            return freshen(self, values, headers)
         error = self.state.unavailable if self.state is not None else None
         if status != 500 or error is None:
             # Any other status is the application's own word: it handled the exception.
@@ -237,30 +307,41 @@ class Exchange(Answers):
             reply.headers = [*kept, *told, (b"cache-control", NOBODY.encode())]
         return reply
 
-    def _decide(self, status: int, values: Values, *, wrote: bool) -> None:
+    def decide(self, status: int, values: Values) -> None:
+        """May the response be stored? The answer is in `filling`."""
+        if self.filling is not None:
+            wrote = self.state is not None and (self.state.writes > 0 or self.state.lost)
+            authorized = "authorization" in self.request.special
+            self.filling.decide(status, values, authorized=authorized, wrote=wrote)
+
+    def _decide(self, status: int, values: Values) -> None:
         if self.marker is not None and self.plan.keys is not None:
             # The answer may have become cacheable: then this request fills, alone.
             self.filling = Filling.late(self.prepared, self.plan.keys, self.marker.key, *self.since)
-        if self.filling is None:
-            return
-        authorized = "authorization" in self.request.special
-        self.filling.decide(status, values, authorized=authorized, wrote=wrote)
-        if self.marker is not None and self.filling.lifetime is None:
-            self.filling = None
+        self.decide(status, values)
+        if self.filling is not None:
+            self.reason = self.filling.reason
+            if self.marker is not None and self.filling.lifetime is None:
+                self.filling = None
 
     # finish
 
     def impersonal(self) -> None:
         """Forget whose request this was: it goes on in the background, for everybody."""
         self.request.method = "GET"
-        self.token = None
+        self.token = self.wants = None
+        self.alone = False
         self.edits = self.edits or RequestEdits(set())
         self.edits.cookie = self.edits.cookie or ""
+        ask(self, personal=False)
 
     @property
     def transparent(self) -> bool:
         """Whether the response passes through untouched."""
-        return self.mode == "off" or (self.plan.idle and self.mode == "on")
+        if self.mode == "off":
+            return True
+        idle = self.plan.idle and self.mode == "on"
+        return idle and not (self.prepared.has_caches and self.is_unsafe)
 
     @property
     def pending(self) -> bool:
@@ -307,9 +388,13 @@ class Exchange(Answers):
 
     def abandon(self, error: BaseException | None = None) -> Plan[None]:
         """The response will not be complete: the application has failed, or the client has gone."""
-        if self.filling is not None:
-            failed = isinstance(error, Exception)
-            yield from self.filling.give_up("error" if failed else "unfinished")
+        if self.filling is None:
+            return
+        if self.filling.renewed is not None:
+            yield from self.filling.settle(self.request)
+            return
+        failed = isinstance(error, Exception)
+        yield from self.filling.give_up("error" if failed else "unfinished")
 
     def _outcome(self) -> str:
         return cache_status(self).partition("; ")[2]

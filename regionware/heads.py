@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from regionware.caching.freshness import Values, application_lifetime
+from regionware.caching.freshness import Values, explicit_lifetime
 from regionware.edge import ASK, NO_CONTROL, NOBODY, TARGETED
-from regionware.http.fields import CacheControl, parse_cache_control
+from regionware.http.directives import CacheControl, parse_cache_control
 from regionware.http.paths import is_ambiguous
 from regionware.policies.table import render
 from regionware.serving import Reply
@@ -43,9 +43,15 @@ NO_EDITS = HeadEdits()
 _FRESHNESS = frozenset({"cache-control", "expires", "pragma"})
 #: Why our own cache is bypassed, where no other may keep the answer either.
 _PERSONAL = frozenset({"path", "cookie", "authorization", "authorize", "session", "body"})
+_NEVER_SHARED = frozenset({"path", "session"})
+#: Where parameters that do not count have been taken from the request.
+_NORMALISED = frozenset({"", "uncacheable", "miss"})
 _CACHEABLE = frozenset({"GET", "HEAD"})
 _EVERY_EDGE = _FRESHNESS | TARGETED
-_SIGNED = ("cache-control", "expires", "pragma", "set-cookie", "vary", "content-range", "age")
+_SIGNED = (
+    "cache-control", "expires", "pragma", "set-cookie", "vary", "content-range", "age",
+    "cdn-cache-control", "regionware-cache-control",
+)  # fmt: skip
 
 
 def signature(status: int, values: Values) -> object:
@@ -58,9 +64,9 @@ def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
 
     1. It changes the session's token; or on a route with a policy it sets a cookie, answers an
        ambiguous path, or answers what our own cache would not keep for being personal: nobody
-       may keep it.
+       may keep it. By the book a cookie is the application's own affair.
     2. The route has a `Cdn`: its fields, tightened by the application's.
-    3. The route has a `Cache` and the application is silent: browsers ask each time.
+    3. The route has a `Cache(ttl=...)` and the application is silent: browsers ask each time.
     """
     plan = exchange.plan
     edits = HeadEdits()
@@ -75,6 +81,8 @@ def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
         edits.add.append(("cache-control", ASK))
     if plan.keys is not None:
         _vary(edits, plan.keys.vary, values)
+        if plan.keys.search and exchange.bypass in _NORMALISED and "no-vary-search" not in values:
+            edits.add.append(("no-vary-search", plan.keys.search))
         status_field = cache_status(exchange)
         edits.add.append(("cache-status", status_field))
         for name, value in exchange.provenance(status_field):
@@ -92,7 +100,9 @@ def cache_status(exchange: "Exchange") -> str:
         if bypass in {"method", "miss", "request"}:
             return f"regionware; fwd={bypass}"
         return f"regionware; fwd=bypass; detail={bypass}"
-    forwarded = "stale" if exchange.stale is not None else "miss"
+    forwarded = "miss"
+    if exchange.known is not None:
+        forwarded = "request" if filling.insists else "stale"
     outcome = "stored" if filling.lifetime is not None else f"detail={filling.reason}"
     return f"regionware; fwd={forwarded}; {outcome}"
 
@@ -108,6 +118,8 @@ def settle(exchange: "Exchange") -> list[tuple[str, str]]:
 
 
 def _is_personal(exchange: "Exchange", values: Values) -> bool:
+    if exchange.plan.is_standard and exchange.plan.edge is None:
+        return exchange.bypass in _NEVER_SHARED
     if "set-cookie" in values or exchange.bypass in _PERSONAL:
         return True
     return exchange.plan.edge is not None and is_ambiguous(exchange.request)
@@ -115,8 +127,9 @@ def _is_personal(exchange: "Exchange", values: Values) -> bool:
 
 def _silent(exchange: "Exchange", status: int, values: Values) -> bool:
     """Whether a response of a cached route would leave browsers and edges to guess a lifetime."""
-    cached = exchange.plan.keys is not None and exchange.request.method in _CACHEABLE
-    return cached and status < 400 and not _FRESHNESS & values.keys()
+    if exchange.plan.keys is None or exchange.plan.is_standard:
+        return False
+    return exchange.request.method in _CACHEABLE and status < 400 and not _FRESHNESS & values.keys()
 
 
 def _for_edge(exchange: "Exchange", edits: HeadEdits, status: int, values: Values) -> None:
@@ -145,10 +158,10 @@ def _said(exchange: "Exchange", values: Values) -> tuple[CacheControl | None, fl
     """What the application says of freshness: its `Cache-Control`, and its explicit lifetime."""
     if "cache-control" in values:
         control = parse_cache_control(values["cache-control"])
-        return control, application_lifetime(values, control, exchange.prepared.wall())
+        return control, explicit_lifetime(values, control, exchange.prepared.wall())
     if "pragma" in values and "no-cache" in ",".join(values["pragma"]).lower():
         return parse_cache_control(("no-cache",)), None
-    return None, application_lifetime(values, NO_CONTROL, exchange.prepared.wall())
+    return None, explicit_lifetime(values, NO_CONTROL, exchange.prepared.wall())
 
 
 def _vary(edits: HeadEdits, names: tuple[str, ...], values: Values) -> None:

@@ -15,8 +15,8 @@ class Event:
 
     Attributes:
         name: what: `hit`, `stored`, `refused`, `observed`, `rescued`, `refresh-failed`,
-            `stripped`, `token-refused`, `redis-down`, `redis-up`, `purge`, `purge-queued`,
-            `purge-dropped`.
+            `stripped`, `distrusted`, `token-refused`, `redis-down`, `redis-up`, `purge`,
+            `purge-queued`, `purge-dropped`.
         route: the template of the route, if the event is about a request.
         detail: more, from a small set of words where it can serve as a label.
         tier: `memory` or `redis`, where one answered.

@@ -40,6 +40,9 @@ class MemoryTier(Protocol):
     def put(self, record: Record, /) -> bool:
         """Keep a record."""
 
+    def discard(self, record: Record, /) -> None:
+        """Drop a record, unless another has taken its place."""
+
 
 class FlightBoard(Protocol):
     """What the exchange asks of the fills in progress; neither call blocks."""
@@ -60,6 +63,7 @@ class Plan:
         "edge",
         "idle",
         "idle_head",
+        "is_standard",
         "keys",
         "mode",
         "repeats",
@@ -86,6 +90,8 @@ class Plan:
         self.strong_sessions = has_database and (
             cached or at_least(compiled.database.consistency, "own-writes")
         )
+        #: By the book: the application's own fields decide, and stand.
+        self.is_standard = route.cache is not None and route.cache.is_standard
         #: Like heads are edited alike: nothing is made from the path, or from tags.
         self.repeats = self.edge is None
         #: The route says nothing of who may keep a response.
@@ -113,21 +119,27 @@ class Prepared:
     debug: str | None
     has_redis: bool
     has_database: bool
+    has_caches: bool
     warned: set[str | None] = field(default_factory=set)
 
     def names(self) -> frozenset[str]:
         """The request fields, in lower case, that the adapters hand over in `Request.special`."""
         return LOOKUP | REWRITING | self.resolver.headers | {FIELD, DEBUG_FIELD}
 
-    def stripped(self, peer: str | None, names: Iterable[str]) -> None:
+    def distrusted(self, peer: str | None, names: Iterable[str], *, removed: bool) -> None:
         """Fields that rewrite a request came from a peer that is not trusted: say so once."""
-        self.events.emit(Event("stripped"))
+        self.events.emit(Event("stripped" if removed else "distrusted"))
         if peer not in self.warned and len(self.warned) < _WARNED:
             self.warned.add(peer)
             logger.warning(
-                "removed %s sent by %s, which is not trusted; name your proxy in trusted=",
+                "%s %s sent by %s, which is not trusted; name your proxy in trusted=",
+                "removed" if removed else "nothing is cached because of",
                 ", ".join(sorted(names)), peer,
             )  # fmt: skip
+
+    def caches(self, host: str, path: str) -> bool:
+        """Whether what is answered to a GET here may be stored."""
+        return self.plans[self.table.match("GET", host, path).index].keys is not None
 
     def plan(self, request: Request) -> Plan:
         """The plan of the first route that matches."""

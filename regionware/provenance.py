@@ -2,8 +2,9 @@
 
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from regionware.caching.entry import Entry
+from regionware.caching.entry import Entry, Key
 
 if TYPE_CHECKING:
     from regionware.answers import Answers
@@ -39,3 +40,10 @@ def describe(exchange: "Answers", status_field: str, entry: Entry | None) -> str
         facts["position"] = str(state.lower) if state.lower is not None else None
         facts["written"] = str(state.written) if state.written is not None else None
     return json.dumps(facts, ensure_ascii=True, separators=(",", ":"))
+
+
+def quoted(key: Key) -> str:
+    """A key's URL as a Structured Fields String (RFC 9211, section 2.7)."""
+    scheme, host, path, query = key[:4]
+    target = f"{scheme}://{host}{path}" + (f"?{query}" if query else "")
+    return f'"{quote(target, safe="!#$%&()*+,-./:;<=>?@[]^_`{|}~")}"'

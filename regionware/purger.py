@@ -12,6 +12,7 @@ from regionware.caching.purging import Order, Purged, Relay, araise_here, raise_
 from regionware.caching.redis import RedisTier
 from regionware.context import current, open_writes
 from regionware.database.position import Position
+from regionware.effects import Invalidate
 from regionware.errors import ConfigurationError, PurgeError, Unavailable
 from regionware.observe import Event
 from regionware.prepared import Prepared
@@ -166,6 +167,30 @@ class Purger:
                 raise
             else:
                 self._relay(order, stamp)
+
+    def invalidate(self, ask: Invalidate) -> None:
+        """Raise the fences of a response; what is not confirmed at once is queued."""
+        order = self._order(ask.names, ask.position)
+        if self._tier is None:
+            self._relay(order, 0)
+            return
+        chunk, *_ = order.chunks(self._prepared.fences.stamp)
+        self._invalidated(order, self._tier.invalidate(chunk))
+
+    async def ainvalidate(self, ask: Invalidate) -> None:
+        """The async twin of `invalidate`."""
+        order = self._order(ask.names, ask.position)
+        if self._tier is None:
+            self._relay(order, 0)
+            return
+        chunk, *_ = order.chunks(self._prepared.fences.stamp)
+        self._invalidated(order, await self._tier.ainvalidate(chunk))
+
+    def _invalidated(self, order: Order, stamp: int) -> None:
+        if stamp:
+            self._relay(order, stamp)
+        else:
+            self._not_confirmed(order, PurgeError("not confirmed", queued={}))
 
     def _defer(self, names: Sequence[str], after: Position | None, wait: WaitFor) -> Purged | None:
         if wait == "workers":

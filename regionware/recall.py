@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING
 
 from regionware.caching.coherence import Verdict
-from regionware.caching.entry import Entry, Key
+from regionware.caching.entry import ALWAYS, Entry, Key
 from regionware.caching.filling import Filling
 from regionware.caching.frame import decode
 from regionware.caching.fresh import is_fresh
 from regionware.caching.storing import from_frame
 from regionware.caching.variants import fields_of, names_in, select
 from regionware.effects import Flight, Found, Lookup, Plan, Wait
-from regionware.serving import Reply
+from regionware.serving import Reply, not_cached
 
 if TYPE_CHECKING:
     from regionware.exchange import Exchange
@@ -26,13 +26,17 @@ def recall(exchange: "Exchange") -> Plan[Reply | None]:
         return None
     deadline = exchange.prepared.clock() + PATIENCE
     filling.heed((*exchange.tags(), *(stale.tags if stale is not None else ())))
+    if exchange.alone:
+        return (yield from _peek(exchange, filling))
     while not filling.join():
         if filling.flight is None:
             return None
         if exchange.stale_for("revalidate"):
             return exchange.serve_stale()
         left = deadline - exchange.prepared.clock()
-        outcome = (yield from Wait(filling.flight, left)) if left > 0 else ""
+        outcome = ""
+        if left > 0 and not filling.insists:
+            outcome = yield from Wait(filling.flight, left)
         if (
             outcome == "entry"
             and (shared := _shared(exchange, filling, filling.flight)) is not None
@@ -54,28 +58,21 @@ def _shared(exchange: "Exchange", filling: Filling, flight: Flight) -> Entry | N
     if entry is None or not exchange.may_see():
         return None
     record = exchange.recollect(filling.key) if entry.key != filling.key else entry
-    prepared = exchange.prepared
     if not isinstance(record, Entry):
         return None
-    fresh = is_fresh(prepared.fences, record, filling.need, prepared.clock())
-    return record if fresh else None
+    if exchange.fits(record, filling.need):
+        return record
+    exchange.consider(record, filling.need)
+    return None
 
 
 def _ask_redis(exchange: "Exchange", filling: Filling) -> Plan[Reply | None]:
-    found, prepared = Found(available=False), exchange.prepared
-    if prepared.has_redis:
+    found = Found(available=False)
+    if exchange.prepared.has_redis:
         found, entry = yield from _look_up(exchange, filling)
-        if entry is not None and is_fresh(prepared.fences, entry, filling.need, prepared.clock()):
-            filling.remember(entry, names_in(found.vary))
-            filling.land("entry", entry)
-            if exchange.may_see():
-                fields = f"regionware; hit; ttl={exchange.ttl(entry)}; detail=redis"
-                return exchange.reply(entry, fields)
-            exchange.bypass, exchange.filling = "authorize", None
-            return None
-        if entry is not None:
-            exchange.consider(entry, filling.need)
-    if not exchange.stale_for("revalidate"):
+        if entry is not None and (reply := _from_redis(exchange, filling, found, entry)):
+            return reply
+    if exchange.bypass or not exchange.stale_for("revalidate"):
         return None
     if found.available and not found.lease:
         filling.land("abandoned")
@@ -83,15 +80,48 @@ def _ask_redis(exchange: "Exchange", filling: Filling) -> Plan[Reply | None]:
     return exchange.serve_stale(exchange)
 
 
-def _look_up(exchange: "Exchange", filling: Filling) -> Plan[tuple[Found, Entry | None]]:
+def _peek(exchange: "Exchange", filling: Filling) -> Plan[Reply | None]:
+    """Look in Redis for one who will not fill it: without a lease, and nobody waits."""
+    known = exchange.known
+    if exchange.prepared.has_redis and not (known is not None and known.flags & ALWAYS):
+        found, entry = yield from _look_up(exchange, filling, leases=False)
+        if entry is not None and (reply := _from_redis(exchange, filling, found, entry)):
+            return reply
+    if exchange.stale_for("revalidate") or exchange.stale_for("wanted"):
+        return exchange.serve_stale()
+    if exchange.wants is not None and exchange.wants.only_if_cached:
+        return not_cached(exchange.request)
+    return None
+
+
+def _from_redis(exchange: "Exchange", filling: Filling, found: Found, entry: Entry) -> Reply | None:
+    """The answer that an entry makes, if it may; else it may do for a validation."""
+    prepared = exchange.prepared
+    if is_fresh(prepared.fences, entry, filling.need, prepared.clock()):
+        filling.remember(entry, names_in(found.vary))
+        filling.land("entry", entry)
+    if not exchange.fits(entry, filling.need):
+        exchange.consider(entry, filling.need)
+        return None
+    if exchange.may_see():
+        fields = f"regionware; hit; ttl={exchange.ttl(entry)}; detail=redis"
+        return exchange.reply(entry, fields)
+    exchange.bypass, exchange.filling = "authorize", None
+    return None
+
+
+def _look_up(
+    exchange: "Exchange", filling: Filling, *, leases: bool = True
+) -> Plan[tuple[Found, Entry | None]]:
     name, material = filling.ask()
     fields = fields_of(exchange.request)
     fences = exchange.prepared.fences
-    found = yield from Lookup(name, filling.need, filling.floor, fields, fences.stamp)
+    found = yield from Lookup(name, filling.need, filling.floor, fields, fences.stamp, leases)
     entry = _unpack(exchange, found, filling.key, material)
-    if entry is not None and not found.lease and _purged(exchange, entry):
+    if leases and entry is not None and not found.lease and _purged(exchange, entry):
         # The store cannot know the tags that only the application gave; say it again.
-        found = yield from Lookup(name, filling.need, entry.created, fields, fences.stamp)
+        floor = max(filling.floor, entry.created)
+        found = yield from Lookup(name, filling.need, floor, fields, fences.stamp)
     filling.found(found, exchange.request)
     return found, entry
 

@@ -15,10 +15,11 @@ from regionware.caching.memory import Memory
 from regionware.caching.purging import Relay
 from regionware.caching.redis import RedisTier
 from regionware.context import renew_lock
-from regionware.effects import Effect, Fill, Found, Lookup, Release, Wait
+from regionware.effects import Effect, Fill, Found, Invalidate, Lookup, Release, Wait
 from regionware.exchange import Exchange
 from regionware.observe import Event
 from regionware.prepared import Prepared
+from regionware.purger import Purger
 
 if TYPE_CHECKING:
     from regionware.database.connection import Databases
@@ -53,6 +54,7 @@ class Rim:
         log: LogReader | None,
         relays: list[Relay],
         databases: "Databases | None",
+        purger: Purger,
     ) -> None:
         """Start nothing yet: a server may fork after this."""
         self.prepared = prepared
@@ -69,12 +71,14 @@ class Rim:
             Lookup: self._lookup,
             Fill: self._fill,
             Release: self._release,
+            Invalidate: purger.invalidate,
             Wait: self._wait,
         }
         self._aperformers: dict[type[Effect[Any]], Callable[[Any], Any]] = {
             Lookup: self._alookup,
             Fill: self._afill,
             Release: self._arelease,
+            Invalidate: purger.ainvalidate,
             Wait: self._await,
         }
         forked = WeakMethod(self.forked)

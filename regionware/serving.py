@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from regionware.caching.entry import Entry, Fields
 from regionware.errors import Unavailable
-from regionware.http.fields import etag_matches
+from regionware.http.conditions import not_modified, range_applies
+from regionware.http.ranges import boundary_for, content_range, multipart, parse_range, unsatisfied
 from regionware.http.request import Request
 
 if TYPE_CHECKING:
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 _NOT_IN_304 = frozenset(
     {b"content-length", b"content-type", b"content-encoding", b"content-language", b"content-range"}
 )
+
+
+#: And what a 416 repeats; a cache on the way must not take it for an answer to other requests.
+_IN_416 = frozenset({b"accept-ranges", b"age", b"cache-status", b"date", b"vary"})
+_CONDITIONS = frozenset({"if-none-match", "if-modified-since", "range"})
 
 
 @dataclass(slots=True)
@@ -46,6 +52,18 @@ def unavailable(error: Unavailable, request: Request) -> Reply:
     return Reply(503, headers, b"" if request.method == "HEAD" else text)
 
 
+def not_cached(request: Request) -> Reply:
+    """What `only-if-cached` gets where nothing is stored (RFC 9111, section 5.2.1.7)."""
+    text = b"Not in the cache\n"
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(text)),
+        (b"cache-control", b"no-store"),
+        (b"cache-status", b"regionware; detail=only-if-cached"),
+    ]
+    return Reply(504, headers, b"" if request.method == "HEAD" else text)
+
+
 def hit_headers(entry: Entry, now: float, detail: bytes = b"memory") -> list[tuple[bytes, bytes]]:
     """An entry's fields with its age and `Cache-Status` (RFC 9211), as of now."""
     return [
@@ -62,16 +80,18 @@ def reply_from(  # noqa: PLR0917 - each is another thing, and the call is freque
     entry: Entry,
     request: Request,
     now: float,
+    wall: float,
     status_field: bytes,
     extra: Fields = (),
     refresh: "Exchange | None" = None,
 ) -> Reply:
-    """Answer a request from an entry: its content, only its head, or 304.
+    """Answer a request from an entry: its content, a part of it, only its head, or 304.
 
     Args:
         entry: what is stored.
-        request: whose `If-None-Match` decides (RFC 9110, section 13.2.2).
+        request: its conditions and ranges decide (RFC 9110, section 13.2.2).
         now: monotonic seconds.
+        wall: seconds since the epoch.
         status_field: the `Cache-Status` member.
         extra: further fields.
         refresh: see `Reply`.
@@ -82,12 +102,50 @@ def reply_from(  # noqa: PLR0917 - each is another thing, and the call is freque
         (b"cache-status", status_field),
         *extra,
     ]
-    condition = request.special.get("if-none-match")
-    if (
-        condition is not None
-        and entry.etag is not None
-        and entry.status == 200
-        and etag_matches(condition, entry.etag)
-    ):
-        return Reply(304, [pair for pair in headers if pair[0] not in _NOT_IN_304], b"", refresh)
+    if entry.status == 200 and request.special.keys() & _CONDITIONS:
+        found = _conditional(entry, request, wall, headers)
+        if found is not None:
+            found.refresh = refresh
+            return found
     return Reply(entry.status, headers, b"" if request.method == "HEAD" else entry.body, refresh)
+
+
+def _conditional(
+    entry: Entry, request: Request, wall: float, headers: list[tuple[bytes, bytes]]
+) -> Reply | None:
+    """304, 206 or 416, by the precedence of RFC 9110, section 13.2.2; `None` for all of it."""
+    special = request.special
+    etag, modified, date = map(entry.field, (b"etag", b"last-modified", b"date"))
+    if not_modified(special, etag=etag, last_modified=modified, date=date, now=wall):
+        return Reply(304, [pair for pair in headers if pair[0] not in _NOT_IN_304], b"")
+    if request.method != "GET" or "range" not in special or entry.field(b"accept-ranges") == "none":
+        return None
+    applies = range_applies(
+        special.get("if-range"), etag=etag, last_modified=modified, date=date, now=wall
+    )
+    ranges = parse_range(special["range"], len(entry.body)) if applies else None
+    return None if ranges is None else _partial(entry, ranges, headers)
+
+
+def _partial(
+    entry: Entry, ranges: list[tuple[int, int]], headers: list[tuple[bytes, bytes]]
+) -> Reply:
+    """RFC 9110, sections 15.3.7 and 15.5.17."""
+    length, kind = len(entry.body), entry.field(b"content-type")
+    if not ranges:
+        kept = [pair for pair in headers if pair[0] in _IN_416]
+        kept.append((b"cache-control", b"no-store"))
+        return _sized(416, [*kept, (b"content-range", unsatisfied(length).encode())], b"")
+    kept = [pair for pair in headers if pair[0] != b"content-length"]
+    if len(ranges) == 1:
+        first, last = ranges[0]
+        kept.append((b"content-range", content_range(first, last, length).encode()))
+        return _sized(206, kept, entry.body[first : last + 1])
+    boundary = boundary_for(entry.body, str(ranges))
+    kept = [pair for pair in kept if pair[0] != b"content-type"]
+    kept.append((b"content-type", f"multipart/byteranges; boundary={boundary}".encode()))
+    return _sized(206, kept, multipart(ranges, entry.body, kind, boundary))
+
+
+def _sized(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> Reply:
+    return Reply(status, [*headers, (b"content-length", b"%d" % len(body))], body)

@@ -95,13 +95,13 @@ def test_regionware_has(name: str) -> None:
 def test_constructors_of_the_policies() -> None:
     assert all(isinstance(cdn, Cdn) for cdn in (Cdn.immutable(), Cdn.private(), Cdn.no_store()))
     assert isinstance(Write.direct(), Write)
+    assert isinstance(Cache.standard(), Cache)
     assert Database.replica(max_lag=5).max_lag == 5
 
 
 @pytest.mark.parametrize(
     "later",
     [
-        Cache.standard,
         Write.forward,
         lambda: Write.replay("fly"),
         lambda: GeoIP("GeoLite2-City.mmdb"),

@@ -17,6 +17,14 @@ OVERHEAD = 600
 FIELD = 130
 _HEADS = 4
 
+#: A request with `Authorization` may be answered from it (RFC 9111, section 3.5).
+OPEN = 1
+#: It may never be served stale (RFC 9111, section 4.2.4).
+STRICT = 2
+#: It was stored to be validated at each use: it never was fresh.
+ALWAYS = 4
+FLAGS = OPEN | STRICT | ALWAYS
+
 
 class Record:
     """A thing in the memory tier, and its place in the order of eviction."""
@@ -79,7 +87,7 @@ class Entry(Record):
         error_until: the end of `stale-if-error`.
         lower: everything up to here is certainly in the entry; `None` if unknown.
         upper: nothing after here is in the entry; `None` if unknown.
-        etag: the entity tag, if any.
+        flags: `OPEN`, `STRICT` and `ALWAYS`, added up.
         checked: the version of the fences against which the entry was last found good.
         verified_until: when the entry may no longer be served unless the log is alive.
         host: the database host it was made from, for provenance.
@@ -92,7 +100,7 @@ class Entry(Record):
         "checked",
         "created",
         "error_until",
-        "etag",
+        "flags",
         "fresh_until",
         "headers",
         "host",
@@ -121,6 +129,7 @@ class Entry(Record):
         lower: Position | None = None,
         upper: Position | None = None,
         host: str = "",
+        flags: int = 0,
         size: int | None = None,
     ) -> None:
         """Keep everything; nothing is checked yet. `size` is the octets of it all, if known."""
@@ -145,7 +154,7 @@ class Entry(Record):
         self.lower = lower
         self.upper = upper
         self.host = host
-        self.etag = etag_of(headers)
+        self.flags = flags
         self.checked = -1
         self.verified_until = 0.0
         self.wire: tuple[object, int, Any] | None = None
@@ -154,10 +163,9 @@ class Entry(Record):
         """Whether everything up to `need` is certainly in the entry."""
         return need is None or (self.lower is not None and self.lower.reached(need))
 
-
-def etag_of(headers: Fields) -> str | None:
-    """The entity tag among stored fields (RFC 9110, section 8.8.3)."""
-    for name, value in headers:
-        if name == b"etag":
-            return value.decode("latin-1")
-    return None
+    def field(self, name: bytes) -> str | None:
+        """The value of a stored field, by its lower-case name; of several lines the first."""
+        for known, value in self.headers:
+            if known == name:
+                return value.decode("latin-1")
+        return None

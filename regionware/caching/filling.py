@@ -4,11 +4,13 @@ from collections.abc import Iterable, Sequence
 from typing import Self
 
 from regionware.caching.coherence import Verdict
-from regionware.caching.entry import Entry, Key, Uncacheable, Variants
+from regionware.caching.entry import STRICT, Entry, Fields, Key, Uncacheable, Variants
 from regionware.caching.frame import encode
-from regionware.caching.freshness import Lifetime, Values, decide
+from regionware.caching.freshness import Values
+from regionware.caching.groups import groups_of
 from regionware.caching.keys import KeyPlan, canonical, digest
-from regionware.caching.storing import life, stored_fields, to_frame, verified
+from regionware.caching.storability import Lifetime, decide
+from regionware.caching.storing import life, stored_fields, to_frame, updated_fields, verified
 from regionware.caching.variants import names_in, select, variant_key, variant_name
 from regionware.context import Current
 from regionware.database.position import Position, merge
@@ -21,9 +23,14 @@ UNCACHEABLE = 120.0
 #: The largest body that Redis is given, in bytes.
 LARGEST = 4 << 20
 
-#: Reasons that say something about the one response, not about the key.
 _NO_CONTENT = 204
-_PASSING = frozenset({"status", "error", "expired", "unfinished", "fence", "write"})
+#: Reasons that say something about the one response, not about the key.
+_PASSING = frozenset({"status", "error", "expired", "unfinished", "fence", "write", "request"})
+#: No entry is begun later: a look-up with this floor finds nothing fresh.
+_NEVER = 2**63 - 1
+
+# An answer that was validated and may not be kept.
+_SPENT = Lifetime(0, 0, 0, 0, (), flags=STRICT)
 
 
 class Filling:
@@ -37,11 +44,12 @@ class Filling:
         leads: others may wait for it.
         lifetime: what `decide` found; `None` if the response is not stored.
         reason: why it is not stored.
+        renewed: the entry that a validation has brought up to date.
     """
 
     __slots__ = (
-        "_began", "_created", "_lease", "_leased", "_plan", "_prepared", "_watching",
-        "flight", "floor", "key", "leads", "lifetime", "need", "reason",
+        "_began", "_created", "_groups", "_lease", "_leased", "_names", "_plan", "_prepared",
+        "_watching", "flight", "floor", "key", "leads", "lifetime", "need", "reason", "renewed",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +79,8 @@ class Filling:
         self._created = prepared.fences.stamp + 1
         self._lease = ""
         self._leased = ""
+        self._groups: tuple[str, ...] = ()
+        self._names: tuple[str, ...] = ()
         self.key = key
         self.need = need
         self.floor = 0
@@ -78,6 +88,7 @@ class Filling:
         self.leads = False
         self.lifetime: Lifetime | None = None
         self.reason = ""
+        self.renewed: Entry | None = None
 
     @classmethod
     def late(cls, prepared: Prepared, keys: KeyPlan, key: Key, began: float, stamp: int) -> Self:
@@ -91,6 +102,15 @@ class Filling:
         for fence in self._prepared.fences.standing(self.key, tags):
             self.need = merge(self.need, fence.position)
             self.floor = max(self.floor, fence.stamp)
+
+    def insist(self) -> None:
+        """Ask for an answer that is made after this request, whatever is stored."""
+        self.floor = _NEVER
+
+    @property
+    def insists(self) -> bool:
+        """Whether nothing that is stored already will do."""
+        return self.floor == _NEVER
 
     def join(self) -> bool:
         """Whether this fill leads; else `flight` is the one to follow, or `None` to go alone."""
@@ -120,8 +140,8 @@ class Filling:
             fences = self._prepared.fences
             fences.stamp = max(fences.stamp, found.stamp)
             self._lease = found.lease
-            names = names_in(found.vary)
-            self._leased = variant_name(names, select(names, request))
+            self._names = names_in(found.vary)
+            self._leased = variant_name(self._names, select(self._names, request))
 
     @property
     def pending(self) -> bool:
@@ -136,7 +156,12 @@ class Filling:
     def decide(self, status: int, values: Values, *, authorized: bool, wrote: bool) -> None:
         """May the response be stored?"""
         found = decide(
-            self._plan.cache, status, values, authorized=authorized, wall=self._prepared.wall()
+            self._plan.cache,
+            status,
+            values,
+            authorized=authorized,
+            wall=self._prepared.wall(),
+            delay=self._prepared.clock() - self._began,
         )
         if wrote:
             found = "write"
@@ -144,6 +169,7 @@ class Filling:
         if isinstance(found, Lifetime) and length.isdecimal() and int(length) > self.limit:
             found = "size"
         self.lifetime = found if isinstance(found, Lifetime) else None
+        self._groups = groups_of(self.key, values)
         if not isinstance(found, Lifetime):
             self.refuse(found)
 
@@ -164,25 +190,97 @@ class Filling:
         if lifetime is None or body is None or not whole:
             yield from self.give_up("" if lifetime is None else "unfinished")
             return False
-        names = tuple(name for name in lifetime.vary if name not in self._plan.fields)
-        values = select(names, request)
         length = None if status == _NO_CONTENT else len(body)
-        entry = Entry(
-            variant_key(self.key, values) if names else self.key,
-            status=status, headers=stored_fields(headers, length, connection), body=body,
-            tags=(*tags, *sorted(state.tags)) if state is not None else tags, created=self._created,
-            born=self._began - lifetime.age, fresh_until=self._began - lifetime.age + lifetime.ttl,
-            revalidate_until=self._began - lifetime.age + lifetime.ttl + lifetime.revalidate,
-            error_until=self._began - lifetime.age + lifetime.ttl + lifetime.error,
+        fields = stored_fields(headers, length, self._dropped(lifetime, connection))
+        names = self._selecting(lifetime)
+        entry = self._entry(request, status, fields, body, lifetime, names, state, tags)
+        if not self._keep(entry, names):
+            yield from self.give_up("fence")
+            return False
+        yield from self._store(entry, lifetime, names, select(names, request))
+        return True
+
+    def renew(
+        self,
+        request: Request,
+        known: Entry,
+        headers: Sequence[tuple[bytes, bytes]],
+        *,
+        connection: Sequence[str],
+        state: Current | None,
+        varies: bool,
+    ) -> Entry:
+        """Bring an entry up to date with a 304 or a HEAD (RFC 9111, sections 4.3.4 and 4.3.5).
+
+        It is kept at once if `decide` has found a lifetime; `settle` stores it for the region.
+
+        Args:
+            request: which asked.
+            known: what was validated.
+            headers: the response's fields.
+            connection: the names in its `Connection` field.
+            state: what the application's answer was made from.
+            varies: the response says itself what it varies on.
+        """
+        lifetime = self.lifetime or _SPENT
+        fields = updated_fields(known.headers, headers, self._dropped(lifetime, connection))
+        names = self._selecting(lifetime) if varies else self._known_names()
+        entry = self._entry(
+            request, known.status, fields, known.body, lifetime, names, state, known.tags
+        )
+        if self.lifetime is None:
+            self._prepared.memory.discard(known)  # it may not even be validated any more
+        elif self._keep(entry, names):
+            self.renewed, self._names = entry, names
+        return entry
+
+    def settle(self, request: Request) -> Plan[None]:
+        """Store for the region what a validation has renewed."""
+        if self.renewed is not None and self.lifetime is not None:
+            names = self._names
+            yield from self._store(self.renewed, self.lifetime, names, select(names, request))
+
+    def _dropped(self, lifetime: Lifetime, connection: Sequence[str]) -> Sequence[str]:
+        cookies = () if self._plan.cache.is_standard else ("set-cookie",)
+        return (*connection, *cookies, *lifetime.dropped)
+
+    def _selecting(self, lifetime: Lifetime) -> tuple[str, ...]:
+        return tuple(name for name in lifetime.vary if name not in self._plan.fields)
+
+    def _known_names(self) -> tuple[str, ...]:
+        """What selects the variant, as far as memory or the store has told."""
+        known = self._prepared.memory.lookup(self.key)
+        return known.names if isinstance(known, Variants) else self._names
+
+    def _entry(  # noqa: PLR0917 - called twice, in this file
+        self,
+        request: Request,
+        status: int,
+        fields: Fields,
+        body: bytes,
+        lifetime: Lifetime,
+        names: tuple[str, ...],
+        state: Current | None,
+        tags: Sequence[str],
+    ) -> Entry:
+        born = self._began - lifetime.age
+        fresh = born + lifetime.ttl
+        own = sorted(state.tags) if state is not None else ()
+        return Entry(
+            variant_key(self.key, select(names, request)) if names else self.key,
+            status=status, headers=fields, body=body,
+            tags=tuple(dict.fromkeys((*tags, *own, *self._groups))), created=self._created,
+            born=born, fresh_until=fresh, revalidate_until=fresh + lifetime.revalidate,
+            error_until=fresh + lifetime.error, flags=lifetime.flags,
             lower=state.lower if state is not None else None, host=_host(state),
         )  # fmt: skip
+
+    def _keep(self, entry: Entry, names: tuple[str, ...]) -> bool:
+        """Keep an entry in memory and tell those who wait, unless a purge has overtaken it."""
         if self._prepared.fences.judge(entry) is Verdict.GONE:
-            yield from self.give_up("fence")
             return False
         self.remember(verified(entry, self._began), names)
         self.land("entry", entry)
-        if self._lease:
-            yield from self._store(entry, lifetime, names, values)
         return True
 
     def remember(self, entry: Entry, names: tuple[str, ...]) -> None:
@@ -210,9 +308,11 @@ class Filling:
     def _store(
         self, entry: Entry, lifetime: Lifetime, names: tuple[str, ...], values: tuple[str, ...]
     ) -> Plan[None]:
+        lease, self._lease = self._lease, ""
+        if not lease:
+            return
         name, material = self.ask()
         frame = encode(to_frame(entry, material, lifetime))
-        lease, self._lease = self._lease, ""
         variant = variant_name(names, values)
         if not frame:
             yield from Release(name, lease, self._leased)

@@ -23,7 +23,7 @@ import struct
 from dataclasses import dataclass
 from zlib import crc32
 
-from regionware.caching.entry import Fields
+from regionware.caching.entry import FLAGS, Fields
 from regionware.database.position import Position
 
 MAGIC = b"RWF1"
@@ -52,6 +52,7 @@ class Frame:
     lower: Position | None
     upper: Position | None
     host: str
+    flags: int = 0
 
 
 def encode(frame: Frame) -> bytes:
@@ -67,7 +68,7 @@ def encode(frame: Frame) -> bytes:
         _position(frame.lower),
         _position(frame.upper),
         _NUMBERS.pack(
-            0, frame.status, frame.revalidate, frame.error, frame.age,
+            frame.flags, frame.status, frame.revalidate, frame.error, frame.age,
             len(frame.material), len(tags), len(fields), len(host), len(frame.body),
         ),
         frame.material, tags, fields, host, frame.body,
@@ -96,7 +97,7 @@ def _decode(data: bytes, material: bytes) -> Frame | None:
     fields += tags
     host += fields
     body += host
-    if flags or not 100 <= status <= 599 or body != end:
+    if flags & ~FLAGS or not 100 <= status <= 599 or body != end:
         return None
     if data[_START:key] != material:
         return None
@@ -104,7 +105,7 @@ def _decode(data: bytes, material: bytes) -> Frame | None:
         material, status, _pairs(data[tags:fields]), data[host:body],
         _tags(data[key:tags]) if tags > key else (),
         int(data[4:20], 16), int(data[20:36], 16), revalidate, error, age,
-        _read_position(data[36:60]), _read_position(data[60:84]), data[fields:host].decode(),
+        _read_position(data[36:60]), _read_position(data[60:84]), data[fields:host].decode(), flags,
     )  # fmt: skip
 
 

@@ -1,38 +1,43 @@
-"""May a response be stored, and for how long? Default deny. No I/O here.
+"""How long a response is fresh, and how old it came (RFC 9111, section 4.2). No I/O here.
 
-A policy's `ttl` speaks where the application is silent; the application's fields can only
-tighten it, unless the policy says `override=True`.
+Every function takes the response's fields as they came, by lower-case name, each line by itself,
+and never raises: what cannot be read counts as stale, or as absent where the RFC says so.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping, Sequence
 
-from regionware.http.fields import (
+from regionware.http.dates import parse_date
+from regionware.http.directives import (
+    FOREVER,
     CacheControl,
-    cookie_name,
-    delta_seconds,
-    field_names,
     parse_cache_control,
+    parse_targeted,
 )
-from regionware.policies.cache import Cache
+
+Values = Mapping[str, tuple[str, ...]]
 
 #: Response fields that decide; an adapter hands over just these, by lower-case name.
 DECIDING = frozenset(
     {
         "age",
         "cache-control",
+        "cache-group-invalidation",
+        "cache-groups",
         "cache-status",
         "cdn-cache-control",
         "content-encoding",
         "content-length",
+        "content-location",
         "content-range",
         "content-type",
         "date",
         "etag",
         "expires",
+        "last-modified",
+        "location",
+        "no-vary-search",
         "pragma",
+        "regionware-cache-control",
         "set-cookie",
         "surrogate-control",
         "transfer-encoding",
@@ -40,142 +45,91 @@ DECIDING = frozenset(
     }
 )
 
-#: Fields of one hop, never stored (RFC 9110, section 7.6.1), and those that are made anew.
-UNSTORED = frozenset(
-    {
-        b"age",
-        b"cache-status",
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authentication-info",
-        b"proxy-connection",
-        b"regionware-provenance",
-        b"regionware-session",
-        b"set-cookie",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
+#: Statuses that a heuristic lifetime is allowed for (RFC 9110, section 15.1), but for 206.
+HEURISTIC = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
+
+#: Statuses whose caching is understood (RFC 9111, section 3): the final ones of RFC 9110, but for
+#: 206 and 304, which are never stored as they are.
+UNDERSTOOD = frozenset(
+    {200, 201, 202, 203, 204, 205, 300, 301, 302, 303, 305, 307, 308, 421, 422, 426}
+    | set(range(400, 418))
+    | set(range(500, 506))
 )
 
-#: Seconds for answers that say something is missing; they are often about to become wrong.
-NEGATIVE = 10
-
-_FORBIDDING = ("no-store", "private", "no-cache")
-_NO_STALE = ("must-revalidate", "proxy-revalidate", "s-maxage")
-
-Values = Mapping[str, tuple[str, ...]]
+_SHARE = 10
+_DAY = 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetime:
-    """For how long an entry may be used, in seconds from its generation.
+def governing(targets: Sequence[str], fields: Values) -> tuple[CacheControl, bool]:
+    """The directives that govern this cache, and whether a targeted field gave them.
 
-    Attributes:
-        ttl: freshness lifetime.
-        revalidate: stale-while-revalidate, after it.
-        error: stale-if-error, after it.
-        age: the response's age when it arrived (RFC 9111, section 4.2.3).
-        vary: the request fields that select the variant.
+    RFC 9213, section 2.2: the first valid field of the target list that is not empty replaces
+    `Cache-Control` and `Expires`.
     """
+    for name in targets:
+        found = parse_targeted(fields[name]) if name in fields else None
+        if found is not None:
+            return found, True
+    return parse_cache_control(fields.get("cache-control", ())), False
 
-    ttl: float
-    revalidate: float
-    error: float
-    age: float
-    vary: tuple[str, ...]
+
+def sent_at(fields: Values, wall: float) -> float:
+    """The response's `Date`, else the time of receipt (RFC 9110, section 6.6.1)."""
+    found = parse_date(fields["date"][0], wall) if "date" in fields else None
+    return int(wall) if found is None else found
 
 
-def decide(
-    cache: Cache, status: int, fields: Values, *, authorized: bool, wall: float
-) -> Lifetime | str:
-    """May this response be stored?
+def explicit_lifetime(
+    fields: Values, control: CacheControl, wall: float, *, targeted: bool = False
+) -> float | None:
+    """RFC 9111, section 4.2.1, for a shared cache; `None` where the application is silent.
 
     Args:
-        cache: the route's policy.
-        status: the status code.
-        fields: the deciding fields, by lower-case name, each line by itself.
-        authorized: the request had `Authorization`.
-        wall: the time in seconds since the epoch, for `Expires` without `Date`.
-
-    Returns:
-        The lifetime, or the reason why not.
+        fields: the response's fields.
+        control: the governing directives.
+        wall: the time of receipt, seconds since the epoch.
+        targeted: `Expires` does not count.
     """
-    control = parse_cache_control(fields.get("cache-control", ()))
-    refused = _refusal(cache, status, fields, control)
-    if refused:
-        return refused
-    vary = field_names(fields.get("vary", ()))
-    if vary is None or "authorization" in vary or ("cookie" in vary and cache.cookies == "bypass"):
-        return "vary"
-    if authorized and not cache.allow_authorization:
-        return "authorization"
-    ttl = _ttl(cache, status, fields, control, wall)
-    age = max((delta_seconds(value) for value in fields.get("age", ())), default=0)
-    if ttl <= age:
-        return "expired"
-    revalidate, error = _stale(cache, control)
-    return Lifetime(ttl, revalidate, error, age, tuple(n for n in vary if n != "cookie"))
-
-
-def _refusal(cache: Cache, status: int, fields: Values, control: CacheControl) -> str:
-    if status not in cache.statuses:
-        return "error" if status >= 500 else "status"
-    if any(
-        cookie_name(value) not in cache.allow_set_cookie for value in fields.get("set-cookie", ())
-    ):
-        return "set-cookie"
-    for name in _FORBIDDING:
-        if name in control:
-            return name
-    if control.malformed:
-        return "malformed"
-    if "cache-control" not in fields and "no-cache" in ",".join(fields.get("pragma", ())).lower():
-        return "no-cache"
-    if any(
-        value.lower().startswith("text/event-stream") for value in fields.get("content-type", ())
-    ):
-        return "stream"  # it has no end to wait for
-    return "range" if "content-range" in fields else ""
-
-
-def _ttl(cache: Cache, status: int, fields: Values, control: CacheControl, wall: float) -> float:
-    declared = cache.ttl if status < 400 else min(cache.ttl, NEGATIVE)
-    said = application_lifetime(fields, control, wall)
-    return declared if said is None or cache.override else min(declared, said)
-
-
-def application_lifetime(fields: Values, control: CacheControl, wall: float) -> float | None:
-    """The explicit lifetime of RFC 9111, section 4.2.1; `None` where the application is silent."""
     for name in ("s-maxage", "max-age"):
         seconds = control.seconds(name)
         if seconds is not None:
             return seconds
-    if "expires" not in fields:
+    if targeted or "expires" not in fields:
         return None
-    if len(fields["expires"]) != 1:
+    dates = [parse_date(value, wall) for value in fields["expires"]]
+    known = [date for date in dates if date is not None]
+    if len(known) < len(dates):
         return 0
-    dates = [_date(value) for value in (*fields["expires"], *fields.get("date", ())[:1])]
-    if dates[0] is None:
+    return max(min(known) - sent_at(fields, wall), 0)
+
+
+def heuristic_lifetime(status: int, fields: Values, control: CacheControl, wall: float) -> float:
+    """RFC 9111, section 4.2.2: a tenth of the time since `Last-Modified`, at most a day.
+
+    In whole seconds, as everything that can be told of a lifetime.
+    """
+    if "last-modified" not in fields or not (status in HEURISTIC or "public" in control):
         return 0
-    sent = dates[1] if len(dates) > 1 else None
-    return max(dates[0] - (wall if sent is None else sent), 0)
+    modified = parse_date(fields["last-modified"][0], wall)
+    since = 0 if modified is None else sent_at(fields, wall) - modified
+    return min(max(since, 0) // _SHARE, _DAY)
 
 
-def _date(text: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(text)
-        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
+def initial_age(fields: Values, wall: float, delay: float) -> float:
+    """The age when the request was sent (RFC 9111, section 4.2.3), in seconds.
+
+    Args:
+        fields: the response's fields.
+        wall: the time of receipt, seconds since the epoch.
+        delay: seconds from the request to the response.
+    """
+    apparent = max(int(wall) - sent_at(fields, wall), 0)
+    return max(_age(fields.get("age", ())), apparent - delay)
 
 
-def _stale(cache: Cache, control: CacheControl) -> tuple[float, float]:
-    if any(name in control for name in _NO_STALE) and not cache.override:
-        return 0, 0
-    said = (control.seconds("stale-while-revalidate"), control.seconds("stale-if-error"))
-    declared = (cache.stale_while_revalidate, cache.stale_if_error)
-    revalidate, error = (d if s is None else min(d, s) for d, s in zip(declared, said, strict=True))
-    return revalidate, error
+def _age(lines: Sequence[str]) -> int:
+    """RFC 9111, section 5.1: the first member counts, and is ignored if it is not valid."""
+    text = lines[0].partition(",")[0].strip(" \t") if lines else ""
+    if not (text.isascii() and text.isdecimal()):
+        return 0
+    return min(int(text), FOREVER) if len(text) < 20 else FOREVER

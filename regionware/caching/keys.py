@@ -11,7 +11,7 @@ from hashlib import blake2b
 from urllib.parse import unquote_plus
 
 from regionware.caching.entry import Key
-from regionware.http.fields import parse_cache_control, parse_cookies, vary_value
+from regionware.http.fields import parse_cookies, vary_value
 from regionware.http.paths import is_ambiguous
 from regionware.http.request import Request, RequestEdits
 from regionware.policies.cache import Cache
@@ -139,9 +139,8 @@ class KeyPlan:
         self._dimensions += [region for d in cache.dimensions if d == "region"]
         self._dimensions += [d for d in cache.dimensions if callable(d)]
         self._cookies = () if isinstance(cache.cookies, str) else tuple(cache.cookies)
-        self._allowed = None if cache.query is None else frozenset(cache.query)
         self._ignored = tuple(cache.ignore_query)
-        self._any_query = self._allowed is None and not self._ignored
+        self._any_query = cache.search is None and not self._ignored
         self.plain = (
             self._any_query
             and not self._dimensions
@@ -152,6 +151,8 @@ class KeyPlan:
         self.by_region = "region" in cache.dimensions
         #: The response's `Vary`, as far as the key depends on request fields.
         self.vary = (*self.fields, *(("cookie",) if self._cookies else ()))
+        #: The response's `No-Vary-Search`, where the policy says which parameters count.
+        self.search = cache.search.field() if cache.search is not None else ""
 
     def screen(self, request: Request) -> Screened:
         """Judge a request."""
@@ -163,6 +164,11 @@ class KeyPlan:
         edits = RequestEdits(set())
         scheme, host, believed = self._origin(request, edits)
         reason = self._reason(request)
+        if self.cache.is_standard:
+            # By the book the request is left as it is.
+            reason = reason or ("forwarded" if edits.remove else "")
+            key = (scheme, host, request.root + request.path, request.query, *believed)
+            return Screened(None if reason else key, reason, None)
         cookies = self._cookie_key(request, edits)
         if cookies is None:
             reason = reason or "cookie"
@@ -204,20 +210,14 @@ class KeyPlan:
         special = request.special
         if is_ambiguous(request):
             return "path"
-        if "authorization" in special and not self.cache.allow_authorization:
+        if "authorization" in special and not (
+            self.cache.allow_authorization or self.cache.is_standard
+        ):
             return "authorization"
-        if "range" in special:
-            return "range"
         if special.get("content-length", "0").strip() != "0" or "transfer-encoding" in special:
             return "body"
         if special.keys() & {"if-match", "if-unmodified-since"}:
             return "precondition"
-        if "cache-control" in special or "pragma" in special:
-            control = parse_cache_control((special.get("cache-control", ""),))
-            if "no-store" in control or "no-cache" in control:
-                return "request"
-            if "cache-control" not in special and "no-cache" in special["pragma"].lower():
-                return "request"
         return ""
 
     def _cookie_key(self, request: Request, edits: RequestEdits) -> tuple[str, ...] | None:
@@ -238,18 +238,22 @@ class KeyPlan:
     def _query(self, query: str) -> str:
         if self._any_query or not query:
             return query
-        return "&".join(
-            part for part in query.split("&") if self._counts(unquote_plus(part.partition("=")[0]))
-        )
+        if self._ignored:
+            parts = (part for part in query.split("&") if not self._is_ignored(part))
+            query = "&".join(parts)
+        return query if self.cache.search is None else self.cache.search.normalise(query)
 
-    def _counts(self, name: str) -> bool:
-        if self._allowed is not None and name not in self._allowed:
-            return False
-        return not any(fnmatchcase(name, pattern) for pattern in self._ignored)
+    def _is_ignored(self, part: str) -> bool:
+        name = unquote_plus(part.partition("=")[0])
+        return any(fnmatchcase(name, pattern) for pattern in self._ignored)
 
 
 def _variant(name: str) -> Callable[[Request], str]:
-    return lambda request: vary_value(name, request.header(name))
+    def value(request: Request) -> str:
+        found = request.header(name)
+        return "" if found is None else "=" + vary_value(name, found)
+
+    return value
 
 
 def _field(name: str) -> Callable[[Request], str]:

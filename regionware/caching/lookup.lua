@@ -1,7 +1,7 @@
 -- Finds an entry or grants the lease, in one round trip.
 -- KEYS[1] the entry's hash: one key, so one slot of a cluster.
 -- ARGV: need (24 hex digits or ''), floor (16 hex digits: entries begun at or before it are
--- overtaken), lease token, lease in ms, request fields ("name:value\n", sorted by name), the latest
+-- overtaken), lease token ('' if none is wanted), lease in ms, request fields ("name:value\n", sorted by name), the latest
 -- stamp that the caller knows of, microseconds: the region's clock never goes back.
 -- Returns: the stamp, the frame or '', the names in Vary, 1 if the lease was granted.
 local t = redis.call('TIME')
@@ -36,7 +36,7 @@ end
 
 -- A lease is "token@stamp of its end".
 local lease = found[2]
-if lease and string.sub(lease, -16) > hexnow then return {hexnow, frame, spec or '', 0} end
+if ARGV[3] == '' or lease and string.sub(lease, -16) > hexnow then return {hexnow, frame, spec or '', 0} end
 local till = now + ARGV[4] * 1000
 redis.call('HSET', KEYS[1], 'l' .. variant, ARGV[3] .. '@' ..
   string.format('%08x%08x', math.floor(till / 4294967296), till % 4294967296))

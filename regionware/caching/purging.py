@@ -4,6 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice, takewhile
 from threading import Condition, Event, Thread
 
 import redis
@@ -20,7 +21,7 @@ from regionware.caching.redis import (
     purge_keys,
     stamp_of,
 )
-from regionware.database.position import Position
+from regionware.database.position import Position, merge
 from regionware.errors import PurgeError
 
 #: A relayed purge may cross an ocean: connecting takes several round trips.
@@ -30,6 +31,8 @@ _PAUSE = 0.2
 _PAUSE_LIMIT = 5.0
 #: Names in one call: Lua unpacks them on its stack.
 _CHUNK = 1000
+#: Purges that a far region is told in one call.
+_TOGETHER = 100
 
 logger = logging.getLogger("regionware")
 
@@ -160,9 +163,9 @@ class Relay:
             self._url, retry=Retry(NoBackoff(), 0), **options(_FAR_DEADLINE)
         )
         with client:
-            while (order := self._next(stop)) is not None:
+            while orders := self._next(stop):
                 try:
-                    for chunk in order.chunks():
+                    for chunk in _joined(orders).chunks():
                         keys = purge_keys(self._names)
                         stamp_of(client.eval(PURGE.text, len(keys), *keys, *chunk))
                 except TROUBLE as error:
@@ -173,15 +176,33 @@ class Relay:
                     pause = min(pause * 2, _PAUSE_LIMIT)
                     continue
                 pause = _PAUSE
-                with self._wake:
-                    if self._queue and self._queue[0] is order:
-                        self._queue.popleft()
-                order.done[self.region].set()
+                for order in orders:
+                    with self._wake:
+                        if self._queue and self._queue[0] is order:
+                            self._queue.popleft()
+                    order.done[self.region].set()
 
-    def _next(self, stop: Event) -> Order | None:
+    def _next(self, stop: Event) -> list[Order]:
+        """What goes together: a far region is told many purges in one round trip."""
         with self._wake:
             while not self._queue:
                 if stop.is_set():
-                    return None
+                    return []
                 self._wake.wait()
-            return self._queue[0]
+            first = self._queue[0]
+            alike = takewhile(lambda order: _is_like(order, first), self._queue)
+            return list(islice(alike, _TOGETHER))
+
+
+def _is_like(left: Order, right: Order) -> bool:
+    """Whether neither gets a position from the other that it was not given."""
+    return (left.position is None) is (right.position is None)
+
+
+def _joined(orders: Sequence[Order]) -> Order:
+    """One purge that asks for what all of them ask for."""
+    position = None
+    for order in orders:
+        position = merge(position, order.position)
+    names = tuple(dict.fromkeys(chain.from_iterable(order.names for order in orders)))
+    return Order(names, position, orders[0].retention)

@@ -167,7 +167,7 @@ class RedisTier:
 
     def lookup(self, ask: Lookup) -> Found:
         """Find an entry or be granted the lease; unavailable rather than an error."""
-        token = self._lease()
+        token = self._lease() if ask.leases else ""
         reply = self._try(LOOKUP, *self._lookup(ask, token))
         return _found(reply, token)
 
@@ -178,6 +178,14 @@ class RedisTier:
     def release(self, ask: Release) -> None:
         """Give the lease back."""
         self._try(FILL, *self._release(ask))
+
+    def invalidate(self, arguments: Sequence[Argument]) -> int:
+        """Raise the fences of a response, within the deadline of a request; 0 if unconfirmed."""
+        return _stamp(self._try(PURGE, purge_keys(self.names), arguments))
+
+    async def ainvalidate(self, arguments: Sequence[Argument]) -> int:
+        """The async twin of `invalidate`."""
+        return _stamp(await self._atry(PURGE, purge_keys(self.names), arguments))
 
     def _try(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         if not self.health.closed:
@@ -203,7 +211,7 @@ class RedisTier:
 
     async def alookup(self, ask: Lookup) -> Found:
         """The async twin of `lookup`."""
-        token = self._lease()
+        token = self._lease() if ask.leases else ""
         reply = await self._atry(LOOKUP, *self._lookup(ask, token))
         return _found(reply, token)
 
@@ -285,6 +293,13 @@ def stamp_of(reply: Any) -> int:
     if not isinstance(reply, bytes) or len(reply) != 16:
         raise ValueError("Redis did not confirm the purge")
     return int(reply, 16)
+
+
+def _stamp(reply: Any) -> int:
+    try:
+        return stamp_of(reply)
+    except ValueError:
+        return 0
 
 
 def _command(verb: str, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> bytes:

@@ -1,14 +1,40 @@
 """From a response to an entry, from an entry to a frame, and back. No I/O here."""
 
 from collections.abc import Iterable
+from math import ceil
 
 from regionware.caching.coherence import BOUND
 from regionware.caching.entry import Entry, Fields, Key
 from regionware.caching.frame import Frame
-from regionware.caching.freshness import UNSTORED, Lifetime
+from regionware.caching.storability import Lifetime
 from regionware.caching.variants import variant_key
 
 _MICROSECONDS = 1_000_000
+
+#: Fields of one hop, never stored (RFC 9110, section 7.6.1; RFC 9111, section 3.1), and those that
+#: are made anew.
+_UNSTORED = frozenset(
+    {
+        b"age",
+        b"cache-status",
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authentication-info",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"regionware-provenance",
+        b"regionware-session",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+
+#: Fields that a 304 or a HEAD says nothing about: they belong to the stored content
+#: (RFC 9111, section 3.2).
+_OF_CONTENT = frozenset({b"content-encoding", b"content-length", b"content-range", b"content-type"})
 
 
 def stored_fields(
@@ -19,18 +45,27 @@ def stored_fields(
     Args:
         headers: the response's fields.
         length: octets of the content; `None` where a length must not be told.
-        dropped: names in `Connection`, which are fields of one hop too (RFC 9110, section 7.6.1).
+        dropped: further names, among them those in `Connection`, which are fields of one hop too.
     """
-    unwanted = UNSTORED | {name.encode("latin-1") for name in dropped}
+    unwanted = _UNSTORED | {name.encode("latin-1") for name in dropped}
     kept = [(name.lower(), value) for name, value in headers if name.lower() not in unwanted]
     if length is not None and not any(name == b"content-length" for name, _ in kept):
         kept.append((b"content-length", b"%d" % length))
     return tuple(kept)
 
 
+def updated_fields(
+    stored: Fields, headers: Iterable[tuple[bytes, bytes]], dropped: Iterable[str]
+) -> Fields:
+    """Stored fields, updated by those of a 304 or of a HEAD (RFC 9111, section 3.2)."""
+    new = [pair for pair in stored_fields(headers, None, dropped) if pair[0] not in _OF_CONTENT]
+    names = {name for name, _ in new}
+    return (*(pair for pair in stored if pair[0] not in names), *new)
+
+
 def to_frame(entry: Entry, material: bytes, lifetime: Lifetime) -> Frame:
     """An entry for the store: its times relative to the region's clock."""
-    fresh = entry.created + int((lifetime.ttl - lifetime.age) * _MICROSECONDS)
+    fresh = max(entry.created + int((lifetime.ttl - lifetime.age) * _MICROSECONDS), 0)
     return Frame(
         material=material,
         status=entry.status,
@@ -41,10 +76,11 @@ def to_frame(entry: Entry, material: bytes, lifetime: Lifetime) -> Frame:
         fresh_until=fresh,
         revalidate=int(lifetime.revalidate),
         error=int(lifetime.error),
-        age=int(lifetime.age),
+        age=ceil(lifetime.age),
         lower=entry.lower,
         upper=entry.upper,
         host=entry.host,
+        flags=entry.flags,
     )
 
 
@@ -75,12 +111,14 @@ def from_frame(
         lower=frame.lower,
         upper=frame.upper,
         host=frame.host,
+        flags=frame.flags,
     )
 
 
 def life(lifetime: Lifetime) -> int:
     """Milliseconds for which anybody may still want a frame."""
-    return int((lifetime.ttl - lifetime.age + max(lifetime.revalidate, lifetime.error)) * 1000) + 1
+    after = max(lifetime.revalidate, lifetime.error, lifetime.keep)
+    return int(max(lifetime.ttl - lifetime.age + after, lifetime.keep) * 1000) + 1
 
 
 def verified(entry: Entry, began: float) -> Entry:

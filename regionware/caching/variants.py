@@ -17,8 +17,13 @@ _LONGEST = 512
 
 
 def _value(name: str, value: str | None) -> str:
-    """A field's value as variants are compared; of a long one, a digest."""
-    text = vary_value(name, value)
+    """A field's value as variants are compared; of a long one, a digest.
+
+    No field is not the same as an empty one (RFC 9111, section 4.1).
+    """
+    if value is None:
+        return ""
+    text = "=" + vary_value(name, value)
     if len(text) <= _LONGEST:
         return text
     return sha1(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()

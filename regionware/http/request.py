@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class Request(ABC):
@@ -45,18 +45,20 @@ class Request(ABC):
 
 @dataclass(slots=True)
 class RequestEdits:
-    """What is taken from a request before the application sees it.
+    """What is changed in a request before the application sees it.
 
     Attributes:
         remove: lower-case names of the fields to remove.
         cookie: the new `Cookie` field; `None` leaves it, an empty string removes it.
         query: the new query; `None` leaves it.
+        put: fields by lower-case name, in place of what the client sent.
     """
 
     remove: set[str]
     cookie: str | None = None
     query: str | None = None
+    put: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether anything is changed."""
-        return bool(self.remove) or self.cookie is not None or self.query is not None
+        return bool(self.remove or self.put) or (self.cookie, self.query) != (None, None)

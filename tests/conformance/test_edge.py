@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from regionware.http.fields import parse_cache_control
+from regionware.http.directives import parse_cache_control
 from regionware.policies import Cache, Cdn, Route
 from tests.conformance.application import Response, Seen, counting, text
 from tests.conformance.conftest import World

@@ -13,6 +13,7 @@ from tests.conformance.harness import Site, until
 
 OUTER: ContextVar[str] = ContextVar("outer", default="nothing")
 Make = Callable[..., Site]
+JANUARY = 1_577_836_800.0  # 2020
 
 
 @pytest.fixture
@@ -26,7 +27,8 @@ def make(world: World, clock: Clock) -> Make:
     """Makes a site with one cached route: an application, and the words of its `Cache`."""
 
     def site(handler: Callable[[Seen], Response], **cache: Any) -> Site:
-        return world.site(handler, Route("/x", cache=Cache(**{"ttl": 60, **cache})), clock=clock)
+        route = Route("/x", cache=Cache(**{"ttl": 60, **cache}))
+        return world.site(handler, route, clock=clock, wall=lambda: JANUARY)
 
     return site
 

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from regionware.caching.coherence import Fence, Fences, Verdict, tag_name
 from regionware.caching.entry import Entry
 from regionware.caching.frame import Frame, decode, encode
-from regionware.caching.freshness import DECIDING, Lifetime, decide
+from regionware.caching.freshness import DECIDING
 from regionware.caching.keys import canonical
+from regionware.caching.storability import Lifetime, decide
 from regionware.database.position import Position
-from regionware.http import fields, paths
+from regionware.http import directives, fields, paths
+from regionware.http.conditions import etag_matches
 from regionware.policies import Cache
 
 TEXT = st.text(max_size=60)
@@ -40,20 +42,20 @@ FRAMES = st.builds(
 
 @given(st.lists(FIELD, max_size=3))
 def test_no_field_makes_a_parser_raise(lines: list[str]) -> None:
-    control = fields.parse_cache_control(lines)
+    control = directives.parse_cache_control(lines)
     for name in (*control.directives, "max-age"):
         seconds = control.seconds(name)
-        assert seconds is None or 0 <= seconds <= fields.FOREVER
+        assert seconds is None or 0 <= seconds <= directives.FOREVER
     names = fields.field_names(lines)
     assert names is None or names == tuple(sorted(names))
 
 
 @given(FIELD, FIELD)
 def test_no_text_makes_a_parser_raise(one: str, other: str) -> None:
-    assert 0 <= fields.delta_seconds(one) <= fields.FOREVER
+    assert 0 <= directives.delta_seconds(one) <= directives.FOREVER
     assert all(name or value for name, value in fields.parse_cookies(one))
     fields.cookie_name(one)
-    fields.etag_matches(one, other)
+    etag_matches(one, other)
     fields.is_token(one)
     for name in ("accept-encoding", "accept-language"):
         assert "\n" not in fields.vary_value(name, one)
@@ -75,7 +77,10 @@ def test_a_decision_is_a_lifetime_within_the_policy_or_a_reason(
     cache = Cache(ttl=60, stale_while_revalidate=30, stale_if_error=90, override=override)
     found = decide(cache, status, values, authorized=False, wall=1_700_000_000.0)
     if isinstance(found, Lifetime):
-        assert 0 <= found.age < found.ttl <= 60
+        assert 0 < found.ttl <= 60
+        assert found.age >= 0
+        useful = found.ttl + max(found.revalidate, found.error) > found.age
+        assert useful or "etag" in values or "last-modified" in values
         assert 0 <= found.revalidate <= 30
         assert 0 <= found.error <= 90
     else:

@@ -1,0 +1,173 @@
+"""Asking the application whether a stored answer still holds (RFC 9111, 4.3). No I/O here."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from regionware.caching.entry import Entry
+from regionware.caching.freshness import DECIDING, Values
+from regionware.heads import HeadEdits, dress
+from regionware.http.conditions import etag_matches, union
+from regionware.http.request import RequestEdits
+from regionware.invalidating import target_names
+from regionware.serving import Reply
+
+if TYPE_CHECKING:
+    from regionware.exchange import Exchange
+
+#: What a request says of what its client has already.
+CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
+
+#: A response's fields as an adapter has them: octets, or texts.
+RawFields = Sequence[tuple[bytes, bytes]] | Sequence[tuple[str, str]]
+
+_FRESHNESS = frozenset({"cache-control", "expires"})
+#: Fields of the stored content, of which a response without content says nothing.
+_OF_CONTENT = frozenset({"content-length", "content-range", "content-type"})
+#: What must not differ between a HEAD and what is stored (RFC 9111, section 4.3.5).
+_COMPARED = ("etag", "last-modified", "content-length")
+
+
+def ask(exchange: "Exchange", *, personal: bool = True) -> None:
+    """Set the conditions of the request to the application (RFC 9111, section 4.3.1).
+
+    A fill is for everybody, so what one client has already is no part of it; by the book a
+    client's own conditions are forwarded beside ours.
+
+    Args:
+        exchange: the request.
+        personal: it is made for a client; else nobody's conditions count.
+    """
+    known, special = exchange.known, exchange.request.special
+    exchange.validating = False
+    forwards = personal and exchange.plan.is_standard
+    edits = exchange.edits or RequestEdits(set())
+    if not forwards:
+        edits.remove |= special.keys() & CONDITIONS
+    if known is not None and known.status == 200:
+        theirs = {name: special[name] for name in CONDITIONS if forwards and name in special}
+        edits.put = _conditions(known, theirs)
+        exchange.validating = bool(edits.put)
+        edits.remove -= edits.put.keys()
+    exchange.edits = edits or None
+
+
+def _conditions(known: Entry, theirs: dict[str, str]) -> dict[str, str]:
+    """Our validators, united with what the client has sent."""
+    etag, modified = known.field(b"etag"), known.field(b"last-modified")
+    found = {}
+    if etag is not None:
+        found["if-none-match"] = union(theirs.get("if-none-match"), etag)
+    elif "if-none-match" in theirs:
+        return {}  # it would overrule our date, and its 304 would not be about what is stored
+    if modified is not None:
+        found["if-modified-since"] = modified
+    return found
+
+
+def freshen(exchange: "Exchange", values: Values, headers: RawFields) -> Reply | None:
+    """Answer from what is stored, which a 304 has brought up to date (RFC 9111, section 4.3.4).
+
+    Returns:
+        The answer, or `None` where the 304 is about what the client has, and goes through.
+    """
+    known, filling = exchange.known, exchange.filling
+    if known is None or filling is None:
+        return None
+    if not _is_about(known, values):
+        theirs = exchange.plan.is_standard and exchange.request.special.keys() & CONDITIONS
+        filling.refuse("unfinished")
+        return None if theirs else _answer(exchange, known, "")
+    entry = renew(exchange, known, values, headers)
+    return _answer(exchange, entry, "; stored" if filling.renewed is not None else "")
+
+
+def _answer(exchange: "Exchange", entry: Entry, stored: str) -> Reply:
+    reason = "request" if exchange.wants is not None and exchange.wants.no_cache else "stale"
+    return exchange.reply(entry, f"regionware; fwd={reason}; fwd-status=304{stored}")
+
+
+def _is_about(known: Entry, values: Values) -> bool:
+    """Whether a 304 selects this entry: its validators, if it has any, are the stored ones."""
+    etag, modified = known.field(b"etag"), known.field(b"last-modified")
+    if "etag" in values and etag is not None:
+        return etag_matches(values["etag"][0], etag)
+    return "last-modified" not in values or values["last-modified"][0] == modified
+
+
+def renew(exchange: "Exchange", known: Entry, values: Values, headers: RawFields) -> Entry:
+    """The entry, updated by a response without content; kept if it may be."""
+    if exchange.filling is None:
+        return known
+    raw = _octets(headers)
+    values = {name: value for name, value in values.items() if name not in _OF_CONTENT}
+    if exchange.plan.is_standard:
+        exchange.decide(known.status, _merged(known, values))
+    else:
+        _declared(exchange, known, values)
+        raw = _dressed(raw, dress(exchange, known.status, values))
+    connection = [
+        name.strip().lower() for line in values.get("connection", ()) for name in line.split(",")
+    ]
+    return exchange.filling.renew(
+        exchange.request, known, raw, connection=connection, state=exchange.state,
+        varies="vary" in values,
+    )  # fmt: skip
+
+
+def _declared(exchange: "Exchange", known: Entry, values: Values) -> None:
+    """Decide by the response's own words: stored ones may be ours. Silence prolongs nothing."""
+    filling = exchange.filling
+    exchange.decide(known.status, values)
+    if filling is None or filling.lifetime is None or _FRESHNESS & values.keys():
+        return
+    filling.lifetime = filling.lifetime.at_most(
+        known.fresh_until - known.born,
+        known.revalidate_until - known.fresh_until,
+        known.error_until - known.fresh_until,
+    )
+
+
+def _merged(known: Entry, values: Values) -> Values:
+    """The deciding fields after the update; `Date` and `Age` speak of the new response only."""
+    stored: dict[str, tuple[str, ...]] = {}
+    for name, value in known.headers:
+        text = name.decode("latin-1")
+        if text in DECIDING and text not in _OF_CONTENT and text != "date":
+            stored[text] = (*stored.get(text, ()), value.decode("latin-1"))
+    return {**stored, **values}
+
+
+def compare(
+    exchange: "Exchange", status: int, values: Values, headers: RawFields
+) -> tuple[str, ...]:
+    """Update what is stored by the answer to a HEAD, or end it (RFC 9111, section 4.3.5).
+
+    Returns:
+        The fences to raise, if it is another answer.
+    """
+    known = exchange.known
+    if known is None or exchange.heading is None or status != known.status:
+        return ()
+    for name in _COMPARED:
+        stored = known.field(name.encode())
+        if name in values and stored is not None and values[name][0].strip() != stored:
+            return target_names(exchange.request)
+    exchange.filling = exchange.heading
+    renew(exchange, known, values, headers)
+    exchange.filling = None
+    return ()
+
+
+def _octets(headers: RawFields) -> list[tuple[bytes, bytes]]:
+    return [
+        (
+            name if isinstance(name, bytes) else name.encode("latin-1"),
+            value if isinstance(value, bytes) else value.encode("latin-1"),
+        )
+        for name, value in headers
+    ]
+
+
+def _dressed(raw: list[tuple[bytes, bytes]], edits: HeadEdits) -> list[tuple[bytes, bytes]]:
+    removed = {name.encode() for name in edits.remove}
+    return [pair for pair in raw if pair[0].lower() not in removed] + edits.encoded
