@@ -107,7 +107,7 @@ class Responder:
                 text = value.decode("latin-1")
                 values[deciding] = (*values[deciding], text) if deciding in values else (text,)
         edits = self._exchange.head(message["status"], values, headers)
-        if self._exchange.invalid:
+        if self._exchange.ending is not None:
             await adrive(self._exchange.invalidate(), self._rim.aperform)
         if edits.reply is not None:
             self._replaced = True

@@ -95,7 +95,7 @@ class Responder:
                 values[name.lower()] = (*values.get(name.lower(), ()), value)
         self._status = int(status[:3])
         edits = self._exchange.head(self._status, values, headers)
-        if self._exchange.invalid:
+        if self._exchange.ending is not None:
             drive(self._exchange.invalidate(), self._rim.perform)
         if edits.reply is not None:
             return self._replace(edits.reply, exc_info)

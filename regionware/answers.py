@@ -39,13 +39,17 @@ class Answers:
     Attributes:
         mode: the mode of this request.
         known: a stored answer that is not good enough as it is, but is not purged either.
+        rejected: it is fresh, but not what this request asks for.
         stale: the same, where it may perhaps be served all the same.
         state: what application code sees, once `open` was called.
         token: the session's, `None` without a valid one.
         wants: what the request asks of caches (RFC 9111, section 5.2.1).
     """
 
-    __slots__ = ("known", "mode", "plan", "prepared", "request", "stale", "state", "token", "wants")
+    __slots__ = (
+        "known", "mode", "plan", "prepared", "rejected", "request", "stale", "state", "token",
+        "wants",
+    )  # fmt: skip
 
     def __init__(self, prepared: Prepared, request: Request, plan: Plan, mode: str) -> None:
         """Read the session's token."""
@@ -54,6 +58,7 @@ class Answers:
         self.plan = plan
         self.mode = mode
         self.known: Entry | None = None
+        self.rejected = False
         self.stale: Entry | None = None
         self.state: Current | None = None
         self.wants: Wants | None = None
@@ -86,6 +91,7 @@ class Answers:
             return
         if self.known is None or entry.created > self.known.created:
             self.known = entry
+            self.rejected = is_fresh(self.prepared.fences, entry, need, self.prepared.clock())
         if entry.reached(need) and (self.stale is None or entry.created > self.stale.created):
             self.stale = entry
 
@@ -142,12 +148,18 @@ class Answers:
             self.tell("hit", status_field.rpartition("=")[2])
         extra = self.provenance(status_field, entry)
         if extra:
-            status_field += f"; key={quoted(entry.key)}"
+            status_field = self.keyed(status_field)
         prepared = self.prepared
         return reply_from(
             entry, self.request, prepared.clock(), prepared.wall(), status_field.encode(), extra,
             refresh,
         )  # fmt: skip
+
+    def keyed(self, status_field: str) -> str:
+        """The `Cache-Status` member with its `key`, for whoever debugs (RFC 9211, section 2.7)."""
+        request = self.request
+        url = (request.scheme, request.host, request.root + request.path, request.query)
+        return f"{status_field}; key={quoted(url)}"
 
     def tell(self, name: str, detail: str, *, observed: bool = False) -> None:
         """Emit an event about this request."""

@@ -73,8 +73,7 @@ class Edge:
         browser = self.cdn.max_age if lifetime is None else min(self.cdn.max_age, lifetime)
         if "no-cache" in control or status not in _LONG_LIVED:
             browser = 0
-        kept = "".join(f", {name}" for name in _KEPT if name in control)
-        return control_of(self.cdn, browser, None) + kept
+        return _keeping(control_of(self.cdn, browser, None), control)
 
     def _narrowed(
         self, control: CacheControl, tags: Sequence[str], lifetime: float | None
@@ -84,9 +83,10 @@ class Edge:
         if any(name in control for name in _FORBIDDING):
             return []
         browser, shared = _tightened(self.cdn, control, lifetime)
-        kept = "".join(f", {name}" for name in _KEPT if name in control)
-        targeted = "" if "revalidate" in kept else _targeted(self.cdn, shared)
-        return self._dressed(control_of(self.cdn, browser, shared) + kept, targeted, tags)
+        strict = "must-revalidate" in control or "proxy-revalidate" in control
+        targeted = "" if strict else _targeted(self.cdn, shared)
+        text = _keeping(control_of(self.cdn, browser, shared), control)
+        return self._dressed(text, targeted, tags)
 
     def _dressed(self, control: str, targeted: str, tags: Sequence[str]) -> FieldList:
         fields = [("cache-control", control)]
@@ -103,6 +103,12 @@ class Edge:
         if text:
             fields.append((self._dialect.tags.lower(), text))
         return fields
+
+
+def _keeping(text: str, control: CacheControl) -> str:
+    """What the application forbids beside a lifetime, added to our field."""
+    known = text.split(", ")
+    return ", ".join([*known, *(name for name in _KEPT if name in control and name not in known)])
 
 
 def _tightened(

@@ -108,10 +108,13 @@ class Invalidate(Effect[None]):
     Attributes:
         names: the fences' names.
         position: what a refill must have reached.
+        digests: keys that are known to be meant: their entries end at once, for workers too that
+            have not heard of the fences yet.
     """
 
     names: tuple[str, ...]
     position: Position | None
+    digests: tuple[str, ...] = ()
 
 
 class Flight:

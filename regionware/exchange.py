@@ -6,29 +6,21 @@ here performs I/O.
 
 from collections.abc import Sequence
 
-from regionware.answers import Answers
-from regionware.caching.entry import ALWAYS, Entry, Key, Record, Uncacheable, Variants
+from regionware.caching.entry import Entry, Record, Uncacheable
 from regionware.caching.filling import Filling
 from regionware.caching.fresh import is_fresh
 from regionware.caching.freshness import Values
-from regionware.caching.keys import REWRITING, KeyPlan
-from regionware.caching.variants import select, variant_key
-from regionware.context import Current
-from regionware.database.position import Position, merge
 from regionware.edge import NOBODY
 from regionware.effects import Invalidate, Plan
 from regionware.heads import NO_EDITS, HeadEdits, cache_status, dress, settle, signature
-from regionware.http.directives import parse_wants
 from regionware.http.request import Request, RequestEdits
 from regionware.invalidating import invalidates
+from regionware.looking import Looking
 from regionware.observe import Event
 from regionware.policies.route import SAFE
-from regionware.policies.table import render
 from regionware.prepared import DEBUG_FIELD, Prepared
-from regionware.prepared import Plan as RoutePlan
 from regionware.recall import recall
 from regionware.serving import Reply, unavailable
-from regionware.topology import Region
 from regionware.validating import RawFields, ask, compare, freshen
 
 #: Reasons for which responses with a head like this one are never stored.
@@ -62,126 +54,10 @@ def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | N
     return exchange.look()
 
 
-class Exchange(Answers):
-    """One request on its way, from the moment when memory had no answer ready.
+class Exchange(Looking):
+    """One request on its way, from the moment when memory had no answer ready."""
 
-    Attributes:
-        bypass: why neither memory nor Redis may answer; an empty string if they may.
-        alone: nobody may be made to wait for this request, and it waits for nobody.
-        edits: what is changed in the request before the application sees it.
-        filling: the fill of a key, where the response may be stored.
-        heading: the same for a HEAD, which can only freshen what is stored.
-        invalid: the names of fences that the response raises (RFC 9111, section 4.4).
-        marker: the note that responses here cannot be stored.
-        reason: why the response is not stored.
-        since: when such a request began: monotonic seconds, and the region's clock.
-        validating: the application is asked whether `known` still holds.
-    """
-
-    __slots__ = (
-        "alone", "bypass", "edits", "filling", "heading", "invalid", "marker", "reason", "since",
-        "validating",
-    )  # fmt: skip
-
-    def __init__(self, prepared: Prepared, request: Request, plan: RoutePlan, mode: str) -> None:
-        """Read the session's token; decide nothing else."""
-        super().__init__(prepared, request, plan, mode)
-        self.bypass = "" if plan.keys is not None else "route"
-        self.edits: RequestEdits | None = None
-        self.filling: Filling | None = None
-        self.heading: Filling | None = None
-        self.marker: Uncacheable | None = None
-        self.since = 0.0, 0
-        self.alone = self.validating = False
-        self.reason = ""
-        self.invalid: tuple[str, ...] = ()
-
-    # begin
-
-    def watch(self, keys: KeyPlan) -> None:
-        """Decide as `look` would, and change nothing: neither the request nor what is stored."""
-        screened = keys.screen(self.request)
-        if self.request.method not in {"GET", "HEAD"}:
-            self.bypass = "method"
-        elif screened.key is None:
-            self.bypass = screened.reason
-        else:
-            self.filling = Filling(
-                self.prepared, keys, screened.key, None, self.prepared.clock(), watching=True
-            )
-
-    def look(self) -> "Entry | Reply | Exchange":
-        """Screen the request, then look in memory."""
-        request, keys = self.request, self.plan.keys
-        if keys is None or (request.method != "GET" and request.method != "HEAD"):  # noqa: PLR1714 - faster than a set
-            self.bypass = "method"
-            return self
-        screened = keys.screen(request)
-        self.edits = screened.edits
-        if self.edits is not None and self.edits.remove:
-            self.prepared.distrusted(request.peer, self.edits.remove, removed=True)
-        elif screened.reason == "forwarded":
-            forged = request.special.keys() & REWRITING
-            self.prepared.distrusted(request.peer, forged, removed=False)
-        if screened.key is None:
-            self.bypass = screened.reason
-            return self
-        if self.token is not None and self.token.lost and self.plan.sessions:
-            self.bypass = "session"
-            return self
-        self.wants = parse_wants(
-            request.special.get("cache-control"), request.special.get("pragma")
-        )
-        if self.wants is not None and self.wants.no_store:
-            self.bypass = "request"
-            return self
-        need = self.token.write if self.token is not None and self.plan.sessions else None
-        return self.remember(keys, screened.key, need, self.recollect(screened.key))
-
-    def remember(
-        self, keys: KeyPlan, key: Key, need: Position | None, record: Record | None
-    ) -> "Entry | Reply | Exchange":
-        """Answer from what memory has, or go on with it."""
-        prepared, now = self.prepared, self.prepared.clock()
-        if isinstance(record, Entry):
-            if self.fits(record, need):
-                return self._give(record)
-            self.consider(record, need)
-            if self.stale_for("wanted") and (reply := self.serve_stale()) is not None:
-                return reply
-        only = self.wants is not None and self.wants.only_if_cached
-        if type(record) is Uncacheable and now < record.until and not only:
-            self.bypass, self.marker = "uncacheable", record
-            self.since = now, prepared.fences.stamp
-            return self
-        self.alone = self._goes_alone() and not self.stale_for("revalidate")
-        self.filling = Filling(prepared, keys, key, need, now, watching=self.alone)
-        rejects = isinstance(record, Entry) and is_fresh(prepared.fences, record, need, now)
-        if rejects or (self.wants is not None and self.wants.no_cache):
-            self.filling.insist()
-        return self
-
-    def _give(self, entry: Entry) -> "Reply | Exchange":
-        if self.may_see():
-            return self.reply(entry, f"regionware; hit; ttl={self.ttl(entry)}; detail=memory")
-        self.bypass = "authorize"
-        return self
-
-    def _goes_alone(self) -> bool:
-        """Whether what comes is for this request only, or to be asked for at each use."""
-        if self.request.method == "HEAD" or "range" in self.request.special:
-            return True
-        wants = self.wants
-        if wants is not None and (wants.only_if_cached or wants.max_stale is not None):
-            return True
-        return self.known is not None and bool(self.known.flags & ALWAYS)
-
-    def recollect(self, key: Key) -> Record | None:
-        """What memory has for this request: the right one of several variants."""
-        record = self.prepared.memory.lookup(key)
-        if type(record) is Variants:
-            return self.prepared.memory.lookup(variant_key(key, select(record.names, self.request)))
-        return record
+    __slots__ = ()
 
     # recall
 
@@ -199,38 +75,7 @@ class Exchange(Answers):
         elif self.filling is not None:
             ask(self)
 
-    # the application, and head
-
-    def tags(self) -> tuple[str, ...]:
-        """The tags that the policy gives to this request's entry."""
-        return render(self.plan.tags, self.plan.compiled.arguments(self.request.path))
-
-    def open(self) -> Current:
-        """The state that application code sees, made when somebody first asks; see `context`."""
-        prepared, compiled = self.prepared, self.plan.compiled
-        token = self.token if self.plan.strong_sessions else None
-        need = self.filling.need if self.filling is not None else None
-        state = Current(
-            region=self._region,
-            here=prepared.topology.here,
-            method=self.request.method,
-            route=compiled.name,
-            access=compiled.access(self.request.method),
-            database=compiled.database,
-            need=merge(need, token.write if token is not None else None),
-            observing=self.mode != "on",
-        )
-        state.lost = token is not None and token.lost
-        self.state = state
-        return state
-
-    def _region(self) -> Region:
-        """The client's region; where an answer may be for others too, only if it is in the key."""
-        keys = self.plan.keys
-        shared = self.filling is not None or self.marker is not None
-        if shared and keys is not None and not keys.by_region:
-            return self.prepared.topology.here
-        return self.prepared.resolver.resolve(self.request).region
+    # head
 
     def head(self, status: int, values: Values, headers: RawFields) -> HeadEdits:
         """The third moment: may this be stored, and what do edges and browsers hear of it?
@@ -253,7 +98,7 @@ class Exchange(Answers):
                 return known
         if self.mode == "on" and (instead := self._instead_of(status, values, headers)) is not None:
             return HeadEdits(reply=self.sealed(instead))
-        self.invalid = self._invalidates(status, values, headers)
+        self.ending = self._ends(status, values, headers)
         self._decide(status, values)
         if self.mode != "on":
             self.tell("observed", self._outcome(), observed=True)
@@ -270,13 +115,13 @@ class Exchange(Answers):
         lasting = self.reason in _LASTING and self.plan.repeats
         return lasting and len(self.request.special) == 1
 
-    def _invalidates(self, status: int, values: Values, headers: RawFields) -> tuple[str, ...]:
+    def _ends(self, status: int, values: Values, headers: RawFields) -> Invalidate | None:
         """What this response makes of stored ones (RFC 9111, sections 4.3.5 and 4.4)."""
         if self.mode != "on" or not self.prepared.has_caches:
-            return ()
+            return None
         if self.request.method == "HEAD":
             return compare(self, status, values, headers)
-        return invalidates(self, status, values) if self.is_unsafe else ()
+        return invalidates(self, status, values) if self.is_unsafe else None
 
     @property
     def is_unsafe(self) -> bool:
@@ -285,8 +130,8 @@ class Exchange(Answers):
 
     def invalidate(self) -> Plan[None]:
         """Before the response goes out: nobody who has seen it is answered with what it ended."""
-        position = self.state.written if self.state is not None else None
-        yield from Invalidate(self.invalid, position)
+        if self.ending is not None:
+            yield from self.ending
 
     def _instead_of(self, status: int, values: Values, headers: RawFields) -> Reply | None:
         """What is sent instead: of an error a stale answer, or the true reason for a 500."""
@@ -346,6 +191,8 @@ class Exchange(Answers):
     @property
     def pending(self) -> bool:
         """Whether `finish` has anything to do for a response that is not copied."""
+        if self.heading is not None and self.heading.renewed is not None:
+            return True
         return self.filling is not None and self.filling.pending
 
     def finish(
@@ -363,6 +210,8 @@ class Exchange(Answers):
             body: the whole content; `None` if it was not copied or is not complete.
             connection: the names in the response's `Connection` field.
         """
+        if self.heading is not None:
+            yield from self.heading.settle(self.request)
         if self.filling is None or self.mode != "on":
             return
         try:

@@ -84,8 +84,9 @@ def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
         if plan.keys.search and exchange.bypass in _NORMALISED and "no-vary-search" not in values:
             edits.add.append(("no-vary-search", plan.keys.search))
         status_field = cache_status(exchange)
-        edits.add.append(("cache-status", status_field))
-        for name, value in exchange.provenance(status_field):
+        told = exchange.provenance(status_field)
+        edits.add.append(("cache-status", exchange.keyed(status_field) if told else status_field))
+        for name, value in told:
             edits.add.append((name.decode(), value.decode("latin-1")))
     else:
         for name, value in exchange.provenance("regionware; fwd=bypass; detail=route"):
@@ -97,14 +98,20 @@ def cache_status(exchange: "Exchange") -> str:
     """An exchange's member of `Cache-Status` (RFC 9211), when the application answers."""
     filling, bypass = exchange.filling, exchange.bypass
     if filling is None or (bypass and filling.lifetime is None):
-        if bypass in {"method", "miss", "request"}:
+        if bypass == "miss":
+            return f"regionware; fwd={forwarded(exchange)}"
+        if bypass in {"method", "request"}:
             return f"regionware; fwd={bypass}"
         return f"regionware; fwd=bypass; detail={bypass}"
-    forwarded = "miss"
-    if exchange.known is not None:
-        forwarded = "request" if filling.insists else "stale"
     outcome = "stored" if filling.lifetime is not None else f"detail={filling.reason}"
-    return f"regionware; fwd={forwarded}; {outcome}"
+    return f"regionware; fwd={forwarded(exchange)}; {outcome}"
+
+
+def forwarded(exchange: "Exchange") -> str:
+    """Why what is stored was not enough (RFC 9211, section 2.2)."""
+    if exchange.known is None:
+        return "miss"
+    return "request" if exchange.rejected else "stale"
 
 
 def settle(exchange: "Exchange") -> list[tuple[str, str]]:

@@ -1,11 +1,14 @@
 """What a successful unsafe request makes of stored answers (RFC 9111, section 4.4). No I/O here."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
 
 from regionware.caching.coherence import mark, tag_name, url_names
 from regionware.caching.freshness import Values
 from regionware.caching.groups import invalidated
+from regionware.caching.keys import canonical, digest
+from regionware.effects import Invalidate
 from regionware.http.request import Request
 
 if TYPE_CHECKING:
@@ -15,31 +18,45 @@ _NAMED = frozenset({"location", "content-location"})
 _PORTS = {"http": ":80", "https": ":443"}
 
 
-def invalidates(exchange: "Exchange", status: int, values: Values) -> tuple[str, ...]:
+def invalidates(exchange: "Exchange", status: int, values: Values) -> Invalidate | None:
     """The fences to raise: of the target, of what is named beside it, and of groups.
 
     RFC 9111, section 4.4: a response without an error ends what is stored under the target URI,
     and under `Location` and `Content-Location` of the same origin; groups are RFC 9875, section 3.
     """
     if not 200 <= status < 400:
-        return ()
-    request, caches = exchange.request, exchange.prepared.caches
-    names = list(target_names(request)) if caches(request.host, request.path) else []
+        return None
+    request = exchange.request
+    targets = [(request.root + request.path, request.query)]
     for field in _NAMED & values.keys():
-        for target in filter(None, (_same(request, value) for value in values[field])):
-            if caches(request.host, target[0].removeprefix(request.root)):
-                names.append(_url_mark(request, *target))
+        targets += filter(None, (_same(request, value) for value in values[field]))
     tags = invalidated(request.scheme, request.host, values)
-    return tuple(dict.fromkeys((*names, *(mark(tag_name(tag), soft=False) for tag in tags))))
+    found = _ends(exchange, targets)
+    names = (*found.names, *(mark(tag_name(tag), soft=False) for tag in tags))
+    if not names:
+        return None
+    return Invalidate(tuple(dict.fromkeys(names)), found.position, found.digests)
 
 
-def target_names(request: Request) -> tuple[str, ...]:
-    """The fence of the request's own URL."""
-    return (_url_mark(request, request.root + request.path, request.query),)
+def ends(exchange: "Exchange") -> Invalidate:
+    """What ends everything under the request's own URL."""
+    request = exchange.request
+    return _ends(exchange, [(request.root + request.path, request.query)])
 
 
-def _url_mark(request: Request, path: str, query: str) -> str:
-    return mark(url_names((request.scheme, request.host, path, query))[0], soft=False)
+def _ends(exchange: "Exchange", targets: Iterable[tuple[str, str]]) -> Invalidate:
+    request, prepared = exchange.request, exchange.prepared
+    names, digests = [], []
+    for path, query in targets:
+        keys = prepared.keys_of(request.host, path.removeprefix(request.root))
+        if keys is None:
+            continue
+        key = (request.scheme, request.host, path, query)
+        names.append(mark(url_names(key)[0], soft=False))
+        if keys.plain:
+            digests.append(digest(canonical(key)))
+    written = exchange.state.written if exchange.state is not None else None
+    return Invalidate(tuple(names), written, tuple(digests))
 
 
 def _same(request: Request, reference: str) -> tuple[str, str] | None:

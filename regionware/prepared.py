@@ -40,9 +40,6 @@ class MemoryTier(Protocol):
     def put(self, record: Record, /) -> bool:
         """Keep a record."""
 
-    def discard(self, record: Record, /) -> None:
-        """Drop a record, unless another has taken its place."""
-
 
 class FlightBoard(Protocol):
     """What the exchange asks of the fills in progress; neither call blocks."""
@@ -137,9 +134,9 @@ class Prepared:
                 ", ".join(sorted(names)), peer,
             )  # fmt: skip
 
-    def caches(self, host: str, path: str) -> bool:
-        """Whether what is answered to a GET here may be stored."""
-        return self.plans[self.table.match("GET", host, path).index].keys is not None
+    def keys_of(self, host: str, path: str) -> KeyPlan | None:
+        """How keys are made of what is answered to a GET here; `None` if nothing is stored."""
+        return self.plans[self.table.match("GET", host, path).index].keys
 
     def plan(self, request: Request) -> Plan:
         """The plan of the first route that matches."""

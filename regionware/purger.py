@@ -175,7 +175,7 @@ class Purger:
             self._relay(order, 0)
             return
         chunk, *_ = order.chunks(self._prepared.fences.stamp)
-        self._invalidated(order, self._tier.invalidate(chunk))
+        self._invalidated(order, self._tier.invalidate(chunk, ask.digests))
 
     async def ainvalidate(self, ask: Invalidate) -> None:
         """The async twin of `invalidate`."""
@@ -184,7 +184,7 @@ class Purger:
             self._relay(order, 0)
             return
         chunk, *_ = order.chunks(self._prepared.fences.stamp)
-        self._invalidated(order, await self._tier.ainvalidate(chunk))
+        self._invalidated(order, await self._tier.ainvalidate(chunk, ask.digests))
 
     def _invalidated(self, order: Order, stamp: int) -> None:
         if stamp:

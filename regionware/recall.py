@@ -72,6 +72,10 @@ def _ask_redis(exchange: "Exchange", filling: Filling) -> Plan[Reply | None]:
         found, entry = yield from _look_up(exchange, filling)
         if entry is not None and (reply := _from_redis(exchange, filling, found, entry)):
             return reply
+        if exchange.rejected and not (found.lease or filling.insists or exchange.bypass):
+            # Fresh, and not what this request asks for: what comes will be for everybody.
+            filling.insist()
+            found, _ = yield from _look_up(exchange, filling)
     if exchange.bypass or not exchange.stale_for("revalidate"):
         return None
     if found.available and not found.lease:

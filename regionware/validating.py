@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 from regionware.caching.entry import Entry
 from regionware.caching.freshness import DECIDING, Values
-from regionware.heads import HeadEdits, dress
-from regionware.http.conditions import etag_matches, union
+from regionware.effects import Invalidate
+from regionware.heads import HeadEdits, dress, forwarded
+from regionware.http.conditions import can_be_asked, etag_matches, union
 from regionware.http.request import RequestEdits
-from regionware.invalidating import target_names
+from regionware.invalidating import ends
 from regionware.serving import Reply
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
 RawFields = Sequence[tuple[bytes, bytes]] | Sequence[tuple[str, str]]
 
 _FRESHNESS = frozenset({"cache-control", "expires"})
+_ENDING = frozenset({"private", "no-store"})
 #: Fields of the stored content, of which a response without content says nothing.
 _OF_CONTENT = frozenset({"content-length", "content-range", "content-type"})
 #: What must not differ between a HEAD and what is stored (RFC 9111, section 4.3.5).
@@ -55,11 +57,11 @@ def _conditions(known: Entry, theirs: dict[str, str]) -> dict[str, str]:
     """Our validators, united with what the client has sent."""
     etag, modified = known.field(b"etag"), known.field(b"last-modified")
     found = {}
-    if etag is not None:
+    if etag is not None and can_be_asked(etag):
         found["if-none-match"] = union(theirs.get("if-none-match"), etag)
     elif "if-none-match" in theirs:
         return {}  # it would overrule our date, and its 304 would not be about what is stored
-    if modified is not None:
+    if modified:
         found["if-modified-since"] = modified
     return found
 
@@ -78,11 +80,13 @@ def freshen(exchange: "Exchange", values: Values, headers: RawFields) -> Reply |
         filling.refuse("unfinished")
         return None if theirs else _answer(exchange, known, "")
     entry = renew(exchange, known, values, headers)
+    if filling.reason in _ENDING:
+        exchange.ending = ends(exchange)  # it may not even be validated any more
     return _answer(exchange, entry, "; stored" if filling.renewed is not None else "")
 
 
 def _answer(exchange: "Exchange", entry: Entry, stored: str) -> Reply:
-    reason = "request" if exchange.wants is not None and exchange.wants.no_cache else "stale"
+    reason = forwarded(exchange)
     return exchange.reply(entry, f"regionware; fwd={reason}; fwd-status=304{stored}")
 
 
@@ -139,23 +143,23 @@ def _merged(known: Entry, values: Values) -> Values:
 
 def compare(
     exchange: "Exchange", status: int, values: Values, headers: RawFields
-) -> tuple[str, ...]:
+) -> Invalidate | None:
     """Update what is stored by the answer to a HEAD, or end it (RFC 9111, section 4.3.5).
 
     Returns:
-        The fences to raise, if it is another answer.
+        What ends, if the application's answer is another one now.
     """
     known = exchange.known
     if known is None or exchange.heading is None or status != known.status:
-        return ()
+        return None
     for name in _COMPARED:
         stored = known.field(name.encode())
         if name in values and stored is not None and values[name][0].strip() != stored:
-            return target_names(exchange.request)
+            return ends(exchange)
     exchange.filling = exchange.heading
     renew(exchange, known, values, headers)
     exchange.filling = None
-    return ()
+    return None
 
 
 def _octets(headers: RawFields) -> list[tuple[bytes, bytes]]:

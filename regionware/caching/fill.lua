@@ -1,12 +1,12 @@
 -- Stores an entry for the holder of the lease, or releases the lease.
 -- KEYS[1] the entry's hash.
--- ARGV: lease token, the variant under which it was granted, then for a fill: the names in Vary
+-- ARGV: lease token ('' of one who fills beside the holder), the variant of the lease, then for a fill: the names in Vary
 -- joined by commas, the variant to store, the frame, its life in ms, the most variants of a key.
 -- Returns 1 if stored, 0 if not.
 local lease = redis.call('HGET', KEYS[1], 'l' .. ARGV[2])
 local holds = lease and string.sub(lease, 1, #ARGV[1] + 1) == ARGV[1] .. '@'
 if holds then redis.call('HDEL', KEYS[1], 'l' .. ARGV[2]) end
-if not holds or #ARGV == 2 then return 0 end
+if #ARGV == 2 or not holds and ARGV[1] ~= '' then return 0 end
 if (redis.call('HGET', KEYS[1], 'vary') or '') ~= ARGV[3] then
   redis.call('DEL', KEYS[1])
 elseif redis.call('HLEN', KEYS[1]) > ARGV[7] * 2 then

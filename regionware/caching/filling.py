@@ -25,7 +25,9 @@ LARGEST = 4 << 20
 
 _NO_CONTENT = 204
 #: Reasons that say something about the one response, not about the key.
-_PASSING = frozenset({"status", "error", "expired", "unfinished", "fence", "write", "request"})
+_PASSING = frozenset(
+    {"status", "error", "expired", "unfinished", "fence", "write", "authorization"}
+)
 #: No entry is begun later: a look-up with this floor finds nothing fresh.
 _NEVER = 2**63 - 1
 
@@ -49,7 +51,8 @@ class Filling:
 
     __slots__ = (
         "_began", "_created", "_groups", "_lease", "_leased", "_names", "_plan", "_prepared",
-        "_watching", "flight", "floor", "key", "leads", "lifetime", "need", "reason", "renewed",
+        "_stamped", "_watching", "flight", "floor", "key", "leads", "lifetime", "need", "reason",
+        "renewed",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +82,7 @@ class Filling:
         self._created = prepared.fences.stamp + 1
         self._lease = ""
         self._leased = ""
+        self._stamped = False
         self._groups: tuple[str, ...] = ()
         self._names: tuple[str, ...] = ()
         self.key = key
@@ -136,6 +140,7 @@ class Filling:
         """Keep what the store said: a lease, and the region's clock."""
         if found.available:
             self._created = found.stamp
+            self._stamped = True
             # No entry of this process is later, so a purge that only it knows of reaches them all.
             fences = self._prepared.fences
             fences.stamp = max(fences.stamp, found.stamp)
@@ -149,9 +154,14 @@ class Filling:
         return self.leads or bool(self._lease)
 
     @property
+    def _fills_beside(self) -> bool:
+        """Whether it may fill without the lease: the store keeps what was begun last."""
+        return self._stamped and (self._watching or self.insists)
+
+    @property
     def limit(self) -> int:
         """How many bytes of a body are worth copying."""
-        return LARGEST if self._lease else self._prepared.memory.largest
+        return LARGEST if self._lease or self._fills_beside else self._prepared.memory.largest
 
     def decide(self, status: int, values: Values, *, authorized: bool, wrote: bool) -> None:
         """May the response be stored?"""
@@ -228,9 +238,7 @@ class Filling:
         entry = self._entry(
             request, known.status, fields, known.body, lifetime, names, state, known.tags
         )
-        if self.lifetime is None:
-            self._prepared.memory.discard(known)  # it may not even be validated any more
-        elif self._keep(entry, names):
+        if self.lifetime is not None and self._keep(entry, names):
             self.renewed, self._names = entry, names
         return entry
 
@@ -245,7 +253,12 @@ class Filling:
         return (*connection, *cookies, *lifetime.dropped)
 
     def _selecting(self, lifetime: Lifetime) -> tuple[str, ...]:
-        return tuple(name for name in lifetime.vary if name not in self._plan.fields)
+        """What selects the variant; where a response does not say, what the latest one said.
+
+        RFC 9111, section 4.1: some resources send `Vary` now and then only.
+        """
+        names = tuple(name for name in lifetime.vary if name not in self._plan.fields)
+        return names or self._known_names()
 
     def _known_names(self) -> tuple[str, ...]:
         """What selects the variant, as far as memory or the store has told."""
@@ -309,13 +322,14 @@ class Filling:
         self, entry: Entry, lifetime: Lifetime, names: tuple[str, ...], values: tuple[str, ...]
     ) -> Plan[None]:
         lease, self._lease = self._lease, ""
-        if not lease:
+        if not lease and not self._fills_beside:
             return
         name, material = self.ask()
         frame = encode(to_frame(entry, material, lifetime))
         variant = variant_name(names, values)
         if not frame:
-            yield from Release(name, lease, self._leased)
+            if lease:
+                yield from Release(name, lease, self._leased)
             return
         yield from Fill(name, lease, self._leased, ",".join(names), variant, frame, life(lifetime))
 

@@ -5,7 +5,7 @@ more until the log's reader, which runs in the background, hears from Redis agai
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha1
 from importlib.resources import files
 from itertools import count
@@ -179,19 +179,31 @@ class RedisTier:
         """Give the lease back."""
         self._try(FILL, *self._release(ask))
 
-    def invalidate(self, arguments: Sequence[Argument]) -> int:
-        """Raise the fences of a response, within the deadline of a request; 0 if unconfirmed."""
-        return _stamp(self._try(PURGE, purge_keys(self.names), arguments))
+    def invalidate(self, arguments: Sequence[Argument], digests: Sequence[str]) -> int:
+        """Raise the fences of a response, within a request's deadlines; 0 if unconfirmed."""
+        stamp = _stamp(self._try(PURGE, purge_keys(self.names), arguments))
+        if stamp and digests:
+            self._attempt(lambda: self._lines.call(self._unlink(digests)))
+        return stamp
 
-    async def ainvalidate(self, arguments: Sequence[Argument]) -> int:
+    async def ainvalidate(self, arguments: Sequence[Argument], digests: Sequence[str]) -> int:
         """The async twin of `invalidate`."""
-        return _stamp(await self._atry(PURGE, purge_keys(self.names), arguments))
+        stamp = _stamp(await self._atry(PURGE, purge_keys(self.names), arguments))
+        if stamp and digests:
+            await self._aattempt(lambda: self._alines.call(self._unlink(digests)))
+        return stamp
+
+    def _unlink(self, digests: Sequence[str]) -> bytes:
+        return pack(("UNLINK", *(self.names.entries + digest for digest in digests)))
 
     def _try(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        return self._attempt(lambda: self.call(script, keys, arguments))
+
+    def _attempt(self, call: Callable[[], Any]) -> Any:
         if not self.health.closed:
             return None
         try:
-            reply = self.call(script, keys, arguments)
+            reply = call()
         except TROUBLE:
             self.health.failed()
             return None
@@ -226,10 +238,13 @@ class RedisTier:
     async def _atry(
         self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]
     ) -> Any:
+        return await self._aattempt(lambda: self.acall(script, keys, arguments))
+
+    async def _aattempt(self, call: Callable[[], Awaitable[Any]]) -> Any:
         if not self.health.closed:
             return None
         try:
-            reply = await self.acall(script, keys, arguments)
+            reply = await call()
         except TROUBLE:
             self.health.failed()
             return None

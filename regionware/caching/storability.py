@@ -17,6 +17,7 @@ from regionware.caching.freshness import (
     heuristic_lifetime,
     initial_age,
 )
+from regionware.http.conditions import can_be_asked
 from regionware.http.directives import CacheControl
 from regionware.http.fields import cookie_name, field_names
 from regionware.policies.cache import KEPT, Cache
@@ -90,7 +91,8 @@ class _Response:
     @property
     def is_validated(self) -> bool:
         """It has a validator (RFC 9110, section 8.8)."""
-        return "etag" in self.fields or "last-modified" in self.fields
+        tags = self.fields.get("etag", ())
+        return any(map(can_be_asked, tags[:1])) or "last-modified" in self.fields
 
 
 def decide(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from regionware.http.dates import parse_date
+from regionware.http.fields import is_token
 
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*+"')
 # Commas inside the quotes separate nothing; an open quote reaches to the end.
@@ -13,6 +14,11 @@ _MEMBER = re.compile(r'(?:[^",]++|"[^"]*+(?:"|\Z))+')
 def is_etag(text: str) -> bool:
     """Whether the text is one well-formed entity tag (RFC 9110, section 8.8.3)."""
     return _ETAG.fullmatch(text) is not None
+
+
+def can_be_asked(etag: str) -> bool:
+    """Whether a stored entity tag can be sent back; some servers forget the quotes."""
+    return is_etag(etag) or is_token(etag)
 
 
 def etag_matches(if_none_match: str, etag: str) -> bool:

@@ -1,0 +1,169 @@
+"""The first moment of an exchange that memory could not end at once. No I/O here."""
+
+from typing import Self
+
+from regionware.answers import Answers
+from regionware.caching.entry import ALWAYS, Entry, Key, Record, Uncacheable, Variants
+from regionware.caching.filling import Filling
+from regionware.caching.keys import REWRITING, KeyPlan
+from regionware.caching.variants import select, variant_key
+from regionware.context import Current
+from regionware.database.position import Position, merge
+from regionware.effects import Invalidate
+from regionware.http.directives import parse_wants
+from regionware.http.request import Request, RequestEdits
+from regionware.policies.table import render
+from regionware.prepared import Plan, Prepared
+from regionware.serving import Reply
+from regionware.topology import Region
+
+
+class Looking(Answers):
+    """A request that is looked for, and what becomes of it where nothing is found.
+
+    Attributes:
+        bypass: why neither memory nor Redis may answer; an empty string if they may.
+        alone: nobody may be made to wait for this request, and it waits for nobody.
+        edits: what is changed in the request before the application sees it.
+        filling: the fill of a key, where the response may be stored.
+        heading: the same for a HEAD, which can only freshen what is stored.
+        ending: the stored answers that the response ends (RFC 9111, section 4.4).
+        marker: the note that responses here cannot be stored.
+        reason: why the response is not stored.
+        since: when such a request began: monotonic seconds, and the region's clock.
+        validating: the application is asked whether `known` still holds.
+    """
+
+    __slots__ = (
+        "alone", "bypass", "edits", "ending", "filling", "heading", "marker", "reason", "since",
+        "validating",
+    )  # fmt: skip
+
+    def __init__(self, prepared: Prepared, request: Request, plan: Plan, mode: str) -> None:
+        """Read the session's token; decide nothing else."""
+        super().__init__(prepared, request, plan, mode)
+        self.bypass = "" if plan.keys is not None else "route"
+        self.edits: RequestEdits | None = None
+        self.filling: Filling | None = None
+        self.heading: Filling | None = None
+        self.marker: Uncacheable | None = None
+        self.since = 0.0, 0
+        self.alone = self.validating = False
+        self.reason = ""
+        self.ending: Invalidate | None = None
+
+    def watch(self, keys: KeyPlan) -> None:
+        """Decide as `look` would, and change nothing: neither the request nor what is stored."""
+        screened = keys.screen(self.request)
+        if self.request.method not in {"GET", "HEAD"}:
+            self.bypass = "method"
+        elif screened.key is None:
+            self.bypass = screened.reason
+        else:
+            self.filling = Filling(
+                self.prepared, keys, screened.key, None, self.prepared.clock(), watching=True
+            )
+
+    def look(self) -> Entry | Reply | Self:
+        """Screen the request, then look in memory."""
+        request, keys = self.request, self.plan.keys
+        if keys is None or (request.method != "GET" and request.method != "HEAD"):  # noqa: PLR1714 - faster than a set
+            self.bypass = "method"
+            return self
+        screened = keys.screen(request)
+        self.edits = screened.edits
+        if self.edits is not None and self.edits.remove:
+            self.prepared.distrusted(request.peer, self.edits.remove, removed=True)
+        elif screened.reason == "forwarded":
+            forged = request.special.keys() & REWRITING
+            self.prepared.distrusted(request.peer, forged, removed=False)
+        if screened.key is None:
+            self.bypass = screened.reason
+            return self
+        if self.token is not None and self.token.lost and self.plan.sessions:
+            self.bypass = "session"
+            return self
+        self.wants = parse_wants(
+            request.special.get("cache-control"), request.special.get("pragma")
+        )
+        if self.wants is not None and self.wants.no_store:
+            self.bypass = "request"
+            return self
+        need = self.token.write if self.token is not None and self.plan.sessions else None
+        return self.remember(keys, screened.key, need, self.recollect(screened.key))
+
+    def remember(
+        self, keys: KeyPlan, key: Key, need: Position | None, record: Record | None
+    ) -> Entry | Reply | Self:
+        """Answer from what memory has, or go on with it."""
+        prepared, now = self.prepared, self.prepared.clock()
+        if isinstance(record, Entry):
+            if self.fits(record, need):
+                return self._give(record)
+            self.consider(record, need)
+            if self.stale_for("wanted") and (reply := self.serve_stale()) is not None:
+                return reply
+        only = self.wants is not None and self.wants.only_if_cached
+        passes = self.request.method == "GET" and not only
+        if type(record) is Uncacheable and now < record.until and passes:
+            self.bypass, self.marker = "uncacheable", record
+            self.since = now, prepared.fences.stamp
+            return self
+        self.alone = self._goes_alone() and not self.stale_for("revalidate")
+        self.filling = Filling(prepared, keys, key, need, now, watching=self.alone)
+        if self.rejected or (self.wants is not None and self.wants.no_cache):
+            self.filling.insist()
+        return self
+
+    def _give(self, entry: Entry) -> Reply | Self:
+        if self.may_see():
+            return self.reply(entry, f"regionware; hit; ttl={self.ttl(entry)}; detail=memory")
+        self.bypass = "authorize"
+        return self
+
+    def _goes_alone(self) -> bool:
+        """Whether what comes is for this request only, or to be asked for at each use."""
+        if self.request.method == "HEAD" or "range" in self.request.special:
+            return True
+        wants = self.wants
+        if wants is not None and (wants.only_if_cached or wants.max_stale is not None):
+            return True
+        return self.known is not None and bool(self.known.flags & ALWAYS)
+
+    def recollect(self, key: Key) -> Record | None:
+        """What memory has for this request: the right one of several variants."""
+        record = self.prepared.memory.lookup(key)
+        if type(record) is Variants:
+            return self.prepared.memory.lookup(variant_key(key, select(record.names, self.request)))
+        return record
+
+    def tags(self) -> tuple[str, ...]:
+        """The tags that the policy gives to this request's entry."""
+        return render(self.plan.tags, self.plan.compiled.arguments(self.request.path))
+
+    def open(self) -> Current:
+        """The state that application code sees, made when somebody first asks; see `context`."""
+        prepared, compiled = self.prepared, self.plan.compiled
+        token = self.token if self.plan.strong_sessions else None
+        need = self.filling.need if self.filling is not None else None
+        state = Current(
+            region=self._region,
+            here=prepared.topology.here,
+            method=self.request.method,
+            route=compiled.name,
+            access=compiled.access(self.request.method),
+            database=compiled.database,
+            need=merge(need, token.write if token is not None else None),
+            observing=self.mode != "on",
+        )
+        state.lost = token is not None and token.lost
+        self.state = state
+        return state
+
+    def _region(self) -> Region:
+        """The client's region; where an answer may be for others too, only if it is in the key."""
+        keys = self.plan.keys
+        shared = (self.filling, self.heading, self.marker) != (None, None, None)
+        if shared and keys is not None and not keys.by_region:
+            return self.prepared.topology.here
+        return self.prepared.resolver.resolve(self.request).region
