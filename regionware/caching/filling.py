@@ -1,59 +1,45 @@
 """The fill of one key: from joining a flight to keeping the entry. No I/O here."""
 
-from collections.abc import Iterable, Sequence
-from typing import Self
+from collections.abc import Sequence
 
+from regionware.caching.claim import Claim
 from regionware.caching.coherence import Verdict
 from regionware.caching.entry import STRICT, Entry, Fields, Key, Uncacheable, Variants
 from regionware.caching.frame import encode
 from regionware.caching.freshness import Values
 from regionware.caching.groups import groups_of
-from regionware.caching.keys import KeyPlan, canonical, digest
+from regionware.caching.keys import KeyPlan
 from regionware.caching.storability import Lifetime, decide
 from regionware.caching.storing import life, stored_fields, to_frame, updated_fields, verified
-from regionware.caching.variants import names_in, select, variant_key, variant_name
+from regionware.caching.variants import select, variant_key, variant_name
 from regionware.context import Current
-from regionware.database.position import Position, merge
-from regionware.effects import Fill, Flight, Found, Plan, Release
+from regionware.database.position import Position
+from regionware.effects import Fill, Plan, Release
 from regionware.http.request import Request
 from regionware.prepared import Prepared
 
 #: Seconds for which an uncacheable key is remembered, so that nobody queues behind it.
 UNCACHEABLE = 120.0
-#: The largest body that Redis is given, in bytes.
-LARGEST = 4 << 20
-
 _NO_CONTENT = 204
 #: Reasons that say something about the one response, not about the key.
 _PASSING = frozenset(
     {"status", "error", "expired", "unfinished", "fence", "write", "authorization"}
 )
-#: No entry is begun later: a look-up with this floor finds nothing fresh.
-_NEVER = 2**63 - 1
 
 # An answer that was validated and may not be kept.
 _SPENT = Lifetime(0, 0, 0, 0, (), flags=STRICT)
 
 
-class Filling:
+class Filling(Claim):
     """One fill, or the wish for one.
 
     Attributes:
-        key: the request's key, without variant.
-        need: what the fill must have reached: the session's writes, and purges' positions.
-        floor: entries begun at or before this stamp are overtaken by a purge.
-        flight: the flight it leads or follows; `None` when it goes alone.
-        leads: others may wait for it.
         lifetime: what `decide` found; `None` if the response is not stored.
         reason: why it is not stored.
         renewed: the entry that a validation has brought up to date.
     """
 
-    __slots__ = (
-        "_began", "_created", "_groups", "_lease", "_leased", "_names", "_plan", "_prepared",
-        "_stamped", "_watching", "flight", "floor", "key", "leads", "lifetime", "need", "reason",
-        "renewed",
-    )  # fmt: skip
+    __slots__ = ("_groups", "lifetime", "reason", "renewed")
 
     def __init__(
         self,
@@ -65,103 +51,12 @@ class Filling:
         *,
         watching: bool = False,
     ) -> None:
-        """Begin alone; the stamp is the latest that this process has heard of.
-
-        Args:
-            prepared: the parts.
-            keys: the route's rules.
-            key: the request's key.
-            need: the session's last write.
-            now: monotonic seconds.
-            watching: nothing is kept, not even the note that a key is uncacheable.
-        """
-        self._watching = watching
-        self._prepared = prepared
-        self._plan = keys
-        self._began = now
-        self._created = prepared.fences.stamp + 1
-        self._lease = ""
-        self._leased = ""
-        self._stamped = False
+        """Begin as `Claim` does, with nothing decided."""
+        super().__init__(prepared, keys, key, need, now, watching=watching)
         self._groups: tuple[str, ...] = ()
-        self._names: tuple[str, ...] = ()
-        self.key = key
-        self.need = need
-        self.floor = 0
-        self.flight: Flight | None = None
-        self.leads = False
         self.lifetime: Lifetime | None = None
         self.reason = ""
         self.renewed: Entry | None = None
-
-    @classmethod
-    def late(cls, prepared: Prepared, keys: KeyPlan, key: Key, began: float, stamp: int) -> Self:
-        """For a response that is storable after all, of a request that began at these times."""
-        filling = cls(prepared, keys, key, None, began, watching=True)
-        filling._created = stamp + 1
-        return filling
-
-    def heed(self, tags: Iterable[str]) -> None:
-        """Ask for what the purges of this key have seen: a replica may lag behind them."""
-        for fence in self._prepared.fences.standing(self.key, tags):
-            self.need = merge(self.need, fence.position)
-            self.floor = max(self.floor, fence.stamp)
-
-    def insist(self) -> None:
-        """Ask for an answer that is made after this request, whatever is stored."""
-        self.floor = _NEVER
-
-    @property
-    def insists(self) -> bool:
-        """Whether nothing that is stored already will do."""
-        return self.floor == _NEVER
-
-    def join(self) -> bool:
-        """Whether this fill leads; else `flight` is the one to follow, or `None` to go alone."""
-        self.flight, self.leads = self._prepared.flights.join(self.key, self.need)
-        return self.leads
-
-    def go_alone(self) -> None:
-        """Follow nobody any more."""
-        self.flight = None
-
-    def land(self, outcome: str, entry: Entry | None = None) -> None:
-        """Tell those who wait."""
-        if self.leads and self.flight is not None:
-            self._prepared.flights.land(self.key, self.flight, outcome, entry)
-            self.leads = False
-
-    def ask(self) -> tuple[str, bytes]:
-        """The key's digest, and the material that the frame must echo."""
-        material = canonical(self.key)
-        return digest(material), material
-
-    def found(self, found: Found, request: Request) -> None:
-        """Keep what the store said: a lease, and the region's clock."""
-        if found.available:
-            self._created = found.stamp
-            self._stamped = True
-            # No entry of this process is later, so a purge that only it knows of reaches them all.
-            fences = self._prepared.fences
-            fences.stamp = max(fences.stamp, found.stamp)
-            self._lease = found.lease
-            self._names = names_in(found.vary)
-            self._leased = variant_name(self._names, select(self._names, request))
-
-    @property
-    def pending(self) -> bool:
-        """Whether somebody waits for the end of this fill."""
-        return self.leads or bool(self._lease)
-
-    @property
-    def _fills_beside(self) -> bool:
-        """Whether it may fill without the lease: the store keeps what was begun last."""
-        return self._stamped and (self._watching or self.insists)
-
-    @property
-    def limit(self) -> int:
-        """How many bytes of a body are worth copying."""
-        return LARGEST if self._lease or self._fills_beside else self._prepared.memory.largest
 
     def decide(self, status: int, values: Values, *, authorized: bool, wrote: bool) -> None:
         """May the response be stored?"""
@@ -292,7 +187,10 @@ class Filling:
         """Keep an entry in memory and tell those who wait, unless a purge has overtaken it."""
         if self._prepared.fences.judge(entry) is Verdict.GONE:
             return False
-        self.remember(verified(entry, self._began), names)
+        known = self._prepared.memory.lookup(entry.key)
+        # A slow answer does not take the place of one that was begun after it.
+        if not (isinstance(known, Entry) and known.created > self._created):
+            self.remember(verified(entry, self._began), names)
         self.land("entry", entry)
         return True
 

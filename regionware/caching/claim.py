@@ -1,0 +1,138 @@
+"""The right to fill one key: a flight in this process, a lease in the region. No I/O here."""
+
+from collections.abc import Iterable
+from typing import Self
+
+from regionware.caching.entry import Entry, Key
+from regionware.caching.keys import KeyPlan, canonical, digest
+from regionware.caching.variants import names_in, select, variant_name
+from regionware.database.position import Position, merge
+from regionware.effects import Flight, Found
+from regionware.http.request import Request
+from regionware.prepared import Prepared
+
+#: The largest body that Redis is given, in bytes.
+LARGEST = 4 << 20
+#: No entry is begun later: a look-up with this floor finds nothing fresh.
+_NEVER = 2**63 - 1
+
+
+class Claim:
+    """The wish to fill a key, and what came of it.
+
+    Attributes:
+        key: the request's key, without variant.
+        need: what the fill must have reached: the session's writes, and purges' positions.
+        floor: entries begun at or before this stamp are overtaken by a purge.
+        flight: the flight it leads or follows; `None` when it goes alone.
+        leads: others may wait for it.
+    """
+
+    __slots__ = (
+        "_began", "_created", "_lease", "_leased", "_names", "_plan", "_prepared", "_stamped",
+        "_watching", "flight", "floor", "key", "leads", "need",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        keys: KeyPlan,
+        key: Key,
+        need: Position | None,
+        now: float,
+        *,
+        watching: bool = False,
+    ) -> None:
+        """Begin alone; the stamp is the latest that this process has heard of.
+
+        Args:
+            prepared: the parts.
+            keys: the route's rules.
+            key: the request's key.
+            need: the session's last write.
+            now: monotonic seconds.
+            watching: nothing is kept, not even the note that a key is uncacheable.
+        """
+        self._watching = watching
+        self._prepared = prepared
+        self._plan = keys
+        self._began = now
+        self._created = prepared.fences.stamp + 1
+        self._lease = ""
+        self._leased = ""
+        self._stamped = False
+        self._names: tuple[str, ...] = ()
+        self.key = key
+        self.need = need
+        self.floor = 0
+        self.flight: Flight | None = None
+        self.leads = False
+
+    @classmethod
+    def late(cls, prepared: Prepared, keys: KeyPlan, key: Key, began: float, stamp: int) -> Self:
+        """For a response that is storable after all, of a request that began at these times."""
+        filling = cls(prepared, keys, key, None, began, watching=True)
+        filling._created = stamp + 1
+        return filling
+
+    def heed(self, tags: Iterable[str]) -> None:
+        """Ask for what the purges of this key have seen: a replica may lag behind them."""
+        for fence in self._prepared.fences.standing(self.key, tags):
+            self.need = merge(self.need, fence.position)
+            self.floor = max(self.floor, fence.stamp)
+
+    def insist(self) -> None:
+        """Ask for an answer that is made after this request, whatever is stored."""
+        self.floor = _NEVER
+
+    @property
+    def insists(self) -> bool:
+        """Whether nothing that is stored already will do."""
+        return self.floor == _NEVER
+
+    def join(self) -> bool:
+        """Whether this fill leads; else `flight` is the one to follow, or `None` to go alone."""
+        self.flight, self.leads = self._prepared.flights.join(self.key, self.need)
+        return self.leads
+
+    def go_alone(self) -> None:
+        """Follow nobody any more."""
+        self.flight = None
+
+    def land(self, outcome: str, entry: Entry | None = None) -> None:
+        """Tell those who wait."""
+        if self.leads and self.flight is not None:
+            self._prepared.flights.land(self.key, self.flight, outcome, entry)
+            self.leads = False
+
+    def ask(self) -> tuple[str, bytes]:
+        """The key's digest, and the material that the frame must echo."""
+        material = canonical(self.key)
+        return digest(material), material
+
+    def found(self, found: Found, request: Request) -> None:
+        """Keep what the store said: a lease, and the region's clock."""
+        if found.available:
+            self._created = found.stamp
+            self._stamped = True
+            # No entry of this process is later, so a purge that only it knows of reaches them all.
+            fences = self._prepared.fences
+            fences.stamp = max(fences.stamp, found.stamp)
+            self._lease = found.lease
+            self._names = names_in(found.vary)
+            self._leased = variant_name(self._names, select(self._names, request))
+
+    @property
+    def pending(self) -> bool:
+        """Whether somebody waits for the end of this fill."""
+        return self.leads or bool(self._lease)
+
+    @property
+    def _fills_beside(self) -> bool:
+        """Whether it may fill without the lease: the store keeps what was begun last."""
+        return self._stamped and (self._watching or self.insists)
+
+    @property
+    def limit(self) -> int:
+        """How many bytes of a body are worth copying."""
+        return LARGEST if self._lease or self._fills_beside else self._prepared.memory.largest
