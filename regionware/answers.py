@@ -22,7 +22,7 @@ from regionware.http.request import Request
 from regionware.observe import Event
 from regionware.prepared import DEBUG_FIELD, Plan, Prepared
 from regionware.provenance import describe, quoted
-from regionware.serving import Reply, reply_from
+from regionware.serving import Reply, part_of, reply_from
 
 if TYPE_CHECKING:
     from regionware.exchange import Exchange
@@ -154,6 +154,15 @@ class Answers:
             entry, self.request, prepared.clock(), prepared.wall(), status_field.encode(), extra,
             refresh,
         )  # fmt: skip
+
+    def reply_part(self, part: Entry, place: tuple[int, int, int]) -> Reply:
+        """Answer from a part."""
+        if self.prepared.events.wanted:
+            self.tell("hit", "memory")
+        status_field = f"regionware; hit; ttl={self.ttl(part)}; detail=memory"
+        extra = self.provenance(status_field, part)
+        text = self.keyed(status_field) if extra else status_field
+        return part_of(part, place, self.prepared.clock(), text.encode(), extra)
 
     def keyed(self, status_field: str) -> str:
         """The `Cache-Status` member with its `key`, for whoever debugs (RFC 9211, section 2.7)."""

@@ -6,6 +6,7 @@ from regionware.answers import Answers
 from regionware.caching.entry import ALWAYS, Entry, Key, Record, Uncacheable, Variants
 from regionware.caching.filling import Filling
 from regionware.caching.keys import REWRITING, KeyPlan
+from regionware.caching.parts import part_key, within
 from regionware.caching.variants import select, variant_key
 from regionware.context import Current
 from regionware.database.position import Position, merge
@@ -103,6 +104,8 @@ class Looking(Answers):
             self.consider(record, need)
             if self.stale_for("wanted") and (reply := self.serve_stale()) is not None:
                 return reply
+        if "range" in self.request.special and (reply := self._from_part(key, need)) is not None:
+            return reply
         only = self.wants is not None and self.wants.only_if_cached
         passes = self.request.method == "GET" and not only
         if type(record) is Uncacheable and now < record.until and passes:
@@ -120,6 +123,14 @@ class Looking(Answers):
             return self.reply(entry, f"regionware; hit; ttl={self.ttl(entry)}; detail=memory")
         self.bypass = "authorize"
         return self
+
+    def _from_part(self, key: Key, need: Position | None) -> Reply | None:
+        """An answer from a part that is stored, where the whole is not."""
+        part = self.prepared.memory.lookup(part_key(key))
+        if not isinstance(part, Entry) or not self.fits(part, need) or not self.may_see():
+            return None
+        place = within(part, self.request, self.prepared.wall())
+        return None if place is None else self.reply_part(part, place)
 
     def _goes_alone(self) -> bool:
         """Whether what comes is for this request only, or to be asked for at each use."""

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 from regionware.caching.entry import Entry, Fields
 from regionware.errors import Unavailable
 from regionware.http.conditions import not_modified, range_applies
-from regionware.http.ranges import boundary_for, content_range, multipart, parse_range, unsatisfied
+from regionware.http.ranges import (
+    boundary_for,
+    content_range,
+    multipart,
+    parse_content_range,
+    parse_range,
+    unsatisfied,
+)
 from regionware.http.request import Request
 
 if TYPE_CHECKING:
@@ -20,6 +27,7 @@ _NOT_IN_304 = frozenset(
 
 #: And what a 416 repeats; a cache on the way must not take it for an answer to other requests.
 _IN_416 = frozenset({b"accept-ranges", b"age", b"cache-status", b"date", b"vary"})
+_OF_PART = frozenset({b"content-length", b"content-range"})
 _CONDITIONS = frozenset({"if-none-match", "if-modified-since", "range"})
 
 
@@ -145,6 +153,34 @@ def _partial(
     kept = [pair for pair in kept if pair[0] != b"content-type"]
     kept.append((b"content-type", f"multipart/byteranges; boundary={boundary}".encode()))
     return _sized(206, kept, multipart(ranges, entry.body, kind, boundary))
+
+
+def part_of(
+    part: Entry,
+    place: tuple[int, int, int],
+    now: float,
+    status_field: bytes,
+    extra: Fields = (),
+) -> Reply:
+    """Answer from a part that is stored.
+
+    Args:
+        part: what is stored.
+        place: the first and the last byte that are asked for, and the length of the whole.
+        now: monotonic seconds.
+        status_field: the `Cache-Status` member.
+        extra: further fields.
+    """
+    known = parse_content_range(part.field(b"content-range") or "") or (0, 0, 0)
+    first, last, length = place
+    headers = [
+        *(pair for pair in part.headers if pair[0] not in _OF_PART),
+        (b"content-range", content_range(first, last, length).encode()),
+        (b"age", b"%d" % max(now - part.born, 0)),
+        (b"cache-status", status_field),
+        *extra,
+    ]
+    return _sized(206, headers, part.body[first - known[0] : last + 1 - known[0]])
 
 
 def _sized(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> Reply:

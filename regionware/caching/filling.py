@@ -9,12 +9,14 @@ from regionware.caching.frame import encode
 from regionware.caching.freshness import Values
 from regionware.caching.groups import groups_of
 from regionware.caching.keys import KeyPlan
+from regionware.caching.parts import part_key
 from regionware.caching.storability import Lifetime, decide
 from regionware.caching.storing import life, stored_fields, to_frame, updated_fields, verified
 from regionware.caching.variants import select, variant_key, variant_name
 from regionware.context import Current
 from regionware.database.position import Position
 from regionware.effects import Fill, Plan, Release
+from regionware.http.ranges import parse_content_range
 from regionware.http.request import Request
 from regionware.prepared import Prepared
 
@@ -36,10 +38,11 @@ class Filling(Claim):
     Attributes:
         lifetime: what `decide` found; `None` if the response is not stored.
         reason: why it is not stored.
+        part: the first and the last byte, and the length, of a response that is a part (206).
         renewed: the entry that a validation has brought up to date.
     """
 
-    __slots__ = ("_groups", "lifetime", "reason", "renewed")
+    __slots__ = ("_groups", "lifetime", "part", "reason", "renewed")
 
     def __init__(
         self,
@@ -56,27 +59,33 @@ class Filling(Claim):
         self._groups: tuple[str, ...] = ()
         self.lifetime: Lifetime | None = None
         self.reason = ""
+        self.part: tuple[int, int, int] | None = None
         self.renewed: Entry | None = None
 
     def decide(self, status: int, values: Values, *, authorized: bool, wrote: bool) -> None:
         """May the response be stored?"""
-        found = decide(
-            self._plan.cache,
-            status,
-            values,
-            authorized=authorized,
-            wall=self._prepared.wall(),
-            delay=self._prepared.clock() - self._began,
-        )
-        if wrote:
-            found = "write"
+        self._groups = groups_of(self.key, values)
+        found = "write" if wrote else self._judge(status, values, authorized=authorized)
         length = values.get("content-length", ("0",))[0]
         if isinstance(found, Lifetime) and length.isdecimal() and int(length) > self.limit:
             found = "size"
         self.lifetime = found if isinstance(found, Lifetime) else None
-        self._groups = groups_of(self.key, values)
         if not isinstance(found, Lifetime):
             self.refuse(found)
+
+    def _judge(self, status: int, values: Values, *, authorized: bool) -> Lifetime | str:
+        """The decision; a part is stored if the whole could be, and nothing selects a variant."""
+        self.part = None
+        if status == 206 and self._watching:
+            self.part = parse_content_range(values.get("content-range", ("",))[0])
+        if self.part is not None:
+            status, values = 200, {n: v for n, v in values.items() if n != "content-range"}
+        prepared = self._prepared
+        delay = prepared.clock() - self._began
+        cache, wall = self._plan.cache, prepared.wall()
+        found = decide(cache, status, values, authorized=authorized, wall=wall, delay=delay)
+        varies = isinstance(found, Lifetime) and found.vary
+        return "status" if varies and self.part is not None else found
 
     def finish(
         self,
@@ -95,6 +104,8 @@ class Filling(Claim):
         if lifetime is None or body is None or not whole:
             yield from self.give_up("" if lifetime is None else "unfinished")
             return False
+        if self.part is not None:
+            return self._keep_part(request, headers, body, lifetime, connection, state, tags)
         length = None if status == _NO_CONTENT else len(body)
         fields = stored_fields(headers, length, self._dropped(lifetime, connection))
         names = self._selecting(lifetime)
@@ -104,6 +115,24 @@ class Filling(Claim):
             return False
         yield from self._store(entry, lifetime, names, select(names, request))
         return True
+
+    def _keep_part(  # noqa: PLR0917 - called once, in this file
+        self,
+        request: Request,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        lifetime: Lifetime,
+        connection: Sequence[str],
+        state: Current | None,
+        tags: Sequence[str],
+    ) -> bool:
+        """Keep a part in memory, for requests of what is in it (RFC 9111, section 3.3)."""
+        fields = stored_fields(headers, len(body), self._dropped(lifetime, connection))
+        entry = self._entry(request, 206, fields, body, lifetime, (), state, tags)
+        entry.key = part_key(self.key)
+        if self._prepared.fences.judge(entry) is Verdict.GONE:
+            return False
+        return self._prepared.memory.put(verified(entry, self._began))
 
     def renew(
         self,

@@ -5,6 +5,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_COMMA = re.compile(r" ?, ?")
+_QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+#: Lists with weights (RFC 9110, section 12.5).
+_WEIGHTED = frozenset({"accept", "accept-charset", "accept-language"})
 _BLANK = re.compile(r"[ \t\r\n\f\v]+")
 
 
@@ -43,15 +47,40 @@ def is_token(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def vary_value(name: str, value: str | None) -> str:
-    """A request field's value in the form in which variants are compared.
+    """A request field's value in the form in which variants are compared (RFC 9111, section 4.1).
 
-    White space is folded (RFC 9111, section 4.1); of content codings the order and the weights are
-    dropped, so that browsers that spell the same preference differently share a variant.
+    White space is folded, and removed around commas, so that several lines are the same as one
+    list. Of what a client accepts, the place of a weighted member does not count, nor the case of
+    languages and charsets (RFC 9110, section 12.5); the order of members of one weight does, since
+    applications take it for a preference. Of content codings order and weights are dropped.
     """
     if value is None:
         return ""
     folded = _BLANK.sub(" ", value).strip(" ")
-    return _codings(folded) if name == "accept-encoding" else folded
+    if name == "accept-encoding":
+        return _codings(folded)
+    if '"' in folded:
+        return folded
+    if name in _WEIGHTED:
+        return _weighted(folded if name == "accept" else folded.lower())
+    return _COMMA.sub(",", folded) if "," in folded else folded
+
+
+def _weighted(value: str) -> str:
+    """Members by their weight, the heaviest first (RFC 9110, section 12.4.2)."""
+    members = []
+    for part in value.split(","):
+        member, *parameters = (each.strip(" ") for each in part.split(";"))
+        weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+        kept = [each for each in parameters if not each.startswith("q=")]
+        if member:
+            members.append((_weight(weight), ";".join((member, *kept))))
+    members.sort(key=lambda each: -each[0])
+    return ",".join(text if weight == 1 else f"{text};q={weight:g}" for weight, text in members)
+
+
+def _weight(text: str) -> float:
+    return float(text) if _QVALUE.fullmatch(text) else 1.0
 
 
 def _codings(value: str) -> str:

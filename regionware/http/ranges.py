@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import pairwise
 
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
 _SPEC = re.compile(r"([0-9]*+)-([0-9]*+)")
 # Section 17.15: many small ranges cost more than they ask for.
 _MOST = 16
@@ -71,6 +72,20 @@ def _value(digits: str) -> int:
     """A number; of one that no length reaches, another such."""
     size, stripped = _order(digits)
     return int(stripped or "0") if size <= 19 else 10**19
+
+
+def parse_content_range(text: str) -> tuple[int, int, int] | None:
+    """Read the `Content-Range` of one part (RFC 9110, section 14.4); never raises.
+
+    Returns:
+        The offsets of the first and the last byte, and the length of the whole; `None` for
+        anything else, such as an unknown length.
+    """
+    found = _CONTENT_RANGE.fullmatch(text.strip(" \t"))
+    if found is None:
+        return None
+    first, last, length = map(int, found.groups())
+    return (first, last, length) if first <= last < length else None
 
 
 def content_range(first: int, last: int, length: int) -> str:

@@ -22,6 +22,7 @@ from tests.conformance.standard import (
 
 LETTERS = b"abcdefghijklmnopqrstuvwxyz"
 TAG = 'ETag: "1"'
+MINUTE = "Cache-Control: max-age=60"
 DATE = "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT"
 STORED = ["Cache-Control: max-age=60", TAG, DATE, "Date: <0>"]
 
@@ -281,20 +282,76 @@ def partial(seen: Seen) -> Response:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_range_that_misses_is_the_application_s(world: World, kind: Kind) -> None:
-    """RFC 9111, 3.3: its part is passed on, and not stored."""
+    """RFC 9111, 3.3: a part answers for nothing but itself."""
     site = cached(world, partial, kind)
-    for _ in range(2):
-        calls = len(site.app.calls)
-        answer = site.get(lines=["Range: bytes=0-4", 'If-Range: "1"'])
-        assert (answer.status, answer.body) == (206, LETTERS[:5])
-        assert "stored" not in answer.cache_status
-        assert len(site.app.calls) == calls + 1
-        assert site.app.calls[-1].headers["range"] == "bytes=0-4"
-        assert site.app.calls[-1].headers["if-range"] == '"1"'
+    answer = site.get(lines=["Range: bytes=0-4", 'If-Range: "1"'])
+    assert (answer.status, answer.body) == (206, LETTERS[:5])
+    assert site.app.calls[-1].headers["range"] == "bytes=0-4"
+    assert site.app.calls[-1].headers["if-range"] == '"1"'
     assert (site.get().body, site.get().body) == (LETTERS, LETTERS)
-    assert len(site.app.calls) == 3
+    assert len(site.app.calls) == 2
     assert site.get(lines=["Range: bytes=5-6"]).body == LETTERS[5:7]
-    assert len(site.app.calls) == 3
+    assert len(site.app.calls) == 2
+
+
+AFTER_A_PART = [
+    ("the same", "RFC 9111, 3.3", ["Range: bytes=0-4"], b"abcde"),
+    ("less of it", "RFC 9111, 3.3", ["Range: bytes=1-3"], b"bcd"),
+    ("from the end", "RFC 9111, 3.3", ["Range: bytes=-24"], None),
+    ("from the end, within", "RFC 9111, 3.3", ["Range: bytes=-26", "X: 1"], None),
+    ("more", "RFC 9111, 3.3", ["Range: bytes=3-6"], None),
+    ("an open end", "RFC 9111, 3.3", ["Range: bytes=0-"], None),
+    ("several", "the policy", ["Range: bytes=0-1,3-4"], None),
+    ("of another version", "RFC 9110, 13.1.5", ["Range: bytes=0-4", 'If-Range: "2"'], None),
+    ("of this version", "RFC 9110, 13.1.5", ["Range: bytes=0-4", 'If-Range: "1"'], b"abcde"),
+    ("reloaded", "RFC 9111, 5.2.1.4", ["Range: bytes=0-4", "Cache-Control: no-cache"], None),
+    ("with an identity", "RFC 9111, 3.5", ["Range: bytes=0-4", "Authorization: a"], None),
+    ("all of it", "RFC 9111, 3.3", [], None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("lines", "expected"), rows(AFTER_A_PART))
+def test_a_part_is_kept_in_memory(world: World, lines: Lines, expected: bytes | None) -> None:
+    site = cached(world, partial).all[0]
+    site.get("/x", headers={"Range": "bytes=0-4"})
+    answer = site.get("/x", headers=fields(lines))
+    assert len(site.app.calls) == (1 if expected else 2)
+    if expected is not None:
+        assert (answer.status, answer.body, answer.hit) == (206, expected, True)
+        assert answer["content-length"] == str(len(expected))
+        first = LETTERS.index(expected)
+        assert answer["content-range"] == f"bytes {first}-{first + len(expected) - 1}/26"
+        assert answer["age"] == "0"
+
+
+NO_PART = [
+    ("no-store", "RFC 9111, 5.2.2.5", ["Cache-Control: no-store", "Content-Range: bytes 0-4/26"]),
+    ("stale", "RFC 9111, 4", ["Cache-Control: max-age=0", "Content-Range: bytes 0-4/26"]),
+    ("of another length", "RFC 9110, 14.4", [MINUTE, "Content-Range: bytes 0-5/26"]),
+    ("of unknown length", "the policy", [MINUTE, "Content-Range: bytes 0-4/*"]),
+    ("of another unit", "RFC 9111, 3.3", [MINUTE, "Content-Range: letters 0-4/26"]),
+    ("without a place", "RFC 9110, 15.3.7", [MINUTE]),
+    ("of a variant", "the policy", [MINUTE, "Vary: X", "Content-Range: bytes 0-4/26"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("lines", [each[2] for each in NO_PART], ids=[e[0] for e in NO_PART])
+def test_no_part_is_kept(world: World, lines: Lines) -> None:
+    """The control is the case before."""
+    site = cached(world, lambda _: Response([LETTERS[:5]], 206, fields(lines))).all[0]
+    for calls in (1, 2):
+        assert site.get("/x", headers={"Range": "bytes=0-4"}).body == LETTERS[:5]
+        assert len(site.app.calls) == calls
+
+
+@pytest.mark.parametrize("tag", [True, False])
+def test_a_part_ends_with_what_it_is_part_of(world: World, tag: bool) -> None:
+    """RFC 9111, 4.4."""
+    site = cached(world, partial).all[0]
+    site.get("/x", headers={"Range": "bytes=0-4"})
+    site.rw.purge(urls=["/x"]) if tag else site.get("/x", method="POST")
+    site.get("/x", headers={"Range": "bytes=0-4"})
+    assert len([each for each in site.app.calls if each.method == "GET"]) == 2
 
 
 @pytest.mark.parametrize("kind", KINDS)
