@@ -52,7 +52,7 @@ class Responder:
         try:
             if self._exchange.edits is not None:
                 scope = edited(scope, self._exchange.edits)
-            if self._exchange.filling is not None:
+            if self._exchange.for_others:
                 receive = without_content(receive)
             await app(scope, receive, self.send)
         except BaseException as error:
@@ -60,9 +60,12 @@ class Responder:
             if reply is not None:
                 self._replaced = True
                 self._rim.rescued(self._exchange, error)
-                await answer(reply, self._send)
-            if not self._complete:
-                await adrive(self._exchange.abandon(error), self._rim.aperform)
+            try:
+                if reply is not None:
+                    await answer(reply, self._send)
+            finally:
+                if not self._complete:
+                    await adrive(self._exchange.abandon(error), self._rim.aperform)
             # A framework answered 500, was overruled by the true reason, and raises that again.
             told = self._replaced and isinstance(error, Unavailable)
             if reply is None and not told:

@@ -88,7 +88,7 @@ class Responder:
         if self._started and exc_info is None:
             # An application may not do that; to say so is the server's part.
             return self._server(status, headers)
-        self._started, self._chunks = True, None
+        self._started, self._chunks, self._instead = True, None, None
         values: dict[str, tuple[str, ...]] = {}
         for name, value in headers:
             if name.lower() in _DECIDING:
@@ -140,7 +140,11 @@ class Responder:
             self.close()
             return False
         self._rim.rescued(self._exchange, error)
-        self._replace(self._exchange.sealed(reply))
+        try:
+            self._replace(self._exchange.sealed(reply))
+        except BaseException:
+            self.close()
+            raise
         return True
 
     def _copy(self, chunk: bytes) -> None:

@@ -11,6 +11,8 @@ from regionware.policies.database import Access, Database
 from regionware.policies.route import SAFE, Route
 
 _MEMO = 8192
+#: Characters; longer paths are not worth the memory of a memo.
+_LONG = 512
 
 # Values that between them fit every convertor of Starlette; used to see whether an earlier
 # route takes everything that a later one could match.
@@ -120,6 +122,8 @@ class Table:
         found = self._memo.get(asked)
         if found is None:
             found = self._search(method, host, path)
+            if len(path) > _LONG:
+                return found
             if len(self._memo) >= _MEMO:
                 self._memo.clear()
             self._memo[asked] = found

@@ -13,6 +13,7 @@ from regionware.caching.freshness import Values
 from regionware.edge import NOBODY
 from regionware.effects import Invalidate, Plan
 from regionware.heads import NO_EDITS, HeadEdits, cache_status, dress, settle, signature
+from regionware.http.conditions import CONDITIONS
 from regionware.http.request import Request, RequestEdits
 from regionware.invalidating import invalidates
 from regionware.looking import Looking
@@ -23,6 +24,8 @@ from regionware.recall import recall
 from regionware.serving import Reply, unavailable
 from regionware.validating import RawFields, ask, compare, freshen
 
+#: What one client asks for, or is: no part of a request that is made for everybody.
+_PERSONAL = CONDITIONS | {"authorization", "cache-control", "if-range", "pragma", "range"}
 #: Reasons for which responses with a head like this one are never stored.
 _LASTING = frozenset({"private", "no-store", "no-cache", "set-cookie", "vary", "malformed"})
 
@@ -156,8 +159,14 @@ class Exchange(Looking):
         """May the response be stored? The answer is in `filling`."""
         if self.filling is not None:
             wrote = self.state is not None and (self.state.writes > 0 or self.state.lost)
-            authorized = "authorization" in self.request.special
-            self.filling.decide(status, values, authorized=authorized, wrote=wrote)
+            special = self.request.special
+            self.filling.decide(
+                status,
+                values,
+                authorized="authorization" in special,
+                wrote=wrote,
+                ranged="range" in special,
+            )
 
     def _decide(self, status: int, values: Values) -> None:
         if self.marker is not None and self.plan.keys is not None:
@@ -173,12 +182,14 @@ class Exchange(Looking):
 
     def impersonal(self) -> None:
         """Forget whose request this was: it goes on in the background, for everybody."""
-        self.request.method = "GET"
+        request = self.request
+        request.method = "GET"
+        request.special = {n: v for n, v in request.special.items() if n not in _PERSONAL}
         self.token = self.wants = None
         self.alone = False
         self.edits = self.edits or RequestEdits(set())
         self.edits.cookie = self.edits.cookie or ""
-        ask(self, personal=False)
+        ask(self)
 
     @property
     def transparent(self) -> bool:
@@ -187,6 +198,12 @@ class Exchange(Looking):
             return True
         idle = self.plan.idle and self.mode == "on"
         return idle and not (self.prepared.has_caches and self.is_unsafe)
+
+    @property
+    def for_others(self) -> bool:
+        """Whether the answer may be given to others: what is not in the key must not count."""
+        about = (self.filling, self.heading, self.marker)
+        return self.mode == "on" and about != (None, None, None)
 
     @property
     def pending(self) -> bool:

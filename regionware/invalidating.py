@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from regionware.exchange import Exchange
 
 _NAMED = frozenset({"location", "content-location"})
+#: A scheme and a host, as keys have them.
+Origin = tuple[str, str]
 _PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -27,11 +29,12 @@ def invalidates(exchange: "Exchange", status: int, values: Values) -> Invalidate
     if not 200 <= status < 400:
         return None
     request = exchange.request
+    origin = exchange.prepared.origin(request)
     targets = [(request.root + request.path, request.query)]
     for field in _NAMED & values.keys():
-        targets += filter(None, (_same(request, value) for value in values[field]))
-    tags = invalidated(request.scheme, request.host, values)
-    found = _ends(exchange, targets)
+        targets += filter(None, (_same(request, origin, value) for value in values[field]))
+    found = _ends(exchange, origin, targets)
+    tags = invalidated(*origin, values)
     names = (*found.names, *(mark(tag_name(tag), soft=False) for tag in tags))
     if not names:
         return None
@@ -41,17 +44,18 @@ def invalidates(exchange: "Exchange", status: int, values: Values) -> Invalidate
 def ends(exchange: "Exchange") -> Invalidate:
     """What ends everything under the request's own URL."""
     request = exchange.request
-    return _ends(exchange, [(request.root + request.path, request.query)])
+    origin = exchange.prepared.origin(request)
+    return _ends(exchange, origin, [(request.root + request.path, request.query)])
 
 
-def _ends(exchange: "Exchange", targets: Iterable[tuple[str, str]]) -> Invalidate:
+def _ends(exchange: "Exchange", origin: Origin, targets: Iterable[tuple[str, str]]) -> Invalidate:
     request, prepared = exchange.request, exchange.prepared
     names, digests = [], []
     for path, query in targets:
         keys = prepared.keys_of(request.host, path.removeprefix(request.root))
         if keys is None:
             continue
-        key = (request.scheme, request.host, path, query)
+        key = (*origin, path, keys.counting(query))
         names.append(mark(url_names(key)[0], soft=False))
         if keys.plain:
             digests.append(digest(canonical(key)))
@@ -59,17 +63,17 @@ def _ends(exchange: "Exchange", targets: Iterable[tuple[str, str]]) -> Invalidat
     return Invalidate(tuple(names), written, tuple(digests))
 
 
-def _same(request: Request, reference: str) -> tuple[str, str] | None:
+def _same(request: Request, origin: Origin, reference: str) -> tuple[str, str] | None:
     """The path and query of a reference, if it is of the request's origin."""
+    scheme, host = origin
     query = f"?{request.query}" if request.query else ""
-    base = f"{request.scheme}://{request.host}{request.root}{request.path}{query}"
     try:
-        parts = urlsplit(urljoin(base, reference.strip()))
+        parts = urlsplit(
+            urljoin(f"{scheme}://{host}{request.root}{request.path}{query}", reference.strip())
+        )
     except ValueError:
         return None
-    if parts.scheme != request.scheme or _host(parts.scheme, parts.netloc) != _host(
-        request.scheme, request.host
-    ):
+    if parts.scheme != scheme or _host(scheme, parts.netloc) != _host(scheme, host):
         return None
     return unquote(parts.path) or "/", parts.query
 

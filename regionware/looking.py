@@ -11,11 +11,12 @@ from regionware.caching.variants import select, variant_key
 from regionware.context import Current
 from regionware.database.position import Position, merge
 from regionware.effects import Invalidate
+from regionware.http.conditions import CONDITIONS
 from regionware.http.directives import parse_wants
 from regionware.http.request import Request, RequestEdits
 from regionware.policies.table import render
 from regionware.prepared import Plan, Prepared
-from regionware.serving import Reply
+from regionware.serving import Reply, not_cached
 from regionware.topology import Region
 
 
@@ -78,20 +79,22 @@ class Looking(Answers):
         elif screened.reason == "forwarded":
             forged = request.special.keys() & REWRITING
             self.prepared.distrusted(request.peer, forged, removed=False)
-        if screened.key is None:
-            self.bypass = screened.reason
-            return self
-        if self.token is not None and self.token.lost and self.plan.sessions:
-            self.bypass = "session"
-            return self
         self.wants = parse_wants(
             request.special.get("cache-control"), request.special.get("pragma")
         )
-        if self.wants is not None and self.wants.no_store:
-            self.bypass = "request"
-            return self
+        if screened.key is None or (self.wants is not None and self.wants.no_store):
+            self.bypass = screened.reason or "request"
+            return self._pass()
+        if self.token is not None and self.token.lost and self.plan.sessions:
+            self.bypass = "session"
+            return self._pass()
         need = self.token.write if self.token is not None and self.plan.sessions else None
         return self.remember(keys, screened.key, need, self.recollect(screened.key))
+
+    def _pass(self) -> Reply | Self:
+        """Go to the application, unless the client wants nothing from there."""
+        only = self.wants is not None and self.wants.only_if_cached
+        return not_cached(self.request) if only else self
 
     def remember(
         self, keys: KeyPlan, key: Key, need: Position | None, record: Record | None
@@ -104,7 +107,7 @@ class Looking(Answers):
             self.consider(record, need)
             if self.stale_for("wanted") and (reply := self.serve_stale()) is not None:
                 return reply
-        if "range" in self.request.special and (reply := self._from_part(key, need)) is not None:
+        if "range" in self.request.special and (reply := self._from_part(key, need, record)):
             return reply
         only = self.wants is not None and self.wants.only_if_cached
         passes = self.request.method == "GET" and not only
@@ -124,10 +127,14 @@ class Looking(Answers):
         self.bypass = "authorize"
         return self
 
-    def _from_part(self, key: Key, need: Position | None) -> Reply | None:
-        """An answer from a part that is stored, where the whole is not."""
+    def _from_part(self, key: Key, need: Position | None, whole: Record | None) -> Reply | None:
+        """An answer from a part that is stored, where no later answer is known."""
         part = self.prepared.memory.lookup(part_key(key))
-        if not isinstance(part, Entry) or not self.fits(part, need) or not self.may_see():
+        if not isinstance(part, Entry) or self.request.special.keys() & CONDITIONS:
+            return None
+        overtaken = isinstance(whole, Entry) and whole.created > part.created
+        overtaken = overtaken or isinstance(self.prepared.memory.lookup(key), Variants)
+        if overtaken or not self.fits(part, need) or not self.may_see():
             return None
         place = within(part, self.request, self.prepared.wall())
         return None if place is None else self.reply_part(part, place)
@@ -145,7 +152,8 @@ class Looking(Answers):
         """What memory has for this request: the right one of several variants."""
         record = self.prepared.memory.lookup(key)
         if type(record) is Variants:
-            return self.prepared.memory.lookup(variant_key(key, select(record.names, self.request)))
+            names = record.names
+            return self.prepared.memory.lookup(variant_key(key, names, select(names, self.request)))
         return record
 
     def tags(self) -> tuple[str, ...]:

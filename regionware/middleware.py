@@ -12,6 +12,7 @@ from regionware.adapters.wsgi import App as WsgiApp
 from regionware.adapters.wsgi import WsgiMiddleware
 from regionware.caching.coherence import BOUND, EVERYTHING, mark
 from regionware.caching.memory import Memory
+from regionware.caching.named import names_for
 from regionware.caching.purging import Purged
 from regionware.composition import Parts, compose
 from regionware.context import current
@@ -22,7 +23,7 @@ from regionware.locate import Provider
 from regionware.observe import Sink
 from regionware.policies.database import Access, Consistency
 from regionware.policies.route import MODES, Mode, Route
-from regionware.purger import WaitFor, names_for
+from regionware.purger import WaitFor
 from regionware.topology import Region, Topology
 
 if TYPE_CHECKING:

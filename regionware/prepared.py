@@ -134,6 +134,13 @@ class Prepared:
                 ", ".join(sorted(names)), peer,
             )  # fmt: skip
 
+    def origin(self, request: Request) -> tuple[str, str]:
+        """The scheme and host under which answers to a request are stored."""
+        for plan in self.plans.values():
+            if plan.keys is not None:
+                return plan.keys.origin(request)
+        return request.scheme, request.host
+
     def keys_of(self, host: str, path: str) -> KeyPlan | None:
         """How keys are made of what is answered to a GET here; `None` if nothing is stored."""
         return self.plans[self.table.match("GET", host, path).index].keys

@@ -5,9 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Literal
-from urllib.parse import unquote, urlsplit
 
-from regionware.caching.coherence import EVERYTHING, mark, tag_name
 from regionware.caching.purging import Order, Purged, Relay, araise_here, raise_here
 from regionware.caching.redis import RedisTier
 from regionware.context import current, open_writes
@@ -175,7 +173,11 @@ class Purger:
             self._relay(order, 0)
             return
         chunk, *_ = order.chunks(self._prepared.fences.stamp)
-        self._invalidated(order, self._tier.invalidate(chunk, ask.digests))
+        stamp = 0
+        try:
+            stamp = self._tier.invalidate(chunk, ask.digests)
+        finally:
+            self._invalidated(order, stamp)
 
     async def ainvalidate(self, ask: Invalidate) -> None:
         """The async twin of `invalidate`."""
@@ -184,7 +186,12 @@ class Purger:
             self._relay(order, 0)
             return
         chunk, *_ = order.chunks(self._prepared.fences.stamp)
-        self._invalidated(order, await self._tier.ainvalidate(chunk, ask.digests))
+        stamp = 0
+        try:
+            stamp = await self._tier.ainvalidate(chunk, ask.digests)
+        finally:
+            # The client may go meanwhile; what its request has changed stands.
+            self._invalidated(order, stamp)
 
     def _invalidated(self, order: Order, stamp: int) -> None:
         if stamp:
@@ -269,42 +276,3 @@ class Purger:
     def _everywhere(self, purged: Purged) -> Purged:
         regions = (*purged.regions, *(relay.region for relay in self._relays))
         return Purged(purged.names, purged.stamp, regions)
-
-
-def names_for(
-    tags: Iterable[str], urls: Iterable[str], *, everything: bool, soft: bool
-) -> tuple[str, ...]:
-    """The fences that a purge raises.
-
-    Args:
-        tags: literal tags.
-        urls: absolute, or a path with its query for every host.
-        everything: all entries of the namespace.
-        soft: stale-while-revalidate may still use the entries.
-
-    Raises:
-        ConfigurationError: nothing is named, or a text stands for a list.
-    """
-    if isinstance(tags, str) or isinstance(urls, str):
-        raise ConfigurationError("purge: tags and urls are lists, not a text")
-    names = (
-        [tag_name(tag) for tag in tags]
-        + [_url_name(url) for url in urls]
-        + ([EVERYTHING] if everything else [])
-    )
-    if not names:
-        raise ConfigurationError("purge: name tags or urls, or say everything=True")
-    return tuple(dict.fromkeys(mark(name, soft=soft) for name in names))
-
-
-def _url_name(url: str) -> str:
-    parts = urlsplit(url)
-    if bool(parts.scheme) != bool(parts.netloc) or not (parts.netloc or url.startswith("/")):
-        raise ConfigurationError(f"purge: {url!r} is neither an absolute URL nor a path")
-    # Keys hold decoded paths, and queries as they were sent.
-    target = (unquote(parts.path) or "/") + (f"?{parts.query}" if parts.query else "")
-    return (
-        f"u{parts.scheme.lower()}://{parts.netloc.lower()}{target}"
-        if parts.netloc
-        else f"u{target}"
-    )

@@ -8,7 +8,7 @@ from regionware.caching.filling import Filling
 from regionware.caching.frame import decode
 from regionware.caching.fresh import is_fresh
 from regionware.caching.storing import from_frame
-from regionware.caching.variants import fields_of, names_in, select
+from regionware.caching.variants import fields_of, names_in, select, variant_key
 from regionware.effects import Flight, Found, Lookup, Plan, Wait
 from regionware.serving import Reply, not_cached
 
@@ -143,5 +143,7 @@ def _unpack(exchange: "Exchange", found: Found, key: Key, material: bytes) -> En
     frame = decode(found.frame, material) if found.frame else None
     if frame is None:
         return None
-    values = select(names_in(found.vary), exchange.request) if found.vary else None
-    return from_frame(frame, key, values, stamp=found.stamp, now=exchange.prepared.clock())
+    if found.vary:
+        names = names_in(found.vary)
+        key = variant_key(key, names, select(names, exchange.request))
+    return from_frame(frame, key, stamp=found.stamp, now=exchange.prepared.clock())

@@ -3,20 +3,17 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from regionware.caching.entry import Entry
+from regionware.caching.entry import OPEN, STRICT, Entry
 from regionware.caching.freshness import DECIDING, Values
 from regionware.effects import Invalidate
 from regionware.heads import HeadEdits, dress, forwarded
-from regionware.http.conditions import can_be_asked, etag_matches, union
+from regionware.http.conditions import CONDITIONS, can_be_asked, etag_matches
 from regionware.http.request import RequestEdits
 from regionware.invalidating import ends
 from regionware.serving import Reply
 
 if TYPE_CHECKING:
     from regionware.exchange import Exchange
-
-#: What a request says of what its client has already.
-CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
 
 #: A response's fields as an adapter has them: octets, or texts.
 RawFields = Sequence[tuple[bytes, bytes]] | Sequence[tuple[str, str]]
@@ -29,38 +26,28 @@ _OF_CONTENT = frozenset({"content-length", "content-range", "content-type"})
 _COMPARED = ("etag", "last-modified", "content-length")
 
 
-def ask(exchange: "Exchange", *, personal: bool = True) -> None:
+def ask(exchange: "Exchange") -> None:
     """Set the conditions of the request to the application (RFC 9111, section 4.3.1).
 
-    A fill is for everybody, so what one client has already is no part of it; by the book a
-    client's own conditions are forwarded beside ours.
-
-    Args:
-        exchange: the request.
-        personal: it is made for a client; else nobody's conditions count.
+    What is stored is asked about by itself: a 304 could not say which of several entity tags it
+    means. Where nothing is, a client's own conditions go through by the book; the fill of a
+    declared policy is for everybody, and what one client has is no part of it.
     """
     known, special = exchange.known, exchange.request.special
-    exchange.validating = False
-    forwards = personal and exchange.plan.is_standard
     edits = exchange.edits or RequestEdits(set())
-    if not forwards:
-        edits.remove |= special.keys() & CONDITIONS
-    if known is not None and known.status == 200:
-        theirs = {name: special[name] for name in CONDITIONS if forwards and name in special}
-        edits.put = _conditions(known, theirs)
-        exchange.validating = bool(edits.put)
-        edits.remove -= edits.put.keys()
+    edits.put = _conditions(known) if known is not None and known.status == 200 else {}
+    exchange.validating = bool(edits.put)
+    if exchange.validating or not exchange.plan.is_standard:
+        edits.remove |= (special.keys() & CONDITIONS) - edits.put.keys()
     exchange.edits = edits or None
 
 
-def _conditions(known: Entry, theirs: dict[str, str]) -> dict[str, str]:
-    """Our validators, united with what the client has sent."""
+def _conditions(known: Entry) -> dict[str, str]:
+    """Our validators."""
     etag, modified = known.field(b"etag"), known.field(b"last-modified")
     found = {}
     if etag is not None and can_be_asked(etag):
-        found["if-none-match"] = union(theirs.get("if-none-match"), etag)
-    elif "if-none-match" in theirs:
-        return {}  # it would overrule our date, and its 304 would not be about what is stored
+        found["if-none-match"] = etag
     if modified:
         found["if-modified-since"] = modified
     return found
@@ -69,16 +56,15 @@ def _conditions(known: Entry, theirs: dict[str, str]) -> dict[str, str]:
 def freshen(exchange: "Exchange", values: Values, headers: RawFields) -> Reply | None:
     """Answer from what is stored, which a 304 has brought up to date (RFC 9111, section 4.3.4).
 
-    Returns:
-        The answer, or `None` where the 304 is about what the client has, and goes through.
+    Where its validators are others than those that were asked for it updates nothing; that the
+    stored answer holds it has said all the same.
     """
     known, filling = exchange.known, exchange.filling
     if known is None or filling is None:
         return None
     if not _is_about(known, values):
-        theirs = exchange.plan.is_standard and exchange.request.special.keys() & CONDITIONS
         filling.refuse("unfinished")
-        return None if theirs else _answer(exchange, known, "")
+        return _answer(exchange, known, "")
     entry = renew(exchange, known, values, headers)
     if filling.reason in _ENDING:
         exchange.ending = ends(exchange)  # it may not even be validated any more
@@ -91,11 +77,15 @@ def _answer(exchange: "Exchange", entry: Entry, stored: str) -> Reply:
 
 
 def _is_about(known: Entry, values: Values) -> bool:
-    """Whether a 304 selects this entry: its validators, if it has any, are the stored ones."""
-    etag, modified = known.field(b"etag"), known.field(b"last-modified")
-    if "etag" in values and etag is not None:
-        return etag_matches(values["etag"][0], etag)
-    return "last-modified" not in values or values["last-modified"][0] == modified
+    """Whether a 304 selects this entry for an update (RFC 9111, section 4.3.4).
+
+    A strong validator must be the same; a weak one must match. One that says nothing answers what
+    was asked: our own validator.
+    """
+    if "etag" in values:
+        new, stored = values["etag"][0].strip(), known.field(b"etag") or ""
+        return etag_matches(new, stored) if new.startswith("W/") else new == stored
+    return values.get("last-modified", (None,))[0] in {None, known.field(b"last-modified")}
 
 
 def renew(exchange: "Exchange", known: Entry, values: Values, headers: RawFields) -> Entry:
@@ -104,7 +94,7 @@ def renew(exchange: "Exchange", known: Entry, values: Values, headers: RawFields
         return known
     raw = _octets(headers)
     values = {name: value for name, value in values.items() if name not in _OF_CONTENT}
-    if exchange.plan.is_standard:
+    if exchange.plan.is_standard and exchange.plan.edge is None:
         exchange.decide(known.status, _merged(known, values))
     else:
         _declared(exchange, known, values)
@@ -128,6 +118,7 @@ def _declared(exchange: "Exchange", known: Entry, values: Values) -> None:
         known.fresh_until - known.born,
         known.revalidate_until - known.fresh_until,
         known.error_until - known.fresh_until,
+        known.flags & (OPEN | STRICT),
     )
 
 
@@ -159,7 +150,7 @@ def compare(
     exchange.filling = exchange.heading
     renew(exchange, known, values, headers)
     exchange.filling = None
-    return None
+    return ends(exchange) if exchange.heading.reason in _ENDING else None
 
 
 def _octets(headers: RawFields) -> list[tuple[bytes, bytes]]:

@@ -10,12 +10,15 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
+from hashlib import sha1
 
 from regionware.caching.entry import Entry, Key
 from regionware.database.position import Position, merge
 
 EVERYTHING = "*"
 NO_POSITION = "0" * 24
+
+_LONGEST = 256
 
 #: Seconds for which a memory entry may be served after the last word from the region's log.
 BOUND = 5.0
@@ -75,14 +78,23 @@ def mark(name: str, *, soft: bool) -> str:
 
 def tag_name(tag: str) -> str:
     """A tag among the names that fences carry."""
-    return "t" + tag
+    return bounded("t" + tag)
+
+
+def bounded(name: str) -> str:
+    """A name of a fence, or of a long one its digest: clients choose how long a URL is."""
+    if len(name) <= _LONGEST:
+        return name
+    return (
+        name[0] + sha1(name.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+    )
 
 
 def url_names(key: Key) -> tuple[str, str]:
     """The names by which a purge can mean a key's URL: with its origin, and without."""
     scheme, host, path, query = key[:4]
     target = f"{path}?{query}" if query else path
-    return f"u{scheme}://{host}{target}", f"u{target}"
+    return bounded(f"u{scheme}://{host}{target}"), bounded(f"u{target}")
 
 
 def names_of(key: Key, tags: Iterable[str]) -> list[str]:

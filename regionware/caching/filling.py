@@ -12,7 +12,7 @@ from regionware.caching.keys import KeyPlan
 from regionware.caching.parts import part_key
 from regionware.caching.storability import Lifetime, decide
 from regionware.caching.storing import life, stored_fields, to_frame, updated_fields, verified
-from regionware.caching.variants import select, variant_key, variant_name
+from regionware.caching.variants import names_of, select, variant_key, variant_name
 from regionware.context import Current
 from regionware.database.position import Position
 from regionware.effects import Fill, Plan, Release
@@ -62,10 +62,24 @@ class Filling(Claim):
         self.part: tuple[int, int, int] | None = None
         self.renewed: Entry | None = None
 
-    def decide(self, status: int, values: Values, *, authorized: bool, wrote: bool) -> None:
-        """May the response be stored?"""
+    def decide(
+        self, status: int, values: Values, *, authorized: bool, wrote: bool, ranged: bool
+    ) -> None:
+        """May the response be stored?
+
+        Args:
+            status: the status code.
+            values: the deciding fields.
+            authorized: the request had `Authorization`.
+            wrote: the application has written for this request.
+            ranged: the request had `Range`: only 200 and parts say something to others.
+        """
         self._groups = groups_of(self.key, values)
-        found = "write" if wrote else self._judge(status, values, authorized=authorized)
+        found: Lifetime | str = "status"
+        if wrote:
+            found = "write"
+        elif not ranged or status in {200, 206}:
+            found = self._judge(status, values, authorized=authorized)
         length = values.get("content-length", ("0",))[0]
         if isinstance(found, Lifetime) and length.isdecimal() and int(length) > self.limit:
             found = "size"
@@ -155,16 +169,25 @@ class Filling(Claim):
             connection: the names in its `Connection` field.
             state: what the application's answer was made from.
             varies: the response says itself what it varies on.
+
+        Returns:
+            What answers this request: with the fields that are not stored.
         """
         lifetime = self.lifetime or _SPENT
-        fields = updated_fields(known.headers, headers, self._dropped(lifetime, connection))
-        names = self._selecting(lifetime) if varies else self._known_names()
-        entry = self._entry(
+        names = self._selecting(lifetime) if varies else names_of(self.key, known.key)
+        fields = updated_fields(known.headers, headers, connection)
+        entry = told = self._entry(
             request, known.status, fields, known.body, lifetime, names, state, known.tags
         )
+        dropped = self._dropped(lifetime, connection)
+        fields = updated_fields(known.headers, headers, dropped, lifetime.dropped)
+        if fields != told.headers:
+            entry = self._entry(
+                request, known.status, fields, known.body, lifetime, names, state, known.tags
+            )
         if self.lifetime is not None and self._keep(entry, names):
             self.renewed, self._names = entry, names
-        return entry
+        return told
 
     def settle(self, request: Request) -> Plan[None]:
         """Store for the region what a validation has renewed."""
@@ -204,7 +227,7 @@ class Filling(Claim):
         fresh = born + lifetime.ttl
         own = sorted(state.tags) if state is not None else ()
         return Entry(
-            variant_key(self.key, select(names, request)) if names else self.key,
+            variant_key(self.key, names, select(names, request)) if names else self.key,
             status=status, headers=fields, body=body,
             tags=tuple(dict.fromkeys((*tags, *own, *self._groups))), created=self._created,
             born=born, fresh_until=fresh, revalidate_until=fresh + lifetime.revalidate,
@@ -232,7 +255,9 @@ class Filling(Claim):
         """Nobody need wait for the end of a response that will not be stored."""
         self.reason = reason
         known = self._prepared.memory.lookup(self.key)
-        kept = isinstance(known, Entry) and known.error_until > self._prepared.clock()
+        kept = isinstance(known, Variants) or (
+            isinstance(known, Entry) and known.error_until > self._prepared.clock()
+        )
         if reason not in _PASSING and not self._watching and not kept:
             until = self._prepared.clock() + UNCACHEABLE
             self._prepared.memory.put(Uncacheable(self.key, reason, until))

@@ -124,7 +124,7 @@ def initial_age(fields: Values, wall: float, delay: float) -> float:
         delay: seconds from the request to the response.
     """
     apparent = max(int(wall) - sent_at(fields, wall), 0)
-    return max(_age(fields.get("age", ())), apparent - delay)
+    return min(max(_age(fields.get("age", ())), apparent - delay), FOREVER)
 
 
 def _age(lines: Sequence[str]) -> int:

@@ -172,7 +172,7 @@ class KeyPlan:
         cookies = self._cookie_key(request, edits)
         if cookies is None:
             reason = reason or "cookie"
-        query = self._query(request.query)
+        query = self.counting(request.query)
         if reason:
             # The application is to see the request as it came, but for forged fields.
             return Screened(None, reason, RequestEdits(edits.remove) if edits.remove else None)
@@ -188,6 +188,11 @@ class KeyPlan:
             *(cookies or ()),
         )
         return Screened(key, "", edits or None)
+
+    def origin(self, request: Request) -> tuple[str, str]:
+        """The scheme and host under which this request's answers are stored."""
+        scheme, host, _ = self._origin(request, RequestEdits(set()))
+        return scheme, host
 
     def _origin(self, request: Request, edits: RequestEdits) -> tuple[str, str, tuple[str, ...]]:
         """The scheme and host that clients see, and whatever else a trusted peer says of them."""
@@ -235,7 +240,8 @@ class KeyPlan:
         edits.cookie = "; ".join(f"{name}={value}" for name, value in kept)
         return tuple("\n".join(v for n, v in kept if n == name) for name in self._cookies)
 
-    def _query(self, query: str) -> str:
+    def counting(self, query: str) -> str:
+        """A query without what does not count."""
         if self._any_query or not query:
             return query
         if self._ignored:

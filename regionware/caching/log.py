@@ -22,6 +22,9 @@ from regionware.caching.redis import SNAPSHOT, RedisTier, options
 BLOCK = 1000
 _CONNECT = 1.0
 _PAUSE = 0.25
+#: Beside the fences: since when they are known, and up to when they are forgotten.
+_HORIZON = b"~"
+_NOTES = (b"#", _HORIZON)
 _BATCH = 1000
 #: Seconds between two sweeps of fences that nobody needs any more.
 _PRUNING = 60.0
@@ -117,7 +120,9 @@ class LogReader:
         stamp, last, pairs = client.eval(SNAPSHOT.text, 3, names.clock, names.fences, names.log)
         if int(stamp, 16) < self._fences.stamp:
             self._on_reset()
-        self._fences.raise_to(_fences(dict(zip(pairs[::2], pairs[1::2], strict=True))))
+        known = dict(zip(pairs[::2], pairs[1::2], strict=True))
+        self._fences.raise_to(_fences(known))
+        self._forget(known)
         self._fences.stamp = max(self._fences.stamp, int(stamp, 16))
         self._heard(sent)
         self.synced.set()
@@ -131,11 +136,18 @@ class LogReader:
             reply: Any = client.xread({log: cursor}, count=_BATCH, block=BLOCK)
             events = reply[0][1] if reply else ()
             for position, fields in events:
-                self._fences.hear(_fences(_mapping(fields)))
+                told = _mapping(fields)
+                self._fences.hear(_fences(told))
+                self._forget(told)
                 cursor = position
             if len(events) == _BATCH:
                 return  # so far behind that the stream may have lost some: a snapshot tells
             self._heard(sent)
+
+    def _forget(self, told: Mapping[bytes, bytes]) -> None:
+        """Forget what the region has forgotten, with all that is as old."""
+        if _HORIZON in told:
+            self._fences.prune(int(told[_HORIZON], 16) + 1)
 
     def _heard(self, sent: float) -> None:
         self._fences.heard_until = sent + BOUND
@@ -154,7 +166,7 @@ def _mapping(fields: Any) -> Mapping[bytes, bytes]:
 def _fences(raw: Mapping[bytes, bytes]) -> dict[str, Fence]:
     fences = {}
     for name, value in raw.items():
-        if name == b"#":
+        if name in _NOTES:
             continue
         try:
             fences[name.decode()] = Fence.decode(value.decode())

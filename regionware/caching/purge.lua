@@ -24,6 +24,24 @@ for i = 4, #ARGV do
   event[#event + 1] = ARGV[i]
   event[#event + 1] = stamp .. position
 end
+-- Of very many, the oldest go, with every entry that is as old: '~' is the stamp up to which.
+-- Those of the last minutes stay: a replica may still lag behind their positions.
+local many = redis.call('ZCARD', KEYS[3]) - 100000
+if many > 0 then
+  local till = string.format('%.0f', now - 600000000)
+  local old = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', till, 'WITHSCORES', 'LIMIT', 0, math.min(many + 100, 1000))
+  for i = 1, #old, 2 do
+    redis.call('HDEL', KEYS[2], old[i])
+    redis.call('ZREM', KEYS[3], old[i])
+  end
+  if #old > 0 then
+    local last = tonumber(old[#old])
+    local horizon = string.format('%08x%08x', math.floor(last / 4294967296), last % 4294967296)
+    redis.call('HSET', KEYS[2], '~', horizon)
+    event[#event + 1] = '~'
+    event[#event + 1] = horizon
+  end
+end
 redis.call('SET', KEYS[1], string.format('%.0f', now))
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', 100000, string.format('%.0f', now) .. '-0', unpack(event))
 local old = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', now - ARGV[2]), 'LIMIT', 0, 1000)

@@ -168,6 +168,8 @@ class Relay:
                     for chunk in _joined(orders).chunks():
                         keys = purge_keys(self._names)
                         stamp_of(client.eval(PURGE.text, len(keys), *keys, *chunk))
+                except UnicodeError:
+                    self._on_drop(self.region)  # it could never be sent
                 except TROUBLE as error:
                     logger.warning("purge for region %s waits: %s", self.region, error)
                     # One more try after the order to stop, and no further pause then.

@@ -50,10 +50,13 @@ def suits_wanted(entry: Entry, wants: Wants | None, now: float) -> bool:
 
 
 def disconnected_until(entry: Entry) -> float:
-    """Until when a cache that cannot reach the origin may serve an entry (section 4.2.4)."""
-    return entry.error_until if entry.flags & STRICT else max(
-        entry.error_until, entry.fresh_until + KEPT
-    )  # fmt: skip
+    """Until when a cache that cannot reach the origin may serve an entry (section 4.2.4).
+
+    The application's own `stale-if-error` says it, where there is one (RFC 5861, section 4).
+    """
+    if entry.flags & STRICT or entry.error_until > entry.fresh_until:
+        return entry.error_until
+    return entry.fresh_until + KEPT
 
 
 def is_for(entry: Entry, *, authorized: bool) -> bool:

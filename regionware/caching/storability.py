@@ -27,6 +27,8 @@ NEGATIVE = 10
 
 _NO_STALE = ("must-revalidate", "proxy-revalidate", "s-maxage")
 _SHARED = ("public", "must-revalidate", "s-maxage")
+#: Credentials: what varies on them is for one.
+_NEVER = frozenset({"authorization", "proxy-authorization"})
 _NOTHING: frozenset[str] = frozenset()
 
 
@@ -54,13 +56,14 @@ class Lifetime:
     flags: int = 0
     dropped: frozenset[str] = _NOTHING
 
-    def at_most(self, ttl: float, revalidate: float, error: float) -> "Lifetime":
-        """The same, with none of the three longer than these."""
+    def at_most(self, ttl: float, revalidate: float, error: float, flags: int) -> "Lifetime":
+        """The same, with none of the three longer than these, and with these flags too."""
         return replace(
             self,
             ttl=min(self.ttl, ttl),
             revalidate=min(self.revalidate, revalidate),
             error=min(self.error, error),
+            flags=self.flags | flags,
         )
 
 
@@ -135,7 +138,9 @@ def _status(response: _Response) -> bool:
 def _set_cookie(response: _Response) -> bool:
     cookies = response.fields.get("set-cookie", ())
     if response.cache.is_standard:
-        return bool(cookies) and response.explicit is None and "public" not in response.control
+        # Where each use is validated, each use has a cookie of its own.
+        said = response.explicit if response.explicit is not None else "public" in response.control
+        return bool(cookies) and (not said or response.control.bare("no-cache"))
     return any(cookie_name(value) not in response.cache.allow_set_cookie for value in cookies)
 
 
@@ -162,7 +167,7 @@ def _stream(response: _Response) -> bool:
 
 def _vary(response: _Response) -> bool:
     vary = field_names(response.fields.get("vary", ()))
-    if vary is None or "authorization" in vary:
+    if vary is None or not _NEVER.isdisjoint(vary):
         return True
     return "cookie" in vary and response.cache.cookies == "bypass"
 
@@ -194,12 +199,14 @@ def _lifetime(response: _Response, wall: float, delay: float) -> Lifetime:
     age = initial_age(fields, wall, delay)
     revalidate, error = _windows(response)
     vary = field_names(fields.get("vary", ())) or ()
-    lenient = cache.is_standard and not response.is_strict
+    ttl = _ttl(response, wall, age)
+    # What never was to be used without being asked for is not used then either when that fails.
+    strict = response.is_strict or ttl <= 0
     return Lifetime(
-        _ttl(response, wall, age), revalidate, error, age,
+        ttl, revalidate, error, age,
         vary=tuple(name for name in vary if name != "cookie"),
-        keep=KEPT if response.is_validated or lenient else 0,
-        flags=(OPEN if _is_open(control) else 0) | (STRICT if response.is_strict else 0),
+        keep=KEPT if response.is_validated or (cache.is_standard and not strict) else 0,
+        flags=(OPEN if _is_open(control) else 0) | (STRICT if strict else 0),
         dropped=control.fields("private") | control.fields("no-cache"),
     )  # fmt: skip
 

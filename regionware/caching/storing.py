@@ -7,7 +7,6 @@ from regionware.caching.coherence import BOUND
 from regionware.caching.entry import Entry, Fields, Key
 from regionware.caching.frame import Frame
 from regionware.caching.storability import Lifetime
-from regionware.caching.variants import variant_key
 
 _MICROSECONDS = 1_000_000
 
@@ -16,7 +15,6 @@ _MICROSECONDS = 1_000_000
 _UNSTORED = frozenset(
     {
         b"age",
-        b"cache-status",
         b"connection",
         b"keep-alive",
         b"proxy-authenticate",
@@ -48,19 +46,38 @@ def stored_fields(
         dropped: further names, among them those in `Connection`, which are fields of one hop too.
     """
     unwanted = _UNSTORED | {name.encode("latin-1") for name in dropped}
-    kept = [(name.lower(), value) for name, value in headers if name.lower() not in unwanted]
+    kept = [
+        (name.lower(), value)
+        for name, value in headers
+        if name.lower() not in unwanted and not _is_ours(name, value)
+    ]
     if length is not None and not any(name == b"content-length" for name, _ in kept):
         kept.append((b"content-length", b"%d" % length))
     return tuple(kept)
 
 
+def _is_ours(name: bytes, value: bytes) -> bool:
+    """Whether a field is our own member of `Cache-Status`; other caches' members are kept."""
+    return name.lower() == b"cache-status" and value.startswith(b"regionware;")
+
+
 def updated_fields(
-    stored: Fields, headers: Iterable[tuple[bytes, bytes]], dropped: Iterable[str]
+    stored: Fields,
+    headers: Iterable[tuple[bytes, bytes]],
+    dropped: Iterable[str],
+    taken: Iterable[str] = (),
 ) -> Fields:
-    """Stored fields, updated by those of a 304 or of a HEAD (RFC 9111, section 3.2)."""
+    """Stored fields, updated by those of a 304 or of a HEAD (RFC 9111, section 3.2).
+
+    Args:
+        stored: the fields so far.
+        headers: the response's fields.
+        dropped: names that are not to be stored.
+        taken: names that are not to stay either.
+    """
     new = [pair for pair in stored_fields(headers, None, dropped) if pair[0] not in _OF_CONTENT]
-    names = {name for name, _ in new}
-    return (*(pair for pair in stored if pair[0] not in names), *new)
+    replaced = {name for name, _ in new} | {name.encode("latin-1") for name in taken}
+    return (*(pair for pair in stored if pair[0] not in replaced), *new)
 
 
 def to_frame(entry: Entry, material: bytes, lifetime: Lifetime) -> Frame:
@@ -84,21 +101,18 @@ def to_frame(entry: Entry, material: bytes, lifetime: Lifetime) -> Frame:
     )
 
 
-def from_frame(
-    frame: Frame, key: Key, values: tuple[str, ...] | None, *, stamp: int, now: float
-) -> Entry:
+def from_frame(frame: Frame, key: Key, *, stamp: int, now: float) -> Entry:
     """A frame for this process: its times by this process's monotonic clock.
 
     Args:
         frame: what the store had.
-        key: the request's key.
-        values: what selected the variant, `None` where nothing varies.
+        key: the request's key, or its variant's.
         stamp: the region's clock at the look-up, microseconds.
         now: monotonic seconds, at the same moment.
     """
     fresh = now + (frame.fresh_until - stamp) / _MICROSECONDS
     return Entry(
-        key if values is None else variant_key(key, values),
+        key,
         status=frame.status,
         headers=frame.headers,
         body=frame.body,

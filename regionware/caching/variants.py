@@ -14,6 +14,8 @@ from regionware.http.request import Request
 #: Credentials: what varies on them is keyed on them, or not stored at all.
 _NEVER = frozenset({"cookie", "authorization", "proxy-authorization"})
 _LONGEST = 512
+#: More characters of fields than this are not worth the memory of a memo.
+_SMALL = 4096
 
 
 def _value(name: str, value: str | None) -> str:
@@ -31,16 +33,20 @@ def _value(name: str, value: str | None) -> str:
 
 def fields_of(request: Request) -> str:
     """The request's fields on which a response may vary: "name:value" lines, sorted by name."""
-    return _lines(tuple(field for field in request.headers() if field[0] not in _NEVER))
+    fields = tuple(field for field in request.headers() if field[0] not in _NEVER)
+    small = sum(len(value) for _, value in fields) <= _SMALL
+    return _known(fields) if small else _lines(fields)
 
 
-# Clients send the same fields again and again.
-@lru_cache(maxsize=1024)
 def _lines(fields: tuple[tuple[str, str], ...]) -> str:
     values: dict[str, str] = {}
     for name, value in fields:
         values[name] = f"{values[name]}, {value}" if name in values else value
     return "".join(f"{name}:{_value(name, values[name])}\n" for name in sorted(values))
+
+
+# Clients send the same fields again and again.
+_known = lru_cache(maxsize=1024)(_lines)
 
 
 def select(names: tuple[str, ...], request: Request) -> tuple[str, ...]:
@@ -56,9 +62,15 @@ def variant_name(names: tuple[str, ...], values: tuple[str, ...]) -> str:
     return sha1(lines.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
 
 
-def variant_key(key: Key, values: tuple[str, ...]) -> Key:
+def variant_key(key: Key, names: tuple[str, ...], values: tuple[str, ...]) -> Key:
     """A variant's key in memory: the key, then what no key of a request contains."""
-    return (*key, "\0", *values)
+    return (*key, "\0", *names, *values)
+
+
+def names_of(key: Key, variant: Key) -> tuple[str, ...]:
+    """The names in a variant's key, which may be the key itself."""
+    rest = variant[len(key) + 1 :]
+    return rest[: len(rest) // 2]
 
 
 def names_in(vary: str) -> tuple[str, ...]:

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from regionware.http.dates import parse_date
 from regionware.http.fields import is_token
 
+#: What a request says of what its client has already.
+CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
+
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*+"')
 # Commas inside the quotes separate nothing; an open quote reaches to the end.
 _MEMBER = re.compile(r'(?:[^",]++|"[^"]*+(?:"|\Z))+')
@@ -98,18 +101,6 @@ def range_applies(
     if asked is None or changed is None or sent is None:
         return False
     return asked == changed < sent
-
-
-def union(theirs: str | None, own: str) -> str:
-    """The `If-None-Match` field that asks for a client's entity tags and for one of our own.
-
-    Of a client's `*` only our own is asked: a 304 for `*` would say nothing about what is stored.
-    So, too, of a list whose quotes do not pair, since it could not be continued.
-    """
-    listed = (theirs or "").strip(" \t,")
-    if listed in {"", "*"} or listed.count('"') % 2:
-        return own
-    return listed if etag_matches(listed, own) else f"{listed}, {own}"
 
 
 def _members(text: str) -> Iterator[str]:

@@ -9,6 +9,8 @@ _COMMA = re.compile(r" ?, ?")
 _QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 #: Lists with weights (RFC 9110, section 12.5).
 _WEIGHTED = frozenset({"accept", "accept-charset", "accept-language"})
+#: Longer values are not worth the memory of a memo.
+_LONGEST = 512
 _BLANK = re.compile(r"[ \t\r\n\f\v]+")
 
 
@@ -45,7 +47,6 @@ def is_token(text: str) -> bool:
     return _TOKEN.match(text) is not None
 
 
-@lru_cache(maxsize=4096)
 def vary_value(name: str, value: str | None) -> str:
     """A request field's value in the form in which variants are compared (RFC 9111, section 4.1).
 
@@ -56,14 +57,22 @@ def vary_value(name: str, value: str | None) -> str:
     """
     if value is None:
         return ""
+    return _known(name, value) if len(value) <= _LONGEST else _normal(name, value)
+
+
+def _normal(name: str, value: str) -> str:
+    if '"' in value:
+        return value.strip(" \t")
     folded = _BLANK.sub(" ", value).strip(" ")
     if name == "accept-encoding":
         return _codings(folded)
-    if '"' in folded:
-        return folded
     if name in _WEIGHTED:
         return _weighted(folded if name == "accept" else folded.lower())
     return _COMMA.sub(",", folded) if "," in folded else folded
+
+
+# Clients send the same fields again and again.
+_known = lru_cache(maxsize=4096)(_normal)
 
 
 def _weighted(value: str) -> str:

@@ -1,7 +1,7 @@
 """Conditional requests: what 304, 206 and a validation depend on."""
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionware.http.conditions import (
@@ -10,7 +10,6 @@ from regionware.http.conditions import (
     not_modified,
     range_applies,
     strong_match,
-    union,
 )
 from regionware.http.dates import format_date
 
@@ -184,40 +183,6 @@ def test_a_range_applies_to_what_the_client_has(
     assert range_applies(if_range, now=NOW, **known) is expected
 
 
-# The list of a validation
-
-
-@pytest.mark.parametrize(
-    ("theirs", "own", "expected"),
-    [
-        (None, '"a"', '"a"'),
-        ("", '"a"', '"a"'),
-        (" , ", '"a"', '"a"'),
-        ("*", '"a"', '"a"'),
-        ('"b"', '"a"', '"b", "a"'),
-        ('"b", W/"c",', '"a"', '"b", W/"c", "a"'),
-        ('"b", "a"', '"a"', '"b", "a"'),
-        ('W/"a"', '"a"', 'W/"a"'),
-        ('"a"', 'W/"a"', '"a"'),
-        ('"b', '"a"', '"a"'),
-        ("b", '"a"', 'b, "a"'),
-    ],
-)
-def test_a_list_is_united_with_our_own(theirs: str | None, own: str, expected: str) -> None:
-    assert union(theirs, own) == expected
-
-
-@given(FIELD, st.lists(TAG, max_size=4), TAG)
-@example('"', [], '"a"')
-def test_our_own_is_always_asked_for(field: str, tags: list[str], own: str) -> None:
-    for theirs in (field, ", ".join(tags)):
-        asked = union(theirs, own)
-        assert asked != "*"
-        assert etag_matches(asked, own)
-        assert union(asked, own) == asked
-    assert all(etag_matches(asked, tag) for tag in tags)
-
-
 # What holds for every input
 
 
@@ -243,4 +208,3 @@ def check(one: str, other: str, third: str) -> None:
     if range_applies(one, now=NOW, **known):
         assert strong_match(one.strip(" \t"), other.strip(" \t"))
     assert not strong_match(one, other) or etag_matches(one, other)
-    union(one, other)
