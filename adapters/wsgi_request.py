@@ -74,9 +74,9 @@ class WsgiRequest(Request):
         """See `Request`."""
         return iter(
             [
-                (_field(key), value)
+                (_field(key) if key != "CONTENT_TYPE" else "content-type", value)
                 for key, value in self._environ.items()
-                if key.startswith("HTTP_")
+                if key.startswith("HTTP_") or (key == "CONTENT_TYPE" and value)
             ]
         )
 

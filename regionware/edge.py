@@ -70,7 +70,8 @@ class Edge:
     def _personal(self, status: int, control: CacheControl, lifetime: float | None) -> str:
         if control.malformed or "no-store" in control:
             return NOBODY
-        browser = self.cdn.max_age if lifetime is None else min(self.cdn.max_age, lifetime)
+        own = control.seconds("max-age") if "max-age" in control else lifetime
+        browser = self.cdn.max_age if own is None else min(self.cdn.max_age, own)
         if "no-cache" in control or status not in _LONG_LIVED:
             browser = 0
         return _keeping(control_of(self.cdn, browser, None), control)

@@ -71,11 +71,11 @@ class Lookup(Effect[Found]):
 
 @dataclass(slots=True)
 class Fill(Effect[bool]):
-    """Store a frame as the holder of the lease: one round trip.
+    """Store a frame, as the holder of the lease or beside it: one round trip.
 
     Attributes:
         digest: the key's digest.
-        lease: the token.
+        lease: the token, empty beside the holder.
         leased: the variant for which it was granted.
         vary: the names that select the variant, joined by commas.
         variant: the variant of this frame.

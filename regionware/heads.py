@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from regionware.caching.freshness import Values, explicit_lifetime
 from regionware.edge import ASK, NO_CONTROL, NOBODY, TARGETED
-from regionware.http.directives import CacheControl, parse_cache_control
+from regionware.http.directives import CacheControl, parse_cache_control, parse_targeted
 from regionware.http.paths import is_ambiguous
 from regionware.policies.table import render
 from regionware.serving import Reply
@@ -144,8 +144,10 @@ def _for_edge(exchange: "Exchange", edits: HeadEdits, status: int, values: Value
     if edge is None:
         return
     cache = exchange.plan.compiled.route.cache
-    if "authorization" in exchange.request.special and not (cache is not None and cache.shared):
-        # RFC 9111, section 3.5: a shared cache may not keep it unless somebody says so.
+    personal = "authorization" in exchange.request.special
+    if (personal and not (cache is not None and cache.shared)) or _kept_from_edges(values):
+        # RFC 9111, section 3.5: a shared cache may not keep it unless somebody says so. And what
+        # the application forbids to edges alone must be forbidden where all of them read it.
         edits.add.append(("cache-control", NOBODY))
         edits.remove = _EVERY_EDGE
         return
@@ -159,6 +161,11 @@ def _for_edge(exchange: "Exchange", edits: HeadEdits, status: int, values: Value
     else:
         # The application forbids it: its own fields stand, and no targeted one may loosen them.
         edits.remove = TARGETED
+
+
+def _kept_from_edges(values: Values) -> bool:
+    control = parse_targeted(values.get("cdn-cache-control", ()))
+    return control is not None and any(name in control for name in ("no-store", "private"))
 
 
 def _said(exchange: "Exchange", values: Values) -> tuple[CacheControl | None, float | None]:

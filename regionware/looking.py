@@ -63,7 +63,7 @@ class Looking(Answers):
             self.bypass = screened.reason
         else:
             self.filling = Filling(
-                self.prepared, keys, screened.key, None, self.prepared.clock(), watching=True
+                self.prepared, keys, screened.key, None, self.prepared.clock(), observing=True
             )
 
     def look(self) -> Entry | Reply | Self:
@@ -107,7 +107,7 @@ class Looking(Answers):
             self.consider(record, need)
             if self.stale_for("wanted") and (reply := self.serve_stale()) is not None:
                 return reply
-        if "range" in self.request.special and (reply := self._from_part(key, need, record)):
+        if "range" in self.request.special and (reply := self._from_part(key, need)):
             return reply
         only = self.wants is not None and self.wants.only_if_cached
         passes = self.request.method == "GET" and not only
@@ -116,7 +116,7 @@ class Looking(Answers):
             self.since = now, prepared.fences.stamp
             return self
         self.alone = self._goes_alone() and not self.stale_for("revalidate")
-        self.filling = Filling(prepared, keys, key, need, now, watching=self.alone)
+        self.filling = Filling(prepared, keys, key, need, now, beside=self.alone)
         if self.rejected or (self.wants is not None and self.wants.no_cache):
             self.filling.insist()
         return self
@@ -127,14 +127,17 @@ class Looking(Answers):
         self.bypass = "authorize"
         return self
 
-    def _from_part(self, key: Key, need: Position | None, whole: Record | None) -> Reply | None:
-        """An answer from a part that is stored, where no later answer is known."""
-        part = self.prepared.memory.lookup(part_key(key))
+    def _from_part(self, key: Key, need: Position | None) -> Reply | None:
+        """An answer from a part that is stored; a whole one, once it is, takes its place."""
+        memory = self.prepared.memory
+        part = memory.lookup(part_key(key))
         if not isinstance(part, Entry) or self.request.special.keys() & CONDITIONS:
             return None
-        overtaken = isinstance(whole, Entry) and whole.created > part.created
-        overtaken = overtaken or isinstance(self.prepared.memory.lookup(key), Variants)
-        if overtaken or not self.fits(part, need) or not self.may_see():
+        if (
+            isinstance(memory.lookup(key), Variants)
+            or not self.fits(part, need)
+            or not self.may_see()
+        ):
             return None
         place = within(part, self.request, self.prepared.wall())
         return None if place is None else self.reply_part(part, place)

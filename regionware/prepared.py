@@ -40,6 +40,9 @@ class MemoryTier(Protocol):
     def put(self, record: Record, /) -> bool:
         """Keep a record."""
 
+    def discard(self, record: Record, /) -> None:
+        """Drop a record, unless another has taken its place."""
+
 
 class FlightBoard(Protocol):
     """What the exchange asks of the fills in progress; neither call blocks."""

@@ -172,10 +172,10 @@ class Purger:
         if self._tier is None:
             self._relay(order, 0)
             return
-        chunk, *_ = order.chunks(self._prepared.fences.stamp)
         stamp = 0
         try:
-            stamp = self._tier.invalidate(chunk, ask.digests)
+            for chunk in order.chunks(self._prepared.fences.stamp):
+                stamp = self._tier.invalidate(chunk, ask.digests)
         finally:
             self._invalidated(order, stamp)
 
@@ -185,10 +185,10 @@ class Purger:
         if self._tier is None:
             self._relay(order, 0)
             return
-        chunk, *_ = order.chunks(self._prepared.fences.stamp)
         stamp = 0
         try:
-            stamp = await self._tier.ainvalidate(chunk, ask.digests)
+            for chunk in order.chunks(self._prepared.fences.stamp):
+                stamp = await self._tier.ainvalidate(chunk, ask.digests)
         finally:
             # The client may go meanwhile; what its request has changed stands.
             self._invalidated(order, stamp)

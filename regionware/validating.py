@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from regionware.caching.entry import OPEN, STRICT, Entry
 from regionware.caching.freshness import DECIDING, Values
+from regionware.caching.storing import OF_CONTENT
+from regionware.edge import ASK
 from regionware.effects import Invalidate
 from regionware.heads import HeadEdits, dress, forwarded
 from regionware.http.conditions import CONDITIONS, can_be_asked, etag_matches
@@ -18,10 +20,9 @@ if TYPE_CHECKING:
 #: A response's fields as an adapter has them: octets, or texts.
 RawFields = Sequence[tuple[bytes, bytes]] | Sequence[tuple[str, str]]
 
-_FRESHNESS = frozenset({"cache-control", "expires"})
+_OURS = ASK.encode()
 _ENDING = frozenset({"private", "no-store"})
-#: Fields of the stored content, of which a response without content says nothing.
-_OF_CONTENT = frozenset({"content-length", "content-range", "content-type"})
+_OF_CONTENT = frozenset(name.decode() for name in OF_CONTENT)
 #: What must not differ between a HEAD and what is stored (RFC 9111, section 4.3.5).
 _COMPARED = ("etag", "last-modified", "content-length")
 
@@ -94,11 +95,14 @@ def renew(exchange: "Exchange", known: Entry, values: Values, headers: RawFields
         return known
     raw = _octets(headers)
     values = {name: value for name, value in values.items() if name not in _OF_CONTENT}
-    if exchange.plan.is_standard and exchange.plan.edge is None:
-        exchange.decide(known.status, _merged(known, values))
-    else:
-        _declared(exchange, known, values)
+    if exchange.plan.edge is not None:
+        _decide_narrowly(exchange, known, values)
         raw = _dressed(raw, dress(exchange, known.status, values))
+    else:
+        merged = _merged(known, values)
+        exchange.decide(known.status, merged)
+        if not exchange.plan.is_standard:
+            raw = _dressed(raw, dress(exchange, known.status, merged))
     connection = [
         name.strip().lower() for line in values.get("connection", ()) for name in line.split(",")
     ]
@@ -108,25 +112,29 @@ def renew(exchange: "Exchange", known: Entry, values: Values, headers: RawFields
     )  # fmt: skip
 
 
-def _declared(exchange: "Exchange", known: Entry, values: Values) -> None:
-    """Decide by the response's own words: stored ones may be ours. Silence prolongs nothing."""
+def _decide_narrowly(exchange: "Exchange", known: Entry, values: Values) -> None:
+    """Decide by the response's own words: stored ones are for edges. Silence loosens nothing."""
     filling = exchange.filling
     exchange.decide(known.status, values)
-    if filling is None or filling.lifetime is None or _FRESHNESS & values.keys():
-        return
-    filling.lifetime = filling.lifetime.at_most(
-        known.fresh_until - known.born,
-        known.revalidate_until - known.fresh_until,
-        known.error_until - known.fresh_until,
-        known.flags & (OPEN | STRICT),
-    )
+    if filling is not None and filling.lifetime is not None and "cache-control" not in values:
+        filling.lifetime = filling.lifetime.at_most(
+            known.fresh_until - known.born,
+            known.revalidate_until - known.fresh_until,
+            known.error_until - known.fresh_until,
+            known.flags & (OPEN | STRICT),
+        )
 
 
 def _merged(known: Entry, values: Values) -> Values:
-    """The deciding fields after the update; `Date` and `Age` speak of the new response only."""
+    """The application's deciding fields after the update (RFC 9111, section 3.2).
+
+    `Date` and `Age` speak of the new response only; what we say where it is silent is not its word.
+    """
     stored: dict[str, tuple[str, ...]] = {}
     for name, value in known.headers:
         text = name.decode("latin-1")
+        if (text, value) == ("cache-control", _OURS):
+            continue
         if text in DECIDING and text not in _OF_CONTENT and text != "date":
             stored[text] = (*stored.get(text, ()), value.decode("latin-1"))
     return {**stored, **values}
@@ -141,7 +149,7 @@ def compare(
         What ends, if the application's answer is another one now.
     """
     known = exchange.known
-    if known is None or exchange.heading is None or status != known.status:
+    if known is None or exchange.heading is None or not status == known.status == 200:
         return None
     for name in _COMPARED:
         stored = known.field(name.encode())

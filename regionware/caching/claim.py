@@ -29,8 +29,21 @@ class Claim:
     """
 
     __slots__ = (
-        "_began", "_created", "_lease", "_leased", "_names", "_plan", "_prepared", "_stamped",
-        "_watching", "flight", "floor", "key", "leads", "need",
+        "_began",
+        "_beside",
+        "_created",
+        "_lease",
+        "_leased",
+        "_names",
+        "_observing",
+        "_plan",
+        "_prepared",
+        "_stamped",
+        "flight",
+        "floor",
+        "key",
+        "leads",
+        "need",
     )  # fmt: skip
 
     def __init__(
@@ -41,7 +54,8 @@ class Claim:
         need: Position | None,
         now: float,
         *,
-        watching: bool = False,
+        beside: bool = False,
+        observing: bool = False,
     ) -> None:
         """Begin alone; the stamp is the latest that this process has heard of.
 
@@ -51,9 +65,11 @@ class Claim:
             key: the request's key.
             need: the session's last write.
             now: monotonic seconds.
-            watching: nothing is kept, not even the note that a key is uncacheable.
+            beside: it has neither flight nor lease, and says nothing of the key's other answers.
+            observing: nothing is kept, not even the note that a key is uncacheable.
         """
-        self._watching = watching
+        self._beside = beside
+        self._observing = observing
         self._prepared = prepared
         self._plan = keys
         self._began = now
@@ -71,7 +87,7 @@ class Claim:
     @classmethod
     def late(cls, prepared: Prepared, keys: KeyPlan, key: Key, began: float, stamp: int) -> Self:
         """For a response that is storable after all, of a request that began at these times."""
-        filling = cls(prepared, keys, key, None, began, watching=True)
+        filling = cls(prepared, keys, key, None, began, beside=True)
         filling._created = stamp + 1
         return filling
 
@@ -130,7 +146,7 @@ class Claim:
     @property
     def _fills_beside(self) -> bool:
         """Whether it may fill without the lease: the store keeps what was begun last."""
-        return self._stamped and (self._watching or self.insists)
+        return self._stamped and (self._beside or self.insists)
 
     @property
     def limit(self) -> int:

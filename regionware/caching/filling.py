@@ -28,6 +28,8 @@ _PASSING = frozenset(
     {"status", "error", "expired", "unfinished", "fence", "write", "authorization"}
 )
 
+#: What somebody was given stays with its answer, and does not go on with a later one.
+_PERSONAL = frozenset({"set-cookie"})
 # An answer that was validated and may not be kept.
 _SPENT = Lifetime(0, 0, 0, 0, (), flags=STRICT)
 
@@ -52,10 +54,11 @@ class Filling(Claim):
         need: Position | None,
         now: float,
         *,
-        watching: bool = False,
+        beside: bool = False,
+        observing: bool = False,
     ) -> None:
         """Begin as `Claim` does, with nothing decided."""
-        super().__init__(prepared, keys, key, need, now, watching=watching)
+        super().__init__(prepared, keys, key, need, now, beside=beside, observing=observing)
         self._groups: tuple[str, ...] = ()
         self.lifetime: Lifetime | None = None
         self.reason = ""
@@ -90,7 +93,7 @@ class Filling(Claim):
     def _judge(self, status: int, values: Values, *, authorized: bool) -> Lifetime | str:
         """The decision; a part is stored if the whole could be, and nothing selects a variant."""
         self.part = None
-        if status == 206 and self._watching:
+        if status == 206 and self._beside:
             self.part = parse_content_range(values.get("content-range", ("",))[0])
         if self.part is not None:
             status, values = 200, {n: v for n, v in values.items() if n != "content-range"}
@@ -175,12 +178,13 @@ class Filling(Claim):
         """
         lifetime = self.lifetime or _SPENT
         names = self._selecting(lifetime) if varies else names_of(self.key, known.key)
-        fields = updated_fields(known.headers, headers, connection)
+        fields = updated_fields(known.headers, headers, connection, _PERSONAL)
         entry = told = self._entry(
             request, known.status, fields, known.body, lifetime, names, state, known.tags
         )
         dropped = self._dropped(lifetime, connection)
-        fields = updated_fields(known.headers, headers, dropped, lifetime.dropped)
+        taken = lifetime.dropped | _PERSONAL
+        fields = updated_fields(known.headers, headers, dropped, taken)
         if fields != told.headers:
             entry = self._entry(
                 request, known.status, fields, known.body, lifetime, names, state, known.tags
@@ -243,6 +247,8 @@ class Filling(Claim):
         # A slow answer does not take the place of one that was begun after it.
         if not (isinstance(known, Entry) and known.created > self._created):
             self.remember(verified(entry, self._began), names)
+            if (part := self._prepared.memory.lookup(part_key(self.key))) is not None:
+                self._prepared.memory.discard(part)
         self.land("entry", entry)
         return True
 
@@ -255,10 +261,9 @@ class Filling(Claim):
         """Nobody need wait for the end of a response that will not be stored."""
         self.reason = reason
         known = self._prepared.memory.lookup(self.key)
-        kept = isinstance(known, Variants) or (
-            isinstance(known, Entry) and known.error_until > self._prepared.clock()
-        )
-        if reason not in _PASSING and not self._watching and not kept:
+        kept = isinstance(known, Entry) and known.error_until > self._prepared.clock()
+        silent = self._beside or self._observing or reason in _PASSING
+        if not silent and not kept:
             until = self._prepared.clock() + UNCACHEABLE
             self._prepared.memory.put(Uncacheable(self.key, reason, until))
         self.land("abandoned" if reason == "unfinished" else "uncacheable")

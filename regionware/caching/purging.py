@@ -173,8 +173,9 @@ class Relay:
                 except TROUBLE as error:
                     logger.warning("purge for region %s waits: %s", self.region, error)
                     # One more try after the order to stop, and no further pause then.
-                    if stop.is_set() or stop.wait(pause):
+                    if stop.is_set():
                         return
+                    stop.wait(pause)
                     pause = min(pause * 2, _PAUSE_LIMIT)
                     continue
                 pause = _PAUSE

@@ -89,6 +89,8 @@ class _Response:
         """It must not be used without validation once it is stale (RFC 9111, section 4.2.4)."""
         if self.cache.override:
             return False
+        if self.cache.is_standard and "set-cookie" in self.fields:
+            return True  # its lifetime is all that the application has said of sharing it
         return any(name in self.control for name in _NO_STALE) or self.control.bare("no-cache")
 
     @property
@@ -242,7 +244,7 @@ def _worth_keeping(response: _Response, found: Lifetime) -> Lifetime | str:
     left = found.ttl - found.age
     if found.ttl == 0 and not response.cache.is_standard:
         return "stale"  # a policy is about lifetimes: what has none passes through
-    if left > 0 or left + max(found.revalidate, found.error) > 0:
+    if left + max(found.revalidate, found.error) > 0:
         return found
     if response.is_validated:
         return replace(found, flags=found.flags | ALWAYS)

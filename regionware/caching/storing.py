@@ -32,7 +32,7 @@ _UNSTORED = frozenset(
 
 #: Fields that a 304 or a HEAD says nothing about: they belong to the stored content
 #: (RFC 9111, section 3.2).
-_OF_CONTENT = frozenset({b"content-encoding", b"content-length", b"content-range", b"content-type"})
+OF_CONTENT = frozenset({b"content-encoding", b"content-length", b"content-range", b"content-type"})
 
 
 def stored_fields(
@@ -75,7 +75,7 @@ def updated_fields(
         dropped: names that are not to be stored.
         taken: names that are not to stay either.
     """
-    new = [pair for pair in stored_fields(headers, None, dropped) if pair[0] not in _OF_CONTENT]
+    new = [pair for pair in stored_fields(headers, None, dropped) if pair[0] not in OF_CONTENT]
     replaced = {name for name, _ in new} | {name.encode("latin-1") for name in taken}
     return (*(pair for pair in stored if pair[0] not in replaced), *new)
 
