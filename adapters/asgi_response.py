@@ -103,7 +103,9 @@ class Responder:
     async def _start(self, message: Message) -> None:
         self._started = True
         values: dict[str, tuple[str, ...]] = {}
-        headers = list(message.get("headers", ()))
+        headers = message.get("headers", ())
+        if not isinstance(headers, (list, tuple)):
+            headers = list(headers)
         for name, value in headers:
             deciding = _DECIDING.get(name.lower())
             if deciding is not None:

@@ -202,8 +202,9 @@ class Exchange(Looking):
     @property
     def for_others(self) -> bool:
         """Whether the answer may be given to others: what is not in the key must not count."""
-        about = (self.filling, self.heading, self.marker)
-        return self.mode == "on" and about != (None, None, None)
+        if self.filling is None and self.marker is None and self.heading is None:
+            return False
+        return self.mode == "on"
 
     @property
     def pending(self) -> bool:

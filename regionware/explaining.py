@@ -9,6 +9,7 @@ from regionware.caching.entry import Entry
 from regionware.caching.fresh import is_fresh
 from regionware.errors import Unavailable
 from regionware.exchange import Exchange
+from regionware.http.directives import parse_wants
 from regionware.http.paths import is_odd_raw
 from regionware.http.request import Request
 from regionware.policies.database import at_least
@@ -93,19 +94,18 @@ def _cache(exchange: Exchange) -> dict[str, Any]:
     removed = sorted(screened.edits.remove) if screened.edits is not None else []
     if screened.key is None:
         return {"decision": "bypass", "reason": screened.reason, "removed": removed}
+    special = request.special
+    exchange.wants = parse_wants(special.get("cache-control"), special.get("pragma"))
+    if exchange.wants is not None and exchange.wants.no_store:
+        return {"decision": "bypass", "reason": "request", "removed": removed}
     record = exchange.recollect(screened.key)
     need = exchange.token.write if exchange.token is not None and plan.sessions else None
     found = "miss"
     if isinstance(record, Entry):
-        now = prepared.clock()
+        fresh = is_fresh(prepared.fences, record, need, prepared.clock())
         gone = prepared.fences.judge(record) is Verdict.GONE
-        found = (
-            "fresh"
-            if is_fresh(prepared.fences, record, need, now)
-            else "purged"
-            if gone
-            else "stale"
-        )
+        found = "purged" if gone else "rejected" if fresh else "stale"
+        found = "fresh" if exchange.fits(record, need) else found
     tags = render(plan.tags, plan.compiled.arguments(request.path))
     return {
         "decision": "look-up",
@@ -114,6 +114,7 @@ def _cache(exchange: Exchange) -> dict[str, Any]:
         "tags": list(tags),
         "removed": removed,
         "ttl": plan.keys.cache.ttl,
+        "standard": plan.is_standard,
         "consistency": plan.keys.cache.consistency,
     }
 
@@ -160,6 +161,7 @@ def _row(prepared: Prepared, plan: Plan) -> dict[str, Any]:
         if cache is None
         else {
             "ttl": cache.ttl,
+            "standard": cache.is_standard,
             "tags": list(cache.tags),
             "consistency": cache.consistency,
             "stale_while_revalidate": cache.stale_while_revalidate,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from regionware.exchange import Exchange
 
 _NAMED = frozenset({"location", "content-location"})
+_SAYS = _NAMED | {"cache-group-invalidation"}
 #: A scheme and a host, as keys have them.
 Origin = tuple[str, str]
 _PORTS = {"http": ":80", "https": ":443"}
@@ -26,12 +27,14 @@ def invalidates(exchange: "Exchange", status: int, values: Values) -> Invalidate
     RFC 9111, section 4.4: a response without an error ends what is stored under the target URI,
     and under `Location` and `Content-Location` of the same origin; groups are RFC 9875, section 3.
     """
-    if not 200 <= status < 400:
-        return None
     request = exchange.request
+    if not 200 <= status < 400 or not (
+        values.keys() & _SAYS or exchange.prepared.keys_of(request.host, request.path)
+    ):
+        return None
     origin = exchange.prepared.origin(request)
     targets = [(request.root + request.path, request.query)]
-    for field in _NAMED & values.keys():
+    for field in values.keys() & _NAMED:
         targets += filter(None, (_same(request, origin, value) for value in values[field]))
     found = _ends(exchange, origin, targets)
     tags = invalidated(*origin, values)
