@@ -58,10 +58,10 @@ class Answers:
         self.plan = plan
         self.mode = mode
         self.known: Entry | None = None
-        self.rejected = False
         self.stale: Entry | None = None
         self.state: Current | None = None
         self.wants: Wants | None = None
+        self.rejected = False
         self.token: Token | None = (
             prepared.sessions.read(request) if prepared.has_database and mode == "on" else None
         )

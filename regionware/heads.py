@@ -48,15 +48,24 @@ _NEVER_SHARED = frozenset({"path", "session"})
 _NORMALISED = frozenset({"", "uncacheable", "miss"})
 _CACHEABLE = frozenset({"GET", "HEAD"})
 _EVERY_EDGE = _FRESHNESS | TARGETED
-_SIGNED = (
-    "cache-control", "expires", "pragma", "set-cookie", "vary", "content-range", "age",
-    "cdn-cache-control", "regionware-cache-control",
-)  # fmt: skip
+_SIGNED = frozenset(
+    {
+        "age",
+        "cache-control",
+        "cdn-cache-control",
+        "content-range",
+        "expires",
+        "pragma",
+        "regionware-cache-control",
+        "set-cookie",
+        "vary",
+    }
+)
 
 
 def signature(status: int, values: Values) -> object:
     """What of a head decides, where neither its age nor its length does."""
-    return (status, *map(values.get, _SIGNED))
+    return (status, *[(name, values[name]) for name in values if name in _SIGNED])
 
 
 def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
