@@ -125,7 +125,7 @@ class Looking(Answers):
         if self.may_see():
             return self.reply(entry, f"regionware; hit; ttl={self.ttl(entry)}; detail=memory")
         self.bypass = "authorize"
-        return self
+        return self._pass()
 
     def _from_part(self, key: Key, need: Position | None) -> Reply | None:
         """An answer from a part that is stored; a whole one, once it is, takes its place."""
