@@ -12,17 +12,18 @@ from regionware.parts.proxy import DelayProxy
 _REQUESTS = 10
 
 
-def check(proxy: DelayProxy, work: Callable[[], None], round_trips: int) -> None:
+def check(proxy: DelayProxy, work: Callable[[], None], round_trips: int, told: int = 0) -> None:
     """Assert how many round trips `work` takes, and that it opens no connection.
 
-    The background reader of the region's log asks too, once in `BLOCK` milliseconds.
+    The background reader of the region's log asks too, once in `BLOCK` milliseconds, and each time
+    that it is `told` something.
     """
     _after_a_poll(proxy)
     proxy.counters.reset()
     begin = time.monotonic()
     work()
     polls = int((time.monotonic() - begin) * 1000 / BLOCK)
-    assert round_trips <= proxy.counters.round_trips <= round_trips + polls
+    assert round_trips <= proxy.counters.round_trips <= round_trips + told + polls
     assert proxy.counters.connections == 0
 
 
@@ -50,3 +51,8 @@ def test_round_trips(side: Side, distant: Regionware, proxy: DelayProxy) -> None
 
     check(proxy, lambda: subject.batch(asks), 0)
     subject.answered("; detail=memory", calls=0)
+
+    changes = [Ask(f"/{subject.number}-{number}", "POST") for number in range(_REQUESTS)]
+    subject.batch(changes[:1])  # teaches its script to Redis
+    check(proxy, lambda: subject.batch(changes), 2 * _REQUESTS, told=_REQUESTS)
+    subject.answered("fwd=method", calls=_REQUESTS)
