@@ -10,6 +10,7 @@ from regionware.edge import ASK
 from regionware.effects import Invalidate
 from regionware.heads import HeadEdits, dress, forwarded
 from regionware.http.conditions import CONDITIONS, can_be_asked, etag_matches
+from regionware.http.fields import field_names
 from regionware.http.request import RequestEdits
 from regionware.invalidating import ends
 from regionware.serving import Reply
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 #: A response's fields as an adapter has them: octets, or texts.
 RawFields = Sequence[tuple[bytes, bytes]] | Sequence[tuple[str, str]]
 
-_OURS = ASK.encode()
 _ENDING = frozenset({"private", "no-store"})
 _OF_CONTENT = frozenset(name.decode() for name in OF_CONTENT)
 #: What must not differ between a HEAD and what is stored (RFC 9111, section 4.3.5).
@@ -99,7 +99,7 @@ def renew(exchange: "Exchange", known: Entry, values: Values, headers: RawFields
         _decide_narrowly(exchange, known, values)
         raw = _dressed(raw, dress(exchange, known.status, values))
     else:
-        merged = _merged(known, values)
+        merged = _merged(exchange, known, values)
         exchange.decide(known.status, merged)
         if not exchange.plan.is_standard:
             raw = _dressed(raw, dress(exchange, known.status, merged))
@@ -125,18 +125,22 @@ def _decide_narrowly(exchange: "Exchange", known: Entry, values: Values) -> None
         )
 
 
-def _merged(known: Entry, values: Values) -> Values:
+def _merged(exchange: "Exchange", known: Entry, values: Values) -> Values:
     """The application's deciding fields after the update (RFC 9111, section 3.2).
 
-    `Date` and `Age` speak of the new response only; what we say where it is silent is not its word.
+    `Date` and `Age` speak of the new response only; what we have added is not its word.
     """
+    keys = exchange.plan.keys
+    ours = keys.vary if keys is not None else ()
     stored: dict[str, tuple[str, ...]] = {}
-    for name, value in known.headers:
-        text = name.decode("latin-1")
-        if (text, value) == ("cache-control", _OURS):
+    for octets, value in known.headers:
+        name, text = octets.decode("latin-1"), value.decode("latin-1")
+        if name not in DECIDING or name in _OF_CONTENT or name == "date" or text == ASK:
             continue
-        if text in DECIDING and text not in _OF_CONTENT and text != "date":
-            stored[text] = (*stored.get(text, ()), value.decode("latin-1"))
+        if name == "vary":
+            names = field_names((text,))
+            text = "*" if names is None else ",".join(each for each in names if each not in ours)
+        stored[name] = (*stored.get(name, ()), text)
     return {**stored, **values}
 
 

@@ -1,7 +1,8 @@
 -- Stores an entry for the holder of the lease, or releases the lease.
 -- KEYS[1] the entry's hash.
--- ARGV: lease token ('' of one who fills beside the holder), the variant of the lease, then for a fill: the names in Vary
--- joined by commas, the variant to store, the frame, its life in ms, the most variants of a key.
+-- ARGV: lease token ('' of one who fills beside the holder), the variant of the lease, then for a
+-- fill: the names in Vary joined by commas, the variant to store, the frame, its life in ms, the
+-- most variants of a key.
 -- Returns 1 if stored, 0 if not.
 local lease = redis.call('HGET', KEYS[1], 'l' .. ARGV[2])
 local holds = lease and string.sub(lease, 1, #ARGV[1] + 1) == ARGV[1] .. '@'

@@ -219,3 +219,22 @@ def test_what_is_kept_from_edges_is_kept_from_them_all(world: World, word: str, 
     site = world.site(lambda _: answer, Route("/{path:path}", cdn=Cdn(max_age=30)))
     found = site.get("/x")
     assert (found["cache-control"], found["cdn-cache-control"]) == (told, "")
+
+
+@pytest.mark.parametrize("by", ["authorization", "x-user"])
+def test_a_field_that_we_vary_on_stays_ours_after_a_304(world: World, by: str) -> None:
+    """RFC 9111, section 3.5: the policy keys on the identity, and tells browsers so."""
+    stale = text("mine", ETag='"1"', Cache_Control="max-age=10", Age="20")
+    fresh = Response((), 304, [("ETag", '"1"'), ("Cache-Control", "max-age=60")])
+    cache = Cache(ttl=60, by=by, allow_authorization=True)
+    site = world.site(
+        lambda seen: fresh if "if-none-match" in seen.headers else stale,
+        Route("/{path:path}", cache=cache),
+    )
+    asked = {by: "a", "Authorization": "a"}
+    for _ in range(2):
+        assert site.get("/x", headers=asked).body == b"mine"
+    assert site.get("/x", headers=asked).hit
+    assert len(site.app.calls) == 2
+    site.get("/x", headers={by: "b", "Authorization": "b"})
+    assert len(site.app.calls) == 3
