@@ -11,7 +11,7 @@ from regionware.policies.database import Access, Database
 from regionware.policies.route import SAFE, Route
 
 _MEMO = 8192
-#: Characters; longer paths are not worth the memory of a memo.
+#: Characters; what is longer is not worth the memory of a memo.
 _LONG = 512
 
 # Values that between them fit every convertor of Starlette; used to see whether an earlier
@@ -122,7 +122,7 @@ class Table:
         found = self._memo.get(asked)
         if found is None:
             found = self._search(method, host, path)
-            if len(path) > _LONG:
+            if len(path) + len(host) + len(method) > _LONG:
                 return found
             if len(self._memo) >= _MEMO:
                 self._memo.clear()

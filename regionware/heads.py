@@ -40,6 +40,7 @@ class HeadEdits:
 
 
 NO_EDITS = HeadEdits()
+_FORBIDDING = ("no-store", "private", "no-cache")
 _FRESHNESS = frozenset({"cache-control", "expires", "pragma"})
 #: Why our own cache is bypassed, where no other may keep the answer either.
 _PERSONAL = frozenset({"path", "cookie", "authorization", "authorize", "session", "body"})
@@ -154,13 +155,19 @@ def _for_edge(exchange: "Exchange", edits: HeadEdits, status: int, values: Value
         return
     cache = exchange.plan.compiled.route.cache
     personal = "authorization" in exchange.request.special
-    if (personal and not (cache is not None and cache.shared)) or _kept_from_edges(values):
+    forbids, at_edges = _for_edges_alone(values)
+    if (personal and not (cache is not None and cache.shared)) or forbids:
         # RFC 9111, section 3.5: a shared cache may not keep it unless somebody says so. And what
         # the application forbids to edges alone must be forbidden where all of them read it.
         edits.add.append(("cache-control", NOBODY))
         edits.remove = _EVERY_EDGE
         return
     control, lifetime = _said(exchange, values)
+    if at_edges is not None:
+        known = control or NO_CONTROL
+        shared = known.seconds("s-maxage")
+        shared = at_edges if shared is None else min(shared, at_edges)
+        control = CacheControl({**known.directives, "s-maxage": str(shared)}, known.malformed)
     tags = render(exchange.plan.cdn_tags, exchange.plan.compiled.arguments(exchange.request.path))
     own = exchange.state.tags if exchange.state is not None else ()
     fields = edge.fields(status, control, (*tags, *sorted(own)), lifetime)
@@ -172,9 +179,16 @@ def _for_edge(exchange: "Exchange", edits: HeadEdits, status: int, values: Value
         edits.remove = TARGETED
 
 
-def _kept_from_edges(values: Values) -> bool:
-    control = parse_targeted(values.get("cdn-cache-control", ()))
-    return control is not None and any(name in control for name in ("no-store", "private"))
+def _for_edges_alone(values: Values) -> tuple[bool, int | None]:
+    """What the application says to edges: it forbids them to keep it; or for how many seconds."""
+    said = (
+        parse_targeted(values.get("cdn-cache-control", ())),
+        parse_cache_control(values.get("surrogate-control", ())),
+    )
+    controls = [control for control in said if control is not None and control.directives]
+    ages = [seconds for each in controls if (seconds := each.seconds("max-age")) is not None]
+    shortest = min(ages, default=None)
+    return shortest == 0 or any(n in each for each in controls for n in _FORBIDDING), shortest
 
 
 def _said(exchange: "Exchange", values: Values) -> tuple[CacheControl | None, float | None]:

@@ -65,7 +65,7 @@ def freshen(exchange: "Exchange", values: Values, headers: RawFields) -> Reply |
         return None
     if not _is_about(known, values):
         filling.refuse("unfinished")
-        return _answer(exchange, known, "")
+        return _answer(exchange, known.without(b"set-cookie"), "")
     entry = renew(exchange, known, values, headers)
     if filling.reason in _ENDING:
         exchange.ending = ends(exchange)  # it may not even be validated any more

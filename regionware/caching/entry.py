@@ -1,6 +1,7 @@
 """What the memory tier holds: entries, and two kinds of notes beside them. No I/O here."""
 
 from collections.abc import Sequence
+from copy import copy
 from itertools import chain
 from typing import Any
 
@@ -162,6 +163,12 @@ class Entry(Record):
     def reached(self, need: Position | None) -> bool:
         """Whether everything up to `need` is certainly in the entry."""
         return need is None or (self.lower is not None and self.lower.reached(need))
+
+    def without(self, name: bytes) -> "Entry":
+        """The same, to answer from, without one field."""
+        other = copy(self)
+        other.headers = tuple(pair for pair in self.headers if pair[0] != name)
+        return other
 
     def field(self, name: bytes) -> str | None:
         """The value of a stored field, by its lower-case name; of several lines the first."""

@@ -247,15 +247,16 @@ class Filling(Claim):
         # A slow answer does not take the place of one that was begun after it.
         if not (isinstance(known, Entry) and known.created > self._created):
             self.remember(verified(entry, self._began), names)
-            if (part := self._prepared.memory.lookup(part_key(self.key))) is not None:
-                self._prepared.memory.discard(part)
         self.land("entry", entry)
         return True
 
     def remember(self, entry: Entry, names: tuple[str, ...]) -> None:
-        """Keep an entry in memory, and the note that leads to it."""
-        if self._prepared.memory.put(entry) and names:
-            self._prepared.memory.put(Variants(self.key, names))
+        """Keep an entry in memory, and the note that leads to it; a part of it is of no use now."""
+        memory = self._prepared.memory
+        if memory.put(entry) and names:
+            memory.put(Variants(self.key, names))
+        if (part := memory.lookup(part_key(self.key))) is not None:
+            memory.discard(part)
 
     def refuse(self, reason: str) -> None:
         """Nobody need wait for the end of a response that will not be stored."""

@@ -19,12 +19,10 @@ def names_for(
         soft: stale-while-revalidate may still use the entries.
 
     Raises:
-        ConfigurationError: nothing is named, or a text stands for a list.
+        ConfigurationError: nothing is named, a text stands for a list, or a name has surrogates.
     """
     if isinstance(tags, str) or isinstance(urls, str):
         raise ConfigurationError("purge: tags and urls are lists, not a text")
-    if any(not tag.isprintable() for tag in tags):
-        raise ConfigurationError("purge: a tag is printable text")
     names = (
         [tag_name(tag) for tag in tags]
         + [_url_name(url) for url in urls]
@@ -32,6 +30,10 @@ def names_for(
     )
     if not names:
         raise ConfigurationError("purge: name tags or urls, or say everything=True")
+    try:
+        "".join(names).encode()
+    except UnicodeError as error:
+        raise ConfigurationError(f"purge: a name that no Redis can be told: {error}") from error
     return tuple(dict.fromkeys(mark(name, soft=soft) for name in names))
 
 

@@ -158,18 +158,20 @@ class Relay:
         return len(self._queue)
 
     def _run(self, stop: Event) -> None:
-        pause = _PAUSE
+        pause, together = _PAUSE, _TOGETHER
         client = redis.Redis.from_url(
             self._url, retry=Retry(NoBackoff(), 0), **options(_FAR_DEADLINE)
         )
         with client:
-            while orders := self._next(stop):
+            while orders := self._next(stop, together):
                 try:
                     for chunk in _joined(orders).chunks():
                         keys = purge_keys(self._names)
                         stamp_of(client.eval(PURGE.text, len(keys), *keys, *chunk))
                 except UnicodeError:
-                    self._on_drop(self.region)  # it could never be sent
+                    # One of them can never be sent: one by one, until it is found.
+                    together = 1 if len(orders) > 1 else self._drop(orders[0])
+                    continue
                 except TROUBLE as error:
                     logger.warning("purge for region %s waits: %s", self.region, error)
                     # One more try after the order to stop, and no further pause then.
@@ -180,12 +182,20 @@ class Relay:
                     continue
                 pause = _PAUSE
                 for order in orders:
-                    with self._wake:
-                        if self._queue and self._queue[0] is order:
-                            self._queue.popleft()
+                    self._pop(order)
                     order.done[self.region].set()
 
-    def _next(self, stop: Event) -> list[Order]:
+    def _drop(self, order: Order) -> int:
+        self._pop(order)
+        self._on_drop(self.region)
+        return _TOGETHER
+
+    def _pop(self, order: Order) -> None:
+        with self._wake:
+            if self._queue and self._queue[0] is order:
+                self._queue.popleft()
+
+    def _next(self, stop: Event, most: int) -> list[Order]:
         """What goes together: a far region is told many purges in one round trip."""
         with self._wake:
             while not self._queue:
@@ -194,7 +204,7 @@ class Relay:
                 self._wake.wait()
             first = self._queue[0]
             alike = takewhile(lambda order: _is_like(order, first), self._queue)
-            return list(islice(alike, _TOGETHER))
+            return list(islice(alike, most))
 
 
 def _is_like(left: Order, right: Order) -> bool:

@@ -34,7 +34,7 @@ def _value(name: str, value: str | None) -> str:
 def fields_of(request: Request) -> str:
     """The request's fields on which a response may vary: "name:value" lines, sorted by name."""
     fields = tuple(field for field in request.headers() if field[0] not in _NEVER)
-    small = sum(len(value) for _, value in fields) <= _SMALL
+    small = sum(len(name) + len(value) for name, value in fields) <= _SMALL
     return _known(fields) if small else _lines(fields)
 
 

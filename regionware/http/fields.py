@@ -57,7 +57,8 @@ def vary_value(name: str, value: str | None) -> str:
     """
     if value is None:
         return ""
-    return _known(name, value) if len(value) <= _LONGEST else _normal(name, value)
+    short = len(name) + len(value) <= _LONGEST
+    return _known(name, value) if short else _normal(name, value)
 
 
 def _normal(name: str, value: str) -> str:
