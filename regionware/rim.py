@@ -86,10 +86,14 @@ class Rim:
 
     def start(self) -> None:
         """Start the log's reader; costs nothing when it runs."""
-        if self._log is not None:
-            self._log.start()
+        self._start_tier()
         if self.databases is not None:
             self.databases.start()
+
+    def _start_tier(self) -> None:
+        if self.tier is not None and self._log is not None:
+            self.tier.start()
+            self._log.start()
 
     def close(self) -> None:
         """End every thread and connection of this process, delivering purges first."""
@@ -171,7 +175,7 @@ class Rim:
         if self.tier is None or self._log is None:
             return Found(available=False)
         if not self._log.synced.is_set():
-            self._log.start()
+            self._start_tier()
             if not self._patient or not self._log.synced.wait(_SYNC):
                 self._patient = False
                 return Found(available=False)
@@ -193,7 +197,7 @@ class Rim:
         if self.tier is None or self._log is None:
             return Found(available=False)
         if not self._log.synced.is_set():
-            self._log.start()
+            self._start_tier()
             if not await self._synced():
                 return Found(available=False)
         return await self.tier.alookup(ask)

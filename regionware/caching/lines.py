@@ -92,7 +92,8 @@ class Lines:
             deadline: seconds for a call, and for each step of connecting.
             keep: keep connections for further calls.
         """
-        self._keep = keep
+        #: Whether a connection that has served stays for the next call.
+        self.keep = keep
         pool: Any = redis.ConnectionPool.from_url(
             url,
             retry=Retry(NoBackoff(), 0),
@@ -128,13 +129,13 @@ class Lines:
         try:
             reply = line.call(command, deadline)
         except ResponseError:
-            self._idle.append(line) if self._keep else line.close()
+            self._idle.append(line) if self.keep else line.close()
             raise
         except BaseException:
             line.close()
             self.close()
             raise
-        if self._keep:
+        if self.keep:
             self._idle.append(line)
         else:
             line.close()
@@ -211,7 +212,8 @@ class AsyncLines:
 
     def __init__(self, url: str, deadline: float, *, keep: bool = True) -> None:
         """Connect to nothing yet; see `Lines`."""
-        self._keep = keep
+        #: See `Lines`.
+        self.keep = keep
         pool: Any = redis.asyncio.ConnectionPool.from_url(
             url,
             retry=AsyncRetry(NoBackoff(), 0),
@@ -246,13 +248,13 @@ class AsyncLines:
         try:
             reply = await line.call(command, deadline)
         except ResponseError:
-            idle.append(line) if self._keep else line.close()
+            idle.append(line) if self.keep else line.close()
             raise
         except BaseException:
             _close(idle, line)
             await asyncio.sleep(0)
             raise
-        if self._keep:
+        if self.keep:
             idle.append(line)
         else:
             _close(idle, line)

@@ -16,6 +16,7 @@ from hiredis import HiredisError
 from redis import connection as redis_connection
 from redis.exceptions import NoScriptError, RedisError
 
+from regionware.caching.health import Health
 from regionware.caching.lines import Argument, AsyncLines, Lines, pack
 from regionware.effects import Fill, Found, Lookup, Release
 from regionware.errors import ConfigurationError
@@ -25,8 +26,6 @@ from regionware.http.fields import is_token
 DEADLINE = 0.05
 #: Seconds for each step of connecting, where a caller can wait.
 PATIENT = 2.0
-#: Failures in a row after which nobody asks until the background reader hears again.
-FAILURES = 3
 #: Milliseconds for which a lease holds without being renewed.
 LEASE = 10_000
 MAX_VARIANTS = 16
@@ -77,33 +76,6 @@ def options(deadline: float) -> dict[str, Any]:
         "decode_responses": False,
         "protocol": 2,
     }
-
-
-class Health:
-    """Whether Redis is worth asking."""
-
-    __slots__ = ("_failures", "closed", "on_change")
-
-    def __init__(self, on_change: Callable[[bool], None]) -> None:
-        """Begin hopeful."""
-        self._failures = 0
-        self.closed = True
-        self.on_change = on_change
-
-    def failed(self) -> None:
-        """A call failed."""
-        self._failures += 1
-        if self.closed and self._failures >= FAILURES:
-            self.closed = False
-            self.on_change(False)  # noqa: FBT003 - one meaning: it is up
-
-    def succeeded(self) -> None:
-        """A call, or the background reader, was answered."""
-        if self._failures:
-            self._failures = 0
-        if not self.closed:
-            self.closed = True
-            self.on_change(True)  # noqa: FBT003 - one meaning: it is up
 
 
 class RedisTier:
@@ -268,8 +240,13 @@ class RedisTier:
     def _release(self, ask: Release) -> tuple[tuple[str], tuple[Argument, ...]]:
         return (self.names.entries + ask.digest,), (ask.lease, ask.leased)
 
+    def start(self) -> None:
+        """Keep connections, again: this is not the end."""
+        self._lines.keep = self._alines.keep = True
+
     def close(self) -> None:
-        """Close the connections for threads."""
+        """Close the connections for threads; one that is busy closes when it has served."""
+        self._lines.keep = self._alines.keep = False
         self._lines.close()
         self._patient.close()
 
