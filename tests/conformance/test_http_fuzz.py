@@ -189,6 +189,7 @@ WITHIN: Fields = [("Range", "bytes=2-25")]
 def test_a_hostile_response_is_passed_on_and_harms_nobody(stage: Stage) -> None:
     @settings(max_examples=examples(100), deadline=None)
     @given(fields(IN_RESPONSES), st.booleans(), st.booleans(), st.sampled_from([200, 404]))
+    @example([("ETag", "max-age=")], True, False, 200)
     def holds(hostile: Fields, beside: bool, polite: bool, status: int) -> None:
         note(str(short(hostile)))
         stage.fields = [*(GOOD if beside else ()), *hostile]
