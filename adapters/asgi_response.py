@@ -14,7 +14,7 @@ from regionware.adapters.asgi_request import (
     edited,
     without_content,
 )
-from regionware.caching.freshness import DECIDING
+from regionware.caching.freshness import DECIDING, of_connection
 from regionware.drive import adrive
 from regionware.errors import Unavailable
 from regionware.exchange import Exchange
@@ -22,7 +22,7 @@ from regionware.heads import NO_EDITS, HeadEdits
 from regionware.rim import Rim
 from regionware.serving import Reply, unavailable
 
-_DECIDING = {name.encode(): name for name in DECIDING | {"connection"}}
+_DECIDING = {name.encode(): name for name in DECIDING}
 
 
 class Responder:
@@ -123,9 +123,7 @@ class Responder:
         await self._send(message)
         if edits.copy and not message.get("trailers"):
             self._status, self._headers = message["status"], message["headers"]
-            self._connection = tuple(
-                n.strip().lower() for line in values.get("connection", ()) for n in line.split(",")
-            )
+            self._connection = of_connection(values)
             self._chunks, self._left = [], edits.copy
 
     def _copy(self, chunks: list[bytes], chunk: bytes) -> None:

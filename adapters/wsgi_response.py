@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from regionware.adapters.wsgi_request import App, Environ, StartResponse, edited
-from regionware.caching.freshness import DECIDING
+from regionware.caching.freshness import DECIDING, of_connection
 from regionware.context import bind
 from regionware.drive import drive
 from regionware.errors import Unavailable
@@ -20,7 +20,6 @@ from regionware.heads import NO_EDITS
 from regionware.rim import Rim
 from regionware.serving import Reply, unavailable
 
-_DECIDING = DECIDING | {"connection"}
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _NOTHING: Iterator[bytes] = iter(())
 
@@ -91,7 +90,7 @@ class Responder:
         self._started, self._chunks, self._instead = True, None, None
         values: dict[str, tuple[str, ...]] = {}
         for name, value in headers:
-            if name.lower() in _DECIDING:
+            if name.lower() in DECIDING:
                 values[name.lower()] = (*values.get(name.lower(), ()), value)
         self._status = int(status[:3])
         edits = self._exchange.head(self._status, values, headers)
@@ -106,9 +105,7 @@ class Responder:
         )
         if edits.copy:
             self._headers, self._chunks, self._left = headers, [], edits.copy
-            self._connection = tuple(
-                n.strip().lower() for line in values.get("connection", ()) for n in line.split(",")
-            )
+            self._connection = of_connection(values)
 
         if not edits.copy:
             return write

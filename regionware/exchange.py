@@ -102,20 +102,20 @@ class Exchange(Looking):
         if self.mode == "on" and (instead := self._instead_of(status, values, headers)) is not None:
             return HeadEdits(reply=self.sealed(instead))
         self.ending = self._ends(status, values, headers)
-        self._decide(status, values)
+        reason = self._decide(status, values)
         if self.mode != "on":
             self.tell("observed", self._outcome(), observed=True)
             return NO_EDITS
         edits = dress(self, status, values)
         if self.filling is not None and self.filling.lifetime is not None:
             edits.copy = self.filling.limit
-        elif marker is not None and quiet and self._lasts():
+        elif marker is not None and quiet and self._lasts(reason):
             marker.learn(signature(status, values), edits)
         return edits
 
-    def _lasts(self) -> bool:
+    def _lasts(self, reason: str) -> bool:
         """Whether the same is done to every response with such a head."""
-        lasting = self.reason in _LASTING and self.plan.repeats
+        lasting = reason in _LASTING and self.plan.repeats
         return lasting and len(self.request.special) == 1
 
     def _ends(self, status: int, values: Values, headers: RawFields) -> Invalidate | None:
@@ -168,15 +168,18 @@ class Exchange(Looking):
                 ranged="range" in special,
             )
 
-    def _decide(self, status: int, values: Values) -> None:
+    def _decide(self, status: int, values: Values) -> str:
+        """Decide, after a note that nothing is stored here too; why it is not."""
         if self.marker is not None and self.plan.keys is not None:
             # The answer may have become cacheable: then this request fills, alone.
             self.filling = Filling.late(self.prepared, self.plan.keys, self.marker.key, *self.since)
         self.decide(status, values)
-        if self.filling is not None:
-            self.reason = self.filling.reason
-            if self.marker is not None and self.filling.lifetime is None:
-                self.filling = None
+        if self.filling is None:
+            return ""
+        reason = self.filling.reason
+        if self.marker is not None and self.filling.lifetime is None:
+            self.filling = None
+        return reason
 
     # finish
 

@@ -31,13 +31,12 @@ class Looking(Answers):
         heading: the same for a HEAD, which can only freshen what is stored.
         ending: the stored answers that the response ends (RFC 9111, section 4.4).
         marker: the note that responses here cannot be stored.
-        reason: why the response is not stored.
         since: when such a request began: monotonic seconds, and the region's clock.
         validating: the application is asked whether `known` still holds.
     """
 
     __slots__ = (
-        "alone", "bypass", "edits", "ending", "filling", "heading", "marker", "reason", "since",
+        "alone", "bypass", "edits", "ending", "filling", "heading", "marker", "since",
         "validating",
     )  # fmt: skip
 
@@ -51,7 +50,6 @@ class Looking(Answers):
         self.marker: Uncacheable | None = None
         self.since = 0.0, 0
         self.alone = self.validating = False
-        self.reason = ""
         self.ending: Invalidate | None = None
 
     def watch(self, keys: KeyPlan) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from regionware.caching.entry import OPEN, STRICT, Entry
-from regionware.caching.freshness import DECIDING, Values
+from regionware.caching.freshness import DECIDING, Values, of_connection
 from regionware.caching.storing import OF_CONTENT
 from regionware.edge import ASK
 from regionware.effects import Invalidate
@@ -45,7 +45,7 @@ def ask(exchange: "Exchange") -> None:
 
 def _conditions(known: Entry) -> dict[str, str]:
     """Our validators."""
-    etag, modified = known.field(b"etag"), known.field(b"last-modified")
+    etag, modified = known.first(b"etag", b"last-modified")
     found = {}
     if etag is not None and can_be_asked(etag):
         found["if-none-match"] = etag
@@ -65,7 +65,8 @@ def freshen(exchange: "Exchange", values: Values, headers: RawFields) -> Reply |
         return None
     if not _is_about(known, values):
         filling.refuse("unfinished")
-        return _answer(exchange, known.without(b"set-cookie"), "")
+        kept = tuple(pair for pair in known.headers if pair[0] != b"set-cookie")
+        return _answer(exchange, known.dressed(kept), "")
     entry = renew(exchange, known, values, headers)
     if filling.reason in _ENDING:
         exchange.ending = ends(exchange)  # it may not even be validated any more
@@ -103,11 +104,8 @@ def renew(exchange: "Exchange", known: Entry, values: Values, headers: RawFields
         exchange.decide(known.status, merged)
         if not exchange.plan.is_standard:
             raw = _dressed(raw, dress(exchange, known.status, merged))
-    connection = [
-        name.strip().lower() for line in values.get("connection", ()) for name in line.split(",")
-    ]
     return exchange.filling.renew(
-        exchange.request, known, raw, connection=connection, state=exchange.state,
+        exchange.request, known, raw, connection=of_connection(values), state=exchange.state,
         varies="vary" in values,
     )  # fmt: skip
 

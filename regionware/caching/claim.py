@@ -29,21 +29,8 @@ class Claim:
     """
 
     __slots__ = (
-        "_began",
-        "_beside",
-        "_created",
-        "_lease",
-        "_leased",
-        "_names",
-        "_observing",
-        "_plan",
-        "_prepared",
-        "_stamped",
-        "flight",
-        "floor",
-        "key",
-        "leads",
-        "need",
+        "_began", "_beside", "_created", "_lease", "_leased", "_names", "_observing", "_plan",
+        "_prepared", "_stamped", "flight", "floor", "key", "leads", "need",
     )  # fmt: skip
 
     def __init__(

@@ -164,15 +164,17 @@ class Entry(Record):
         """Whether everything up to `need` is certainly in the entry."""
         return need is None or (self.lower is not None and self.lower.reached(need))
 
-    def without(self, name: bytes) -> "Entry":
-        """The same, to answer from, without one field."""
+    def dressed(self, headers: Fields) -> "Entry":
+        """The same with other fields, to answer from; it is never kept."""
         other = copy(self)
-        other.headers = tuple(pair for pair in self.headers if pair[0] != name)
+        other.headers = headers
         return other
 
     def field(self, name: bytes) -> str | None:
         """The value of a stored field, by its lower-case name; of several lines the first."""
-        for known, value in self.headers:
-            if known == name:
-                return value.decode("latin-1")
-        return None
+        return self.first(name)[0]
+
+    def first(self, *names: bytes) -> list[str | None]:
+        """The values of several fields, in one pass; see `field`."""
+        found = {name: value for name, value in reversed(self.headers) if name in names}
+        return [found[name].decode("latin-1") if name in found else None for name in names]

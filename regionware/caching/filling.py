@@ -8,17 +8,14 @@ from regionware.caching.entry import STRICT, Entry, Fields, Key, Uncacheable, Va
 from regionware.caching.frame import encode
 from regionware.caching.freshness import Values
 from regionware.caching.groups import groups_of
-from regionware.caching.keys import KeyPlan
 from regionware.caching.parts import part_key
 from regionware.caching.storability import Lifetime, decide
 from regionware.caching.storing import life, stored_fields, to_frame, updated_fields, verified
 from regionware.caching.variants import names_of, select, variant_key, variant_name
 from regionware.context import Current
-from regionware.database.position import Position
 from regionware.effects import Fill, Plan, Release
 from regionware.http.ranges import parse_content_range
 from regionware.http.request import Request
-from regionware.prepared import Prepared
 
 #: Seconds for which an uncacheable key is remembered, so that nobody queues behind it.
 UNCACHEABLE = 120.0
@@ -44,26 +41,12 @@ class Filling(Claim):
         renewed: the entry that a validation has brought up to date.
     """
 
-    __slots__ = ("_groups", "lifetime", "part", "reason", "renewed")
-
-    def __init__(
-        self,
-        prepared: Prepared,
-        keys: KeyPlan,
-        key: Key,
-        need: Position | None,
-        now: float,
-        *,
-        beside: bool = False,
-        observing: bool = False,
-    ) -> None:
-        """Begin as `Claim` does, with nothing decided."""
-        super().__init__(prepared, keys, key, need, now, beside=beside, observing=observing)
-        self._groups: tuple[str, ...] = ()
-        self.lifetime: Lifetime | None = None
-        self.reason = ""
-        self.part: tuple[int, int, int] | None = None
-        self.renewed: Entry | None = None
+    # Defaults of the class, so that there is one way to begin; hence no slots of its own.
+    lifetime: Lifetime | None = None
+    reason = ""
+    part: tuple[int, int, int] | None = None
+    renewed: Entry | None = None
+    _groups: tuple[str, ...] = ()
 
     def decide(
         self, status: int, values: Values, *, authorized: bool, wrote: bool, ranged: bool
@@ -121,35 +104,25 @@ class Filling(Claim):
         if lifetime is None or body is None or not whole:
             yield from self.give_up("" if lifetime is None else "unfinished")
             return False
-        if self.part is not None:
-            return self._keep_part(request, headers, body, lifetime, connection, state, tags)
         length = None if status == _NO_CONTENT else len(body)
         fields = stored_fields(headers, length, self._dropped(lifetime, connection))
+        if self.part is not None:
+            key = part_key(self.key)
+            return self._keep_part(self._entry(key, status, fields, body, lifetime, state, tags))
         names = self._selecting(lifetime)
-        entry = self._entry(request, status, fields, body, lifetime, names, state, tags)
+        key = self._variant(names, request)
+        entry = self._entry(key, status, fields, body, lifetime, state, tags)
         if not self._keep(entry, names):
             yield from self.give_up("fence")
             return False
         yield from self._store(entry, lifetime, names, select(names, request))
         return True
 
-    def _keep_part(  # noqa: PLR0917 - called once, in this file
-        self,
-        request: Request,
-        headers: Sequence[tuple[bytes, bytes]],
-        body: bytes,
-        lifetime: Lifetime,
-        connection: Sequence[str],
-        state: Current | None,
-        tags: Sequence[str],
-    ) -> bool:
+    def _keep_part(self, part: Entry) -> bool:
         """Keep a part in memory, for requests of what is in it (RFC 9111, section 3.3)."""
-        fields = stored_fields(headers, len(body), self._dropped(lifetime, connection))
-        entry = self._entry(request, 206, fields, body, lifetime, (), state, tags)
-        entry.key = part_key(self.key)
-        if self._prepared.fences.judge(entry) is Verdict.GONE:
+        if self._prepared.fences.judge(part) is Verdict.GONE:
             return False
-        return self._prepared.memory.put(verified(entry, self._began))
+        return self._prepared.memory.put(verified(part, self._began))
 
     def renew(
         self,
@@ -178,17 +151,11 @@ class Filling(Claim):
         """
         lifetime = self.lifetime or _SPENT
         names = self._selecting(lifetime) if varies else names_of(self.key, known.key)
-        fields = updated_fields(known.headers, headers, connection, _PERSONAL)
-        entry = told = self._entry(
-            request, known.status, fields, known.body, lifetime, names, state, known.tags
-        )
-        dropped = self._dropped(lifetime, connection)
-        taken = lifetime.dropped | _PERSONAL
+        dropped, taken = self._dropped(lifetime, connection), lifetime.dropped | _PERSONAL
         fields = updated_fields(known.headers, headers, dropped, taken)
-        if fields != told.headers:
-            entry = self._entry(
-                request, known.status, fields, known.body, lifetime, names, state, known.tags
-            )
+        key = self._variant(names, request)
+        entry = self._entry(key, known.status, fields, known.body, lifetime, state, known.tags)
+        told = entry.dressed(updated_fields(known.headers, headers, connection, _PERSONAL))
         if self.lifetime is not None and self._keep(entry, names):
             self.renewed, self._names = entry, names
         return told
@@ -216,14 +183,16 @@ class Filling(Claim):
         known = self._prepared.memory.lookup(self.key)
         return known.names if isinstance(known, Variants) else self._names
 
-    def _entry(  # noqa: PLR0917 - called twice, in this file
+    def _variant(self, names: tuple[str, ...], request: Request) -> Key:
+        return variant_key(self.key, names, select(names, request)) if names else self.key
+
+    def _entry(  # noqa: PLR0917 - called in this file only
         self,
-        request: Request,
+        key: Key,
         status: int,
         fields: Fields,
         body: bytes,
         lifetime: Lifetime,
-        names: tuple[str, ...],
         state: Current | None,
         tags: Sequence[str],
     ) -> Entry:
@@ -231,8 +200,7 @@ class Filling(Claim):
         fresh = born + lifetime.ttl
         own = sorted(state.tags) if state is not None else ()
         return Entry(
-            variant_key(self.key, names, select(names, request)) if names else self.key,
-            status=status, headers=fields, body=body,
+            key, status=status, headers=fields, body=body,
             tags=tuple(dict.fromkeys((*tags, *own, *self._groups))), created=self._created,
             born=born, fresh_until=fresh, revalidate_until=fresh + lifetime.revalidate,
             error_until=fresh + lifetime.error, flags=lifetime.flags,

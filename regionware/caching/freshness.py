@@ -25,6 +25,7 @@ DECIDING = frozenset(
         "cache-groups",
         "cache-status",
         "cdn-cache-control",
+        "connection",
         "content-encoding",
         "content-length",
         "content-location",
@@ -58,6 +59,12 @@ UNDERSTOOD = frozenset(
 
 _SHARE = 10
 _DAY = 86_400
+
+
+def of_connection(fields: Values) -> tuple[str, ...]:
+    """The lower-case names in `Connection`: fields of one hop (RFC 9110, section 7.6.1)."""
+    lines = fields.get("connection", ())
+    return tuple(name.strip().lower() for line in lines for name in line.split(","))
 
 
 def governing(targets: Sequence[str], fields: Values) -> tuple[CacheControl, bool]:
