@@ -5,8 +5,9 @@ VENV ?= .venv
 WORKERS ?= 4
 RUN := $(VENV)/bin/python -m
 PIP = test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV); $(RUN) pip install --quiet --constraint constraints.txt
-.PHONY: test demo lint bench wheel-test
-test: $(VENV)/.dev ; $(RUN) $(COVERAGE) pytest -n $(WORKERS) $(ARGS)
+.PHONY: test test-long demo lint bench wheel-test
+test: $(VENV)/.dev ; $(RUN) $(COVERAGE) pytest -n $(WORKERS) -m 'not long' $(ARGS)
+test-long: $(VENV)/.dev ; $(RUN) pytest -m long --timeout 1800 $(ARGS)
 demo: $(VENV)/.demo ; $(VENV)/bin/regionware demo $(ARGS)
 lint: $(VENV)/.dev ; $(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy && $(VENV)/bin/lint-imports
 bench: $(VENV)/.dev ; $(RUN) pytest bench $(ARGS)

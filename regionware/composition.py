@@ -201,6 +201,7 @@ def _region_tier(
         clock=prepared.clock,
         retention=retention,
         on_reset=memory.clear,
+        on_wake=lambda _: None,
     )
     return tier, log
 

@@ -21,6 +21,7 @@ class Event:
         detail: more, from a small set of words where it can serve as a label.
         tier: `memory` or `redis`, where one answered.
         observed: the mode was `observe`: it would have happened.
+        seconds: how long it took, or how late it came, where that is what the event tells.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Event:
     detail: str = ""
     tier: str = ""
     observed: bool = False
+    seconds: float = 0.0
 
 
 Sink = Callable[[Event], None]

@@ -12,11 +12,10 @@ from threading import Event, Thread
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from regionware.caching.clients import background
 from regionware.caching.coherence import BOUND, Fence, Fences
-from regionware.caching.redis import SNAPSHOT, RedisTier, options
+from regionware.caching.redis import SNAPSHOT, RedisTier
 
 #: Milliseconds for which one read waits for news.
 BLOCK = 1000
@@ -26,6 +25,7 @@ _PAUSE = 0.25
 _HORIZON = b"~"
 _NOTES = (b"#", _HORIZON)
 _BATCH = 1000
+_WOKEN = b"k"
 #: Seconds between two sweeps of fences that nobody needs any more.
 _PRUNING = 60.0
 _PAUSE_LIMIT = 2.0
@@ -44,6 +44,7 @@ class LogReader:
         *,
         clock: Callable[[], float],
         on_reset: Callable[[], None],
+        on_wake: Callable[[str], None],
         retention: int,
     ) -> None:
         """Start nothing yet.
@@ -55,12 +56,14 @@ class LogReader:
             clock: monotonic seconds.
             retention: microseconds after which no entry can be older than a fence.
             on_reset: called when Redis has lost its history, so that memory cannot be compared.
+            on_wake: told the digest of each key for which somebody in the region may wait no more.
         """
         self._url = url
         self._tier = tier
         self._fences = fences
         self._clock = clock
         self._on_reset = on_reset
+        self._on_wake = on_wake
         self._retention = retention
         self._pruned = 0.0
         self._stop = Event()
@@ -111,9 +114,7 @@ class LogReader:
                 pause = min(pause * 2, _PAUSE_LIMIT)
 
     def _connect(self) -> redis.Redis:
-        return redis.Redis.from_url(
-            self._url, retry=Retry(NoBackoff(), 0), **options(BLOCK / 1000 + _CONNECT)
-        )
+        return background(self._url, BLOCK / 1000 + _CONNECT)
 
     def _snapshot(self, client: redis.Redis) -> bytes:
         names, sent = self._tier.names, self._clock()
@@ -130,11 +131,15 @@ class LogReader:
         return cursor
 
     def _follow(self, client: redis.Redis, cursor: bytes, stop: Event) -> None:
-        log = self._tier.names.log
+        log, wakes = self._tier.names.log.encode(), self._tier.names.wakes.encode()
+        woken: bytes = b"$"
         while not stop.is_set():
             sent = self._clock()
-            reply: Any = client.xread({log: cursor}, count=_BATCH, block=BLOCK)
-            events = reply[0][1] if reply else ()
+            reply: Any = client.xread({log: cursor, wakes: woken}, count=_BATCH, block=BLOCK)
+            streams = dict(reply or ())
+            for woken, fields in streams.get(wakes, ()):  # noqa: B007 - the next read goes on there
+                self._on_wake(_mapping(fields)[_WOKEN].decode("ascii"))
+            events = streams.get(log, ())
             for position, fields in events:
                 told = _mapping(fields)
                 self._fences.hear(_fences(told))

@@ -7,17 +7,13 @@ from dataclasses import dataclass, field
 from itertools import chain, islice, takewhile
 from threading import Condition, Event, Thread
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
+from regionware.caching.clients import background
 from regionware.caching.coherence import NO_POSITION, Fence
 from regionware.caching.redis import (
     PURGE,
     TROUBLE,
     Names,
     RedisTier,
-    options,
     purge_keys,
     stamp_of,
 )
@@ -159,10 +155,7 @@ class Relay:
 
     def _run(self, stop: Event) -> None:
         pause, together = _PAUSE, _TOGETHER
-        client = redis.Redis.from_url(
-            self._url, retry=Retry(NoBackoff(), 0), **options(_FAR_DEADLINE)
-        )
-        with client:
+        with background(self._url, _FAR_DEADLINE) as client:
             while orders := self._next(stop, together):
                 try:
                     for chunk in _joined(orders).chunks():

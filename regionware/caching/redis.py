@@ -59,23 +59,17 @@ class Names(NamedTuple):
     fences: str
     ages: str
     log: str
+    wakes: str
+    outbox: str
+    relayed: str
+    workers: str
 
     @classmethod
     def of(cls, namespace: str, release: str) -> "Names":
         """Entries belong to a release; fences, the clock and the log to the whole namespace."""
         shared = f"{{{namespace}}}"
-        rest = (f"{shared}:{name}" for name in ("clock", "fences", "ages", "log"))
+        rest = (f"{shared}:{name}" for name in cls._fields[1:])
         return cls(f"{namespace}:e:{release}:", *rest)
-
-
-def options(deadline: float) -> dict[str, Any]:
-    """Arguments for every client of the background: deadlines, and no retries."""
-    return {
-        "socket_timeout": deadline,
-        "socket_connect_timeout": deadline,
-        "decode_responses": False,
-        "protocol": 2,
-    }
 
 
 class RedisTier:
