@@ -62,6 +62,8 @@ class AsgiMiddleware:
         elif isinstance(found, Exchange):
             await self._carry(found, scope, receive, send)
         elif isinstance(found, Reply):
+            if found.refresh is not None:
+                self._refresh(found.refresh, scope)
             await answer(found, send)
         else:
             await self.app(scope, receive, send)
@@ -125,6 +127,8 @@ class AsgiMiddleware:
     async def _carry_out(self, exchange: Exchange, scope: Scope) -> None:
         if len(self._refreshes) > _REFRESHES:
             await adrive(exchange.abandon(), self._rim.aperform)
+            return
+        if not await adrive(exchange.claim(), self._rim.aperform):
             return
         exchange.impersonal()
         scope = impersonal(scope, self._state)

@@ -42,6 +42,8 @@ class WsgiMiddleware:
         if isinstance(found, Exchange):
             return self._carry(found, environ, start_response)
         if isinstance(found, Reply):
+            if found.refresh is not None:
+                self._refresh(found.refresh, environ)
             return answer(found, start_response)
         return self.app(environ, start_response)
 
@@ -77,6 +79,8 @@ class WsgiMiddleware:
 
     def _carry_out(self, exchange: Exchange, environ: Environ) -> None:
         try:
+            if not drive(exchange.claim(), self._rim.perform):
+                return
             exchange.impersonal()
             body = Responder(exchange, self._rim, Context()).run(self.app, environ, nowhere)
             try:

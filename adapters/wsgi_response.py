@@ -7,6 +7,7 @@ iterator, runs in the request's own copy of the context.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -103,6 +104,7 @@ class Responder:
         write = (
             self._server(status, headers, exc_info) if exc_info else self._server(status, headers)
         )
+        self._release()
         if edits.copy:
             self._headers, self._chunks, self._left = headers, [], edits.copy
             self._connection = of_connection(values)
@@ -151,8 +153,18 @@ class Responder:
         if self._left < 0:
             self._chunks = None
             self._exchange.outgrown()
+            self._release()
         elif chunk:
             self._chunks.append(bytes(chunk))
+
+    def _release(self) -> None:
+        """What will not be stored keeps nobody in the region waiting for its end."""
+        release = self._exchange.released()
+        if release is not None:
+            work = partial(self._rim.perform, release)
+            # Behind the back of the server, which has sent nothing yet.
+            if not self._rim.background(work):
+                work()
 
     def __iter__(self) -> Iterator[bytes]:
         """An iterable is its own iterator here: it is used once."""

@@ -21,6 +21,7 @@ STATUSES = (200, 203, 204, 300, 301, 308, 404, 405, 410, 414)
 _NEVER = frozenset({"cookie", "set-cookie", "connection", "transfer-encoding", "content-length"})
 
 YEAR = 31_536_000
+_JITTER = 0.5
 
 #: Seconds for which an answer with a validator is kept once it is stale: to be validated, or for a
 #: client that accepts stale answers (RFC 9111, section 5.2.1.2).
@@ -44,6 +45,8 @@ class Cache:
             refreshes it (RFC 5861, section 3).
         stale_if_error: further seconds in which it may be served when the application fails
             (RFC 5861, section 4).
+        jitter: the largest share, in 0..0.5, by which the lifetime of an entry is shortened, at
+            random and once: entries that are made at the same time do not all end at the same time.
         tags: literal tags, or templates over the path's parameters such as `product:{id}`.
         vary: request header fields that select a variant; they are added to `Vary`.
         query: the only query parameters that count; the others are removed. `None` for all. A text
@@ -68,6 +71,7 @@ class Cache:
     ttl: float
     stale_while_revalidate: float = 0
     stale_if_error: float = 0
+    jitter: float = 0
     tags: Sequence[str] = ()
     vary: Sequence[str] = ()
     query: Sequence[str] | str | None = None
@@ -116,6 +120,10 @@ class Cache:
         for name in ("stale_while_revalidate", "stale_if_error"):
             if not 0 <= getattr(self, name) <= YEAR:
                 raise ConfigurationError(f"Cache: {name} must be in 0..{YEAR} seconds")
+        if not 0 <= self.jitter <= _JITTER:
+            raise ConfigurationError(f"Cache: jitter must be in 0..{_JITTER}, not {self.jitter}")
+        if self.jitter and self.is_standard:
+            raise ConfigurationError("Cache: jitter is not for a cache by the book")
 
     def _check_names(self) -> None:
         for option in ("tags", "vary", "statuses", "ignore_query", "allow_set_cookie"):

@@ -126,6 +126,24 @@ class Answers:
         text = f"regionware; hit; ttl={self.ttl(self.stale)}; detail={detail}"
         return self.reply(self.stale, text, refresh=refresh)
 
+    @property
+    def resting(self) -> bool:
+        """Whether refreshes have failed in this process, and the next is not due yet."""
+        return self.stale is not None and self.prepared.clock() < self.stale.retry_at
+
+    def serve_throttled(self) -> Reply | None:
+        """The stale answer while refreshes fail; nobody in the region asks the application."""
+        if self.stale is None:
+            return None
+        reply = None
+        if self.stale_for("revalidate"):
+            reply = self.serve_stale()
+        elif self.stale_for("error"):
+            reply = self.reply(self.stale, "regionware; fwd=stale; detail=stale-if-error")
+        if reply is not None:
+            self.tell("throttled", "")
+        return reply
+
     def rescue(self, status: int) -> Reply | None:
         """A stale answer instead of an error of the application (RFC 5861, section 4).
 

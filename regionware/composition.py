@@ -3,16 +3,19 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from random import random
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from regionware.caching.coherence import Fences
 from regionware.caching.flights import Flights
 from regionware.caching.keys import KeyPlan
+from regionware.caching.leases import Leases
 from regionware.caching.log import LogReader
 from regionware.caching.memory import Memory
 from regionware.caching.purging import Relay
 from regionware.caching.redis import Names, RedisTier, check_url
+from regionware.caching.wakes import Wakes
 from regionware.database.position import Position
 from regionware.database.token import Signer
 from regionware.errors import ConfigurationError
@@ -113,6 +116,8 @@ def compose(
         events=events,
         clock=clock,
         wall=wall,
+        random=random,
+        token=lambda: leases.token(),  # noqa: PLW0108 - it is made below
         mode=mode,
         debug=debug,
         has_redis=here.redis is not None,
@@ -121,7 +126,14 @@ def compose(
     )
     prepared.plans.update(_plans(prepared))
     names = Names.of(namespace, release)
-    tier, log = _region_tier(here.redis, names, prepared, tier_of_memory, _retention(routes))
+    wakes = Wakes()
+    tier, log = _region_tier(
+        here.redis, names, prepared, _retention(routes),
+        on_reset=tier_of_memory.clear, on_wake=wakes.wake,
+    )  # fmt: skip
+    leases = Leases(
+        (lambda _: None) if tier is None else tier.renew, lambda: events.emit(Event("lease-lost"))
+    )
     relays = [
         Relay(region.name, region.redis, names, _dropped(events))
         for region in topology.regions
@@ -133,7 +145,7 @@ def compose(
         position=_position(databases), aposition=_aposition(databases),
     )  # fmt: skip
     every = [*relays, *([own] if own is not None else [])]
-    rim = Rim(prepared, tier_of_memory, flights, tier, log, every, databases, purger)
+    rim = Rim(prepared, tier_of_memory, flights, tier, log, every, databases, purger, leases, wakes)
     return Parts(prepared, rim, purger, databases, _longest(routes))
 
 
@@ -184,7 +196,13 @@ def _plans(prepared: Prepared) -> dict[int, Plan]:
 
 
 def _region_tier(
-    url: str | None, names: Names, prepared: Prepared, memory: Memory, retention: int
+    url: str | None,
+    names: Names,
+    prepared: Prepared,
+    retention: int,
+    *,
+    on_reset: Callable[[], None],
+    on_wake: Callable[[str], None],
 ) -> tuple[RedisTier | None, LogReader | None]:
     if url is None:
         return None, None
@@ -200,8 +218,8 @@ def _region_tier(
         prepared.fences,
         clock=prepared.clock,
         retention=retention,
-        on_reset=memory.clear,
-        on_wake=lambda _: None,
+        on_reset=on_reset,
+        on_wake=on_wake,
     )
     return tier, log
 

@@ -7,7 +7,7 @@ effect's own iterator yields the effect and returns the reply.
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from regionware.caching.entry import Entry
 from regionware.database.position import Position
@@ -29,6 +29,13 @@ class Effect(Generic[R]):
 Plan = Generator[Effect[Any], Any, R]
 
 
+#: Why no lease was granted: another holds it, answers cannot be stored, or refreshes fail.
+Verdict = Literal["", "held", "uncacheable", "failing"]
+
+#: The variant of a lease whose holder does not know it.
+ANY = "*"
+
+
 @dataclass(slots=True)
 class Found:
     """The reply to `Lookup`.
@@ -39,6 +46,9 @@ class Found:
         frame: the stored frame, fresh or not; empty if there is none.
         vary: the names that select the variant, joined by commas, as the store knows them.
         lease: the token of the lease, empty if it was not granted.
+        verdict: why it was not granted, where there is something to say.
+        left: for how many seconds that holds.
+        heard: how many wake-ups had been heard when the look-up was sent.
     """
 
     available: bool
@@ -46,6 +56,9 @@ class Found:
     frame: bytes = b""
     vary: str = ""
     lease: str = ""
+    verdict: Verdict = ""
+    left: float = 0.0
+    heard: int = 0
 
 
 @dataclass(slots=True)
@@ -58,7 +71,9 @@ class Lookup(Effect[Found]):
         floor: entries begun at or before this stamp are overtaken by a purge.
         fields: request fields, normalised, "name:value" lines sorted by name.
         stamp: the latest reading of the region's clock known here.
-        leases: a lease is wanted if nothing is found.
+        token: the lease's, if one is wanted where nothing is found; else empty.
+        gone: entries begun at or before this stamp may not even be served stale.
+        waits: the caller will wait for another holder of the lease.
     """
 
     digest: str
@@ -66,11 +81,13 @@ class Lookup(Effect[Found]):
     floor: int
     fields: str
     stamp: int
-    leases: bool = True
+    token: str = ""
+    gone: int = 0
+    waits: bool = False
 
 
 @dataclass(slots=True)
-class Fill(Effect[bool]):
+class Fill(Effect[bool | None]):
     """Store a frame, as the holder of the lease or beside it: one round trip.
 
     Attributes:
@@ -94,11 +111,54 @@ class Fill(Effect[bool]):
 
 @dataclass(slots=True)
 class Release(Effect[None]):
-    """Give a lease back."""
+    """Give a lease back, and say why nothing was stored.
+
+    Attributes:
+        digest: the key's digest.
+        lease: the token; empty if it is only known that answers can be stored after all.
+        leased: the variant for which it was granted; `ANY` if unknown.
+        uncacheable: seconds for which the region remembers that answers here cannot be stored, if
+            somebody waits for one.
+        failed: seconds without another attempt after the first failure, and at most.
+    """
 
     digest: str
     lease: str
     leased: str
+    uncacheable: float = 0.0
+    failed: tuple[float, float] | None = None
+
+
+@dataclass(slots=True)
+class Hold(Effect[None]):
+    """Keep a lease for as long as its request lives; nothing is asked of Redis now.
+
+    Attributes:
+        digest: the key's digest.
+        lease: the token.
+        leased: the variant for which it was granted.
+        stamp: the latest reading of the region's clock known here.
+    """
+
+    digest: str
+    lease: str
+    leased: str
+    stamp: int
+
+
+@dataclass(slots=True)
+class Park(Effect[None]):
+    """Wait until another worker gives its lease of a key back.
+
+    Attributes:
+        digest: the key's digest.
+        heard: how many wake-ups had been heard when the look-up was sent.
+        timeout: seconds after which to look again anyhow.
+    """
+
+    digest: str
+    heard: int
+    timeout: float
 
 
 @dataclass(slots=True)
@@ -123,21 +183,27 @@ class Flight:
     Attributes:
         need: the position that the fill certainly reaches.
         result: the entry, once there is one.
-        outcome: `""` while under way, then `"entry"`, `"uncacheable"` or `"abandoned"`.
+        outcome: `""` while under way, then `"entry"`, `"uncacheable"`, `"stale"` (refreshes fail,
+            and the result may be served stale) or `"abandoned"`.
+        spills: how many have lost their patience, and have gone to the application themselves.
     """
 
-    __slots__ = ("need", "outcome", "result")
+    __slots__ = ("need", "outcome", "result", "spills")
 
     def __init__(self, need: Position | None) -> None:
         """Begin under way."""
         self.need = need
         self.result: Entry | None = None
         self.outcome = ""
+        self.spills = 0
 
 
 @dataclass(slots=True)
 class Wait(Effect[str]):
-    """Wait until a flight has an outcome, at most `timeout` seconds; the reply is the outcome."""
+    """Wait until a flight has an outcome, at most `timeout` seconds; the reply is the outcome.
+
+    It is empty when the time is over, and when there is room for one more who goes himself.
+    """
 
     flight: Flight
     timeout: float

@@ -6,12 +6,13 @@ here performs I/O.
 
 from collections.abc import Sequence
 
-from regionware.caching.entry import Entry, Record, Uncacheable
+from regionware.caching.entry import Entry, Key, Record, Uncacheable
 from regionware.caching.filling import Filling
-from regionware.caching.fresh import is_fresh
+from regionware.caching.fresh import is_quiet
 from regionware.caching.freshness import Values
+from regionware.early import begin_early, claim
 from regionware.edge import NOBODY
-from regionware.effects import Invalidate, Plan
+from regionware.effects import Invalidate, Plan, Release
 from regionware.heads import NO_EDITS, HeadEdits, cache_status, dress, settle, signature
 from regionware.http.conditions import CONDITIONS
 from regionware.http.request import Request, RequestEdits
@@ -43,7 +44,7 @@ def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | N
         # Nothing to screen: whatever is odd about a request has no record, or is in `special`.
         key = (request.scheme, request.host, request.root + request.path, request.query)
         record = prepared.memory.lookup(key)
-        if type(record) is Entry and is_fresh(prepared.fences, record, None, prepared.clock()):
+        if type(record) is Entry and is_quiet(prepared.fences, record, prepared.clock()):
             if prepared.events.wanted:
                 prepared.events.emit(Event("hit", plan.compiled.name, "memory"))
             return record
@@ -70,6 +71,14 @@ class Exchange(Looking):
         if reply is None and self.mode == "on":
             self._prepare()
         return reply
+
+    def begin_early(self, key: Key, entry: Entry) -> "Exchange | None":
+        """See `early`."""
+        return begin_early(self, key, entry)
+
+    def claim(self) -> Plan[bool]:
+        """In the background: whether the application is asked; an early refresh needs the lease."""
+        return (yield from claim(self)) if self.early else True
 
     def _prepare(self) -> None:
         """The application will be asked: by whom, and with which conditions?"""
@@ -140,6 +149,12 @@ class Exchange(Looking):
         """What is sent instead: of an error a stale answer, or the true reason for a 500."""
         if self.validating and status == 304:
             return freshen(self, values, headers)
+        instead = self._rescued(status)
+        if instead is not None and self.filling is not None and status >= 500:
+            self.filling.fails = True
+        return instead
+
+    def _rescued(self, status: int) -> Reply | None:
         error = self.state.unavailable if self.state is not None else None
         if status != 500 or error is None:
             # Any other status is the application's own word: it handled the exception.
@@ -250,6 +265,13 @@ class Exchange(Looking):
             raise
         if self.prepared.events.wanted:
             self.tell("stored" if stored else "refused", "" if stored else self.filling.reason)
+
+    def released(self) -> Release | None:
+        """How the lease is given back as soon as nothing will be stored; nobody waits for that."""
+        filling = self.filling
+        if filling is None or not filling.reason or self.mode != "on":
+            return None
+        return filling.released()
 
     def outgrown(self) -> None:
         """The content is too large to keep: nobody need wait for its end."""

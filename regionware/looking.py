@@ -1,6 +1,6 @@
 """The first moment of an exchange that memory could not end at once. No I/O here."""
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from regionware.answers import Answers
 from regionware.caching.entry import ALWAYS, Entry, Key, Record, Uncacheable, Variants
@@ -19,6 +19,9 @@ from regionware.prepared import Plan, Prepared
 from regionware.serving import Reply, not_cached
 from regionware.topology import Region
 
+if TYPE_CHECKING:
+    from regionware.exchange import Exchange
+
 
 class Looking(Answers):
     """A request that is looked for, and what becomes of it where nothing is found.
@@ -33,10 +36,11 @@ class Looking(Answers):
         marker: the note that responses here cannot be stored.
         since: when such a request began: monotonic seconds, and the region's clock.
         validating: the application is asked whether `known` still holds.
+        early: what is fresh yet is refreshed, in the background, if the region grants the lease.
     """
 
     __slots__ = (
-        "alone", "bypass", "edits", "ending", "filling", "heading", "marker", "since",
+        "alone", "bypass", "early", "edits", "ending", "filling", "heading", "marker", "since",
         "validating",
     )  # fmt: skip
 
@@ -49,7 +53,7 @@ class Looking(Answers):
         self.heading: Filling | None = None
         self.marker: Uncacheable | None = None
         self.since = 0.0, 0
-        self.alone = self.validating = False
+        self.alone = self.early = self.validating = False
         self.ending: Invalidate | None = None
 
     def watch(self, keys: KeyPlan) -> None:
@@ -101,7 +105,7 @@ class Looking(Answers):
         prepared, now = self.prepared, self.prepared.clock()
         if isinstance(record, Entry):
             if self.fits(record, need):
-                return self._give(record)
+                return self._give(key, record)
             self.consider(record, need)
             if self.stale_for("wanted") and (reply := self.serve_stale()) is not None:
                 return reply
@@ -119,11 +123,16 @@ class Looking(Answers):
             self.filling.insist()
         return self
 
-    def _give(self, entry: Entry) -> Reply | Self:
+    def _give(self, key: Key, entry: Entry) -> Reply | Self:
         if self.may_see():
-            return self.reply(entry, f"regionware; hit; ttl={self.ttl(entry)}; detail=memory")
+            text = f"regionware; hit; ttl={self.ttl(entry)}; detail=memory"
+            return self.reply(entry, text, refresh=self.begin_early(key, entry))
         self.bypass = "authorize"
         return self._pass()
+
+    def begin_early(self, key: Key, entry: Entry) -> "Exchange | None":
+        """This exchange again, for nobody, if chance has it that it refreshes an entry early."""
+        raise NotImplementedError
 
     def _from_part(self, key: Key, need: Position | None) -> Reply | None:
         """An answer from a part that is stored; a whole one, once it is, takes its place."""
@@ -139,6 +148,12 @@ class Looking(Answers):
             return None
         place = within(part, self.request, self.prepared.wall())
         return None if place is None else self.reply_part(part, place)
+
+    def pass_by(self, filling: Filling, seconds: float) -> None:
+        """Another worker has found that answers here cannot be stored: nobody waits for one."""
+        filling.land("uncacheable")
+        self.bypass, self.marker, self.filling = "uncacheable", filling.note(seconds), None
+        self.since = self.prepared.clock(), self.prepared.fences.stamp
 
     def _goes_alone(self) -> bool:
         """Whether what comes is for this request only, or to be asked for at each use."""

@@ -15,12 +15,13 @@ class Event:
 
     Attributes:
         name: what: `hit`, `stored`, `refused`, `observed`, `rescued`, `refresh-failed`,
-            `stripped`, `distrusted`, `token-refused`, `redis-down`, `redis-up`, `purge`,
-            `purge-queued`, `purge-dropped`.
+            `wait`, `spill`, `lease-lost`, `early-refresh`, `throttled`, `stripped`, `distrusted`,
+            `token-refused`, `redis-down`, `redis-up`, `purge`, `purge-queued`, `purge-dropped`.
         route: the template of the route, if the event is about a request.
         detail: more, from a small set of words where it can serve as a label.
         tier: `memory` or `redis`, where one answered.
         observed: the mode was `observe`: it would have happened.
+        outcome: what came of it, where it is a wait.
         seconds: how long it took, or how late it came, where that is what the event tells.
     """
 
@@ -30,6 +31,7 @@ class Event:
     tier: str = ""
     observed: bool = False
     seconds: float = 0.0
+    outcome: str = ""
 
 
 Sink = Callable[[Event], None]

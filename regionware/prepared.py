@@ -53,6 +53,15 @@ class FlightBoard(Protocol):
     def land(self, key: Key, flight: Flight, outcome: str, result: Entry | None = None, /) -> None:
         """End a fill."""
 
+    def spill(self, flight: Flight, /) -> bool:
+        """Whether one who has waited too long may go to the application beside a fill."""
+
+    def unspill(self, flight: Flight, /) -> None:
+        """One of those has come back."""
+
+    def is_busy(self, key: Key, /) -> bool:
+        """Whether a fill of a key is in progress."""
+
 
 class Plan:
     """One route, prepared."""
@@ -102,7 +111,14 @@ class Plan:
 
 @dataclass(slots=True)
 class Prepared:
-    """The parts that decisions are made from; one for each `Regionware`."""
+    """The parts that decisions are made from; one for each `Regionware`.
+
+    Attributes:
+        clock: monotonic seconds.
+        wall: seconds since the epoch.
+        random: a number in [0, 1).
+        token: a lease's token, different each time, in every process.
+    """
 
     topology: Topology
     table: Table
@@ -115,6 +131,8 @@ class Prepared:
     events: Events
     clock: Callable[[], float]
     wall: Callable[[], float]
+    random: Callable[[], float]
+    token: Callable[[], str]
     mode: Mode
     debug: str | None
     has_redis: bool

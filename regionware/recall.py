@@ -9,14 +9,15 @@ from regionware.caching.frame import decode
 from regionware.caching.fresh import is_fresh
 from regionware.caching.storing import from_frame
 from regionware.caching.variants import fields_of, names_in, select, variant_key
-from regionware.effects import Flight, Found, Lookup, Plan, Wait
+from regionware.effects import Found, Plan
 from regionware.serving import Reply, not_cached
+from regionware.waiting import follow, outwait
 
 if TYPE_CHECKING:
     from regionware.exchange import Exchange
 
-#: Seconds for which a request waits for another's fill of the same key.
-PATIENCE = 10.0
+#: What is said whatever the frame is worth.
+_SETTLED = frozenset({"held", "uncacheable"})
 
 
 def recall(exchange: "Exchange") -> Plan[Reply | None]:
@@ -24,59 +25,44 @@ def recall(exchange: "Exchange") -> Plan[Reply | None]:
     filling, stale = exchange.filling, exchange.stale
     if filling is None or exchange.bypass or exchange.mode != "on":
         return None
-    deadline = exchange.prepared.clock() + PATIENCE
+    began = exchange.prepared.clock()
     filling.heed((*exchange.tags(), *(stale.tags if stale is not None else ())))
     if exchange.alone:
         return (yield from _peek(exchange, filling))
-    while not filling.join():
-        if filling.flight is None:
-            return None
-        if exchange.stale_for("revalidate"):
-            return exchange.serve_stale()
-        left = deadline - exchange.prepared.clock()
-        outcome = ""
-        if left > 0 and not filling.insists:
-            outcome = yield from Wait(filling.flight, left)
-        if (
-            outcome == "entry"
-            and (shared := _shared(exchange, filling, filling.flight)) is not None
-        ):
-            return exchange.reply(shared, "regionware; fwd=miss; collapsed")
-        if outcome != "abandoned":
-            filling.go_alone()
-            return None
-    try:
-        return (yield from _ask_redis(exchange, filling))
-    except BaseException:
-        filling.land("abandoned")
-        raise
+    leads, reply = yield from follow(exchange, filling, began)
+    if leads:
+        try:
+            reply = yield from _ask_redis(exchange, filling, began)
+        except GeneratorExit:  # nobody drives this plan any more
+            filling.land("abandoned")
+            raise
+        except BaseException:
+            yield from filling.give_up()
+            raise
+    if not exchange.rejected and (exchange.stale_for("error") or exchange.stale_for("revalidate")):
+        filling.fallback = exchange.stale
+    return reply
 
 
-def _shared(exchange: "Exchange", filling: Filling, flight: Flight) -> Entry | None:
-    """The entry of another's fill, if it is one for this request."""
-    entry = flight.result
-    if entry is None or not exchange.may_see():
-        return None
-    record = exchange.recollect(filling.key) if entry.key != filling.key else entry
-    if not isinstance(record, Entry):
-        return None
-    if exchange.fits(record, filling.need):
-        return record
-    exchange.consider(record, filling.need)
-    return None
-
-
-def _ask_redis(exchange: "Exchange", filling: Filling) -> Plan[Reply | None]:
+def _ask_redis(exchange: "Exchange", filling: Filling, began: float) -> Plan[Reply | None]:
     found = Found(available=False)
     if exchange.prepared.has_redis:
-        found, entry = yield from _look_up(exchange, filling)
-        if entry is not None and (reply := _from_redis(exchange, filling, found, entry)):
+        found, reply = yield from _find(exchange, filling)
+        while found.verdict == "held" and not exchange.stale_for("revalidate"):
+            # Another worker fills: what it stores is for this one too.
+            if (yield from outwait(exchange, filling, found, began)):
+                return None
+            found, reply = yield from _find(exchange, filling)
+        if reply is not None or exchange.bypass:
             return reply
-        if exchange.rejected and not (found.lease or filling.insists or exchange.bypass):
-            # Fresh, and not what this request asks for: what comes will be for everybody.
-            filling.insist()
-            found, _ = yield from _look_up(exchange, filling)
-    if exchange.bypass or not exchange.stale_for("revalidate"):
+    if found.verdict == "uncacheable":
+        exchange.pass_by(filling, found.left)
+        return None
+    if found.verdict == "failing" or (not found.available and exchange.resting):
+        reply = exchange.serve_throttled()
+        filling.land("abandoned" if reply is None else "stale", exchange.stale)
+        return reply
+    if not exchange.stale_for("revalidate"):
         return None
     if found.available and not found.lease:
         filling.land("abandoned")
@@ -84,11 +70,23 @@ def _ask_redis(exchange: "Exchange", filling: Filling) -> Plan[Reply | None]:
     return exchange.serve_stale(exchange)
 
 
+def _find(exchange: "Exchange", filling: Filling) -> Plan[tuple[Found, Reply | None]]:
+    """Look in Redis, for this request and to fill; what is fresh may not be what it asks for."""
+    found, entry = yield from look_up(exchange, filling)
+    if entry is not None and (reply := _from_redis(exchange, filling, found, entry)):
+        return found, reply
+    if exchange.rejected and not (found.lease or filling.insists or exchange.bypass):
+        # Fresh, and not what this request asks for: what comes will be for everybody.
+        filling.insist()
+        found, _ = yield from look_up(exchange, filling)
+    return found, None
+
+
 def _peek(exchange: "Exchange", filling: Filling) -> Plan[Reply | None]:
     """Look in Redis for one who will not fill it: without a lease, and nobody waits."""
     known = exchange.known
     if exchange.prepared.has_redis and not (known is not None and known.flags & ALWAYS):
-        found, entry = yield from _look_up(exchange, filling, leases=False)
+        found, entry = yield from look_up(exchange, filling, leases=False)
         if entry is not None and (reply := _from_redis(exchange, filling, found, entry)):
             return reply
     if exchange.stale_for("revalidate") or exchange.stale_for("wanted"):
@@ -109,34 +107,55 @@ def _from_redis(exchange: "Exchange", filling: Filling, found: Found, entry: Ent
         return None
     if exchange.may_see():
         fields = f"regionware; hit; ttl={exchange.ttl(entry)}; detail=redis"
-        return exchange.reply(entry, fields)
+        return exchange.reply(entry, fields, refresh=exchange.begin_early(filling.key, entry))
     exchange.bypass, exchange.filling = "authorize", None
     return None
+
+
+def look_up(
+    exchange: "Exchange", filling: Filling, *, leases: bool = True
+) -> Plan[tuple[Found, Entry | None]]:
+    """Look in Redis once, or twice where only the application's own tags tell of a purge."""
+    found, entry = yield from _look_up(exchange, filling, leases=leases)
+    if not leases or entry is None or found.lease or found.verdict in _SETTLED:
+        return found, entry
+    verdict = _judged(exchange, entry)
+    if verdict is Verdict.GOOD or (verdict is Verdict.STALE and found.verdict):
+        return found, entry
+    # The store cannot know the tags that only the application gave; say it again.
+    filling.floor = max(filling.floor, entry.created)
+    if verdict is Verdict.GONE:
+        filling.gone = max(filling.gone, entry.created)
+    found, again = yield from _look_up(exchange, filling)
+    return found, again or entry
 
 
 def _look_up(
     exchange: "Exchange", filling: Filling, *, leases: bool = True
 ) -> Plan[tuple[Found, Entry | None]]:
-    name, material = filling.ask()
-    fields = fields_of(exchange.request)
-    fences = exchange.prepared.fences
-    found = yield from Lookup(name, filling.need, filling.floor, fields, fences.stamp, leases)
-    entry = _unpack(exchange, found, filling.key, material)
-    if leases and entry is not None and not found.lease and _purged(exchange, entry):
-        # The store cannot know the tags that only the application gave; say it again.
-        floor = max(filling.floor, entry.created)
-        found = yield from Lookup(name, filling.need, floor, fields, fences.stamp)
+    waits = not (exchange.early or filling.insists or exchange.stale_for("revalidate"))
+    ask, material = filling.lookup(fields_of(exchange.request), leases=leases, waits=waits)
+    try:
+        found = yield from ask
+    except GeneratorExit:
+        raise
+    except BaseException:
+        if leases and (release := filling.interrupted()) is not None:
+            yield from release
+        raise
     filling.found(found, exchange.request)
-    return found, entry
+    if (hold := filling.hold()) is not None:
+        yield from hold
+    return found, _unpack(exchange, found, filling.key, material)
 
 
-def _purged(exchange: "Exchange", entry: Entry) -> bool:
+def _judged(exchange: "Exchange", entry: Entry) -> Verdict:
     fences = exchange.prepared.fences
     version = fences.version
-    if fences.judge(entry) is not Verdict.GOOD:
-        return True
-    entry.checked = version
-    return False
+    verdict = fences.judge(entry)
+    if verdict is Verdict.GOOD:
+        entry.checked = version
+    return verdict
 
 
 def _unpack(exchange: "Exchange", found: Found, key: Key, material: bytes) -> Entry | None:

@@ -10,12 +10,24 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
 from regionware.caching.flights import Flights
+from regionware.caching.leases import Leases
 from regionware.caching.log import LogReader
 from regionware.caching.memory import Memory
 from regionware.caching.purging import Relay
 from regionware.caching.redis import RedisTier
+from regionware.caching.wakes import Wakes
 from regionware.context import renew_lock
-from regionware.effects import Effect, Fill, Found, Invalidate, Lookup, Release, Wait
+from regionware.effects import (
+    Effect,
+    Fill,
+    Found,
+    Hold,
+    Invalidate,
+    Lookup,
+    Park,
+    Release,
+    Wait,
+)
 from regionware.exchange import Exchange
 from regionware.observe import Event
 from regionware.prepared import Prepared
@@ -43,6 +55,7 @@ class Rim:
         tier: the region's Redis, if there is one.
         relays: one for each region with a Redis.
         databases: the selector's hosts, if there are any.
+        leases: what this process holds.
     """
 
     def __init__(  # noqa: PLR0917 - made in one place
@@ -55,6 +68,8 @@ class Rim:
         relays: list[Relay],
         databases: "Databases | None",
         purger: Purger,
+        leases: Leases,
+        wakes: Wakes,
     ) -> None:
         """Start nothing yet: a server may fork after this."""
         self.prepared = prepared
@@ -64,6 +79,8 @@ class Rim:
         self.databases = databases
         self._flights = flights
         self._log = log
+        self.leases = leases
+        self._wakes = wakes
         self._patient = True
         self._workers: ThreadPoolExecutor | None = None
         self._waiting = 0
@@ -72,14 +89,18 @@ class Rim:
             Fill: self._fill,
             Release: self._release,
             Invalidate: purger.invalidate,
+            Hold: leases.hold,
             Wait: self._wait,
+            Park: wakes.wait,
         }
         self._aperformers: dict[type[Effect[Any]], Callable[[Any], Any]] = {
             Lookup: self._alookup,
             Fill: self._afill,
             Release: self._arelease,
             Invalidate: purger.ainvalidate,
+            Hold: self._ahold,
             Wait: self._await,
+            Park: wakes.await_,
         }
         forked = WeakMethod(self.forked)
         os.register_at_fork(after_in_child=lambda: (method := forked()) and method())
@@ -103,6 +124,7 @@ class Rim:
             self._flights.renew()
         for relay in self.relays:
             relay.stop()
+        self.leases.close()
         if self._log is not None:
             self._log.stop()
             self._patient = True
@@ -127,7 +149,7 @@ class Rim:
         self.prepared.fences.writing = Lock()
         renew_lock()
         self._workers, self._waiting = None, 0
-        for part in (self.tier, self._log, *self.relays):
+        for part in (self.tier, self._log, self.leases, self._wakes, *self.relays):
             if part is not None:
                 part.forget()
         self._patient = True
@@ -179,12 +201,28 @@ class Rim:
             if not self._patient or not self._log.synced.wait(_SYNC):
                 self._patient = False
                 return Found(available=False)
-        return self.tier.lookup(ask)
+        heard = self._wakes.heard
+        found = self.tier.lookup(ask)
+        found.heard = heard
+        return found
 
-    def _fill(self, ask: Fill) -> bool:
-        return self.tier is not None and self.tier.fill(ask)
+    def _fill(self, ask: Fill) -> bool | None:
+        self.leases.drop(ask.lease)
+        if self.tier is None:
+            return None
+        return self._filled(self.tier.fill(ask))
+
+    def _filled(self, stored: bool | None) -> bool | None:  # noqa: FBT001 - the store's reply
+        if stored is False:
+            self.lost()
+        return stored
+
+    def lost(self) -> None:
+        """A lease was not ours any more: what it was for has been made twice, perhaps."""
+        self.prepared.events.emit(Event("lease-lost"))
 
     def _release(self, ask: Release) -> None:
+        self.leases.drop(ask.lease)
         if self.tier is not None:
             self.tier.release(ask)
 
@@ -200,7 +238,10 @@ class Rim:
             self._start_tier()
             if not await self._synced():
                 return Found(available=False)
-        return await self.tier.alookup(ask)
+        heard = self._wakes.heard
+        found = await self.tier.alookup(ask)
+        found.heard = heard
+        return found
 
     async def _synced(self) -> bool:
         """Wait once for the fences, without a thread of its own for a wait that is all but over."""
@@ -213,12 +254,19 @@ class Rim:
         self._patient = False
         return False
 
-    async def _afill(self, ask: Fill) -> bool:
-        return self.tier is not None and await self.tier.afill(ask)
+    async def _afill(self, ask: Fill) -> bool | None:
+        self.leases.drop(ask.lease)
+        if self.tier is None:
+            return None
+        return self._filled(await self.tier.afill(ask))
 
     async def _arelease(self, ask: Release) -> None:
+        self.leases.drop(ask.lease)
         if self.tier is not None:
             await self.tier.arelease(ask)
+
+    async def _ahold(self, ask: Hold) -> None:
+        self.leases.hold(ask)
 
     async def _await(self, ask: Wait) -> str:
         return await self._flights.await_(ask.flight, ask.timeout)

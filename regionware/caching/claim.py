@@ -7,7 +7,7 @@ from regionware.caching.entry import Entry, Key
 from regionware.caching.keys import KeyPlan, canonical, digest
 from regionware.caching.variants import names_in, select, variant_name
 from regionware.database.position import Position, merge
-from regionware.effects import Flight, Found
+from regionware.effects import ANY, Flight, Found, Hold, Lookup, Release
 from regionware.http.request import Request
 from regionware.prepared import Prepared
 
@@ -24,13 +24,16 @@ class Claim:
         key: the request's key, without variant.
         need: what the fill must have reached: the session's writes, and purges' positions.
         floor: entries begun at or before this stamp are overtaken by a purge.
+        gone: entries begun at or before this stamp may not even be served stale.
         flight: the flight it leads or follows; `None` when it goes alone.
         leads: others may wait for it.
+        spills: it has lost its patience, and goes beside the flight's leader.
     """
 
     __slots__ = (
-        "_began", "_beside", "_created", "_lease", "_leased", "_names", "_observing", "_plan",
-        "_prepared", "_stamped", "flight", "floor", "key", "leads", "need",
+        "_began", "_beside", "_created", "_late", "_lease", "_leased", "_names", "_observing",
+        "_plan", "_prepared", "_stamped", "_token", "flight", "floor", "gone", "key", "leads",
+        "need", "spills",
     )  # fmt: skip
 
     def __init__(
@@ -61,32 +64,39 @@ class Claim:
         self._plan = keys
         self._began = now
         self._created = prepared.fences.stamp + 1
+        self._late = False
         self._lease = ""
         self._leased = ""
+        self._token = ""
         self._stamped = False
         self._names: tuple[str, ...] = ()
         self.key = key
         self.need = need
         self.floor = 0
+        self.gone = 0
         self.flight: Flight | None = None
-        self.leads = False
+        self.leads = self.spills = False
 
     @classmethod
     def late(cls, prepared: Prepared, keys: KeyPlan, key: Key, began: float, stamp: int) -> Self:
         """For a response that is storable after all, of a request that began at these times."""
         filling = cls(prepared, keys, key, None, began, beside=True)
         filling._created = stamp + 1
+        filling._late = True
         return filling
 
     def heed(self, tags: Iterable[str]) -> None:
         """Ask for what the purges of this key have seen: a replica may lag behind them."""
-        for fence in self._prepared.fences.standing(self.key, tags):
+        fences, tags = self._prepared.fences, tuple(tags)
+        for fence in fences.standing(self.key, tags):
             self.need = merge(self.need, fence.position)
             self.floor = max(self.floor, fence.stamp)
+        for fence in fences.standing(self.key, tags, "h"):
+            self.gone = max(self.gone, fence.stamp)
 
     def insist(self) -> None:
         """Ask for an answer that is made after this request, whatever is stored."""
-        self.floor = _NEVER
+        self.floor = self.gone = _NEVER
 
     @property
     def insists(self) -> bool:
@@ -102,16 +112,56 @@ class Claim:
         """Follow nobody any more."""
         self.flight = None
 
+    def spill(self) -> bool:
+        """Whether it may go to the application now, beside another's fill that takes too long."""
+        self.spills = self.flight is not None and self._prepared.flights.spill(self.flight)
+        return self.spills
+
     def land(self, outcome: str, entry: Entry | None = None) -> None:
         """Tell those who wait."""
-        if self.leads and self.flight is not None:
-            self._prepared.flights.land(self.key, self.flight, outcome, entry)
-            self.leads = False
+        flight, board = self.flight, self._prepared.flights
+        if flight is None or not (self.leads or self.spills):
+            return
+        if self.leads or outcome != "abandoned":
+            board.land(self.key, flight, outcome, entry)
+        if self.spills:
+            board.unspill(flight)
+        self.leads = self.spills = False
 
     def ask(self) -> tuple[str, bytes]:
         """The key's digest, and the material that the frame must echo."""
         material = canonical(self.key)
         return digest(material), material
+
+    def lookup(self, fields: str, *, leases: bool, waits: bool = False) -> tuple[Lookup, bytes]:
+        """What to ask the store, and the material that the frame must echo.
+
+        Args:
+            fields: the request's, in normal form.
+            leases: a lease is wanted if nothing is found.
+            waits: and if another holds it, it will be waited for.
+        """
+        name, material = self.ask()
+        if leases and not self._token:
+            # Made here, so that it can be given back whatever becomes of the look-up.
+            self._token = self._prepared.token()
+        token, stamp = self._token if leases else "", self._prepared.fences.stamp
+        ask = Lookup(name, self.need, self.floor, fields, stamp, token, self.gone, waits)
+        return ask, material
+
+    def restart(self) -> None:
+        """It has waited: what comes is begun now."""
+        self._began = self._prepared.clock()
+
+    def interrupted(self) -> Release | None:
+        """What to say to the store after a look-up that did not end: it may have granted."""
+        return Release(self.ask()[0], self._token, ANY) if self._token else None
+
+    def hold(self) -> Hold | None:
+        """What keeps the lease that was granted."""
+        if not self._lease:
+            return None
+        return Hold(self.ask()[0], self._lease, self._leased, self._created)
 
     def found(self, found: Found, request: Request) -> None:
         """Keep what the store said: a lease, and the region's clock."""
@@ -128,7 +178,7 @@ class Claim:
     @property
     def pending(self) -> bool:
         """Whether somebody waits for the end of this fill."""
-        return self.leads or bool(self._lease)
+        return self.leads or self.spills or bool(self._lease)
 
     @property
     def _fills_beside(self) -> bool:

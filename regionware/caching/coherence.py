@@ -189,10 +189,10 @@ class Fences:
                 verdict = Verdict.STALE
         return verdict
 
-    def standing(self, key: Key, tags: Iterable[str]) -> Iterable[Fence]:
-        """The fences that a fill of this key must pass."""
+    def standing(self, key: Key, tags: Iterable[str], kinds: str = "hs") -> Iterable[Fence]:
+        """The fences that a fill of this key must pass: hard ones (`h`), soft ones (`s`)."""
         for name in names_of(key, tags) if self._table else ():
-            for kind in "hs":
+            for kind in kinds:
                 fence = self._table.get(kind + name)
                 if fence is not None:
                     yield fence

@@ -5,6 +5,7 @@ from copy import copy
 from itertools import chain
 from typing import Any
 
+from regionware.caching.chance import quiet_until
 from regionware.database.position import Position
 
 #: (scheme, host, path, query, further dimensions ...): everything an answer may depend on.
@@ -84,6 +85,10 @@ class Entry(Record):
         created: the region's clock when the fill began, in microseconds.
         born: when the response was generated.
         fresh_until: the end of the freshness lifetime.
+        quiet_until: nobody refreshes it earlier than this; not after `fresh_until`.
+        cost: seconds that the application took; 0 where nothing is refreshed early.
+        failures: how many refreshes have failed in a row.
+        retry_at: when the next may be tried.
         revalidate_until: the end of `stale-while-revalidate`.
         error_until: the end of `stale-if-error`.
         lower: everything up to here is certainly in the entry; `None` if unknown.
@@ -99,13 +104,17 @@ class Entry(Record):
         "body",
         "born",
         "checked",
+        "cost",
         "created",
         "error_until",
+        "failures",
         "flags",
         "fresh_until",
         "headers",
         "host",
         "lower",
+        "quiet_until",
+        "retry_at",
         "revalidate_until",
         "status",
         "tags",
@@ -131,6 +140,7 @@ class Entry(Record):
         upper: Position | None = None,
         host: str = "",
         flags: int = 0,
+        cost: float = 0.0,
         size: int | None = None,
     ) -> None:
         """Keep everything; nothing is checked yet. `size` is the octets of it all, if known."""
@@ -157,6 +167,10 @@ class Entry(Record):
         self.host = host
         self.flags = flags
         self.checked = -1
+        self.cost = cost
+        self.quiet_until = quiet_until(fresh_until, cost)
+        self.failures = 0
+        self.retry_at = 0.0
         self.verified_until = 0.0
         self.wire: tuple[object, int, Any] | None = None
 

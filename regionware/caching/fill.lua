@@ -1,20 +1,23 @@
--- Stores an entry for the holder of the lease, or releases the lease.
+-- Stores an entry, for the holder of the lease or for one who fills beside it.
 -- KEYS[1] the entry's hash.
--- ARGV: lease token ('' of one who fills beside the holder), the variant of the lease, then for a
--- fill: the names in Vary joined by commas, the variant to store, the frame, its life in ms, the
--- most variants of a key.
--- Returns 1 if stored, 0 if not.
-local lease = redis.call('HGET', KEYS[1], 'l' .. ARGV[2])
-local holds = lease and string.sub(lease, 1, #ARGV[1] + 1) == ARGV[1] .. '@'
-if holds then redis.call('HDEL', KEYS[1], 'l' .. ARGV[2]) end
-if #ARGV == 2 or not holds and ARGV[1] ~= '' then return 0 end
+-- ARGV: lease token ('' of one who fills beside the holder), the variant of the lease, the names in
+-- Vary joined by commas, the variant to store, the frame, its life in ms, the most variants of a key.
+-- Returns 0 if the lease is lost, 2 if somebody waits for its end, else 1.
+local done = 1
+if ARGV[1] ~= '' then
+  local lease = redis.call('HGET', KEYS[1], 'l' .. ARGV[2])
+  if not lease or string.sub(lease, 42) ~= ARGV[1] then return 0 end
+  if string.sub(lease, 17, 17) == '1' then done = 2 end
+  redis.call('HDEL', KEYS[1], 'l' .. ARGV[2])
+end
 if (redis.call('HGET', KEYS[1], 'vary') or '') ~= ARGV[3] then
   redis.call('DEL', KEYS[1])
 elseif redis.call('HLEN', KEYS[1]) > ARGV[7] * 2 then
   redis.call('DEL', KEYS[1])
 end
 local known = redis.call('HGET', KEYS[1], 'e' .. ARGV[4])
-if known and string.sub(known, 5, 20) > string.sub(ARGV[5], 5, 20) then return 0 end
+if known and string.sub(known, 5, 20) > string.sub(ARGV[5], 5, 20) then return done end
 redis.call('HSET', KEYS[1], 'vary', ARGV[3], 'e' .. ARGV[4], ARGV[5])
+redis.call('HDEL', KEYS[1], 'u', 'f' .. ARGV[4])
 if redis.call('PTTL', KEYS[1]) < ARGV[6] * 1 then redis.call('PEXPIRE', KEYS[1], ARGV[6]) end
-return 1
+return done

@@ -1,7 +1,9 @@
 """The fill of one key: from joining a flight to keeping the entry. No I/O here."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from regionware.caching.chance import delay, delays, shortened
 from regionware.caching.claim import Claim
 from regionware.caching.coherence import Verdict
 from regionware.caching.entry import STRICT, Entry, Fields, Key, Uncacheable, Variants
@@ -13,7 +15,7 @@ from regionware.caching.storability import Lifetime, decide
 from regionware.caching.storing import life, stored_fields, to_frame, updated_fields, verified
 from regionware.caching.variants import names_of, select, variant_key, variant_name
 from regionware.context import Current
-from regionware.effects import Fill, Plan, Release
+from regionware.effects import ANY, Fill, Plan, Release
 from regionware.http.ranges import parse_content_range
 from regionware.http.request import Request
 
@@ -39,6 +41,8 @@ class Filling(Claim):
         reason: why it is not stored.
         part: the first and the last byte, and the length, of a response that is a part (206).
         renewed: the entry that a validation has brought up to date.
+        fallback: what may be served stale if this fill fails.
+        fails: the application has failed, and the fallback was served instead.
     """
 
     # Defaults of the class, so that there is one way to begin; hence no slots of its own.
@@ -46,6 +50,9 @@ class Filling(Claim):
     reason = ""
     part: tuple[int, int, int] | None = None
     renewed: Entry | None = None
+    fallback: Entry | None = None
+    fails = False
+    _uncacheable = False
     _groups: tuple[str, ...] = ()
 
     def decide(
@@ -69,7 +76,7 @@ class Filling(Claim):
         length = values.get("content-length", ("0",))[0]
         if isinstance(found, Lifetime) and length.isdecimal() and int(length) > self.limit:
             found = "size"
-        self.lifetime = found if isinstance(found, Lifetime) else None
+        self.lifetime = self._jittered(found) if isinstance(found, Lifetime) else None
         if not isinstance(found, Lifetime):
             self.refuse(found)
 
@@ -86,6 +93,14 @@ class Filling(Claim):
         found = decide(cache, status, values, authorized=authorized, wall=wall, delay=delay)
         varies = isinstance(found, Lifetime) and found.vary
         return "status" if varies and self.part is not None else found
+
+    def _jittered(self, found: Lifetime) -> Lifetime:
+        """Entries that were made at once shall not all end at once."""
+        jitter = self._plan.cache.jitter
+        if not jitter:
+            return found
+        left = shortened(found.ttl - found.age, jitter, self._prepared.random())
+        return replace(found, ttl=found.age + left)
 
     def finish(
         self,
@@ -205,7 +220,14 @@ class Filling(Claim):
             born=born, fresh_until=fresh, revalidate_until=fresh + lifetime.revalidate,
             error_until=fresh + lifetime.error, flags=lifetime.flags,
             lower=state.lower if state is not None else None, host=_host(state),
+            cost=self._cost(lifetime),
         )  # fmt: skip
+
+    def _cost(self, lifetime: Lifetime) -> float:
+        """What an early refresh is weighed by; 0 where nobody said that one is fine."""
+        if self._plan.cache.is_standard or not lifetime.revalidate:
+            return 0.0
+        return max(self._prepared.clock() - self._began, 0.0)
 
     def _keep(self, entry: Entry, names: tuple[str, ...]) -> bool:
         """Keep an entry in memory and tell those who wait, unless a purge has overtaken it."""
@@ -233,22 +255,54 @@ class Filling(Claim):
         kept = isinstance(known, Entry) and known.error_until > self._prepared.clock()
         silent = self._beside or self._observing or reason in _PASSING
         if not silent and not kept:
-            until = self._prepared.clock() + UNCACHEABLE
-            self._prepared.memory.put(Uncacheable(self.key, reason, until))
-        self.land("abandoned" if reason == "unfinished" else "uncacheable")
+            self.note(UNCACHEABLE)
+            self._uncacheable = True
+        # The failure of one who went beside the leader is not the key's.
+        passing = reason == "unfinished" or (self.spills and reason in _PASSING)
+        self.land("abandoned" if passing else "uncacheable")
+
+    def note(self, seconds: float) -> Uncacheable:
+        """Remember that answers here cannot be stored."""
+        until = self._prepared.clock() + seconds
+        note = Uncacheable(self.key, self.reason, until)
+        self._prepared.memory.put(note)
+        return note
 
     def give_up(self, reason: str = "") -> Plan[None]:
         """Nothing is stored: tell those who wait, remember why, return the lease."""
         self.refuse(reason or self.reason or "unfinished")
+        release = self.released()
+        if release is not None:
+            yield from release
+
+    def released(self) -> Release | None:
+        """How the lease is given back, once: nothing will be stored."""
+        fallback, self.fallback = self.fallback, None
+        failed = fallback is not None and (self.fails or self.reason == "error")
+        chance = self._prepared.random() if failed else 0.0
+        if fallback is not None and failed:
+            self._throttle(fallback, chance)
         lease, self._lease = self._lease, ""
-        if lease:
-            yield from Release(self.ask()[0], lease, self._leased)
+        if not lease:
+            return None
+        return Release(
+            self.ask()[0], lease, self._leased,
+            uncacheable=UNCACHEABLE if self._uncacheable else 0.0,
+            failed=delays(chance) if failed else None,
+        )  # fmt: skip
+
+    def _throttle(self, fallback: Entry, chance: float) -> None:
+        """For this process too, should Redis not tell: not another attempt at once."""
+        fallback.failures += 1
+        fallback.retry_at = self._prepared.clock() + delay(fallback.failures, chance)
 
     def _store(
         self, entry: Entry, lifetime: Lifetime, names: tuple[str, ...], values: tuple[str, ...]
     ) -> Plan[None]:
         lease, self._lease = self._lease, ""
         if not lease and not self._fills_beside:
+            if self._late and self._prepared.has_redis:
+                yield from Release(self.ask()[0], "", ANY)
             return
         name, material = self.ask()
         frame = encode(to_frame(entry, material, lifetime))

@@ -9,6 +9,9 @@ from regionware.caching.entry import Entry, Key
 from regionware.database.position import Position
 from regionware.effects import Flight
 
+#: How many requests for a key go to the application at once when they have waited too long.
+SPILL = 2
+
 
 class Waitable(Flight):
     """A flight that threads and tasks can wait for."""
@@ -57,6 +60,26 @@ class Flights:
         for wake in wakers:
             wake()
 
+    def spill(self, flight: Flight) -> bool:
+        """Whether one who has waited too long may go to the application beside a fill."""
+        with self._lock:
+            free = flight.spills < SPILL
+            flight.spills += free
+            return free
+
+    def unspill(self, flight: Flight) -> None:
+        """One of those has come back, and another may go."""
+        with self._lock:
+            flight.spills -= 1
+            wakers = flight.wakers if isinstance(flight, Waitable) else []
+            wake = wakers.pop(0) if wakers else None
+        if wake is not None:
+            wake()
+
+    def is_busy(self, key: Key) -> bool:
+        """Whether a fill of a key is in progress."""
+        return key in self._flights
+
     def _park(self, flight: Flight, wake: Callable[[], None]) -> bool:
         """Ask to be woken; `False` if the flight has ended already."""
         with self._lock:
@@ -65,11 +88,18 @@ class Flights:
             flight.wakers.append(wake)
             return True
 
+    def _leave(self, flight: Flight, wake: Callable[[], None]) -> None:
+        """Forget one who waits no more, so that nobody is woken in vain."""
+        with self._lock:
+            if isinstance(flight, Waitable) and wake in flight.wakers:
+                flight.wakers.remove(wake)
+
     def wait(self, flight: Flight, timeout: float) -> str:
         """Block until the flight ends, or for `timeout` seconds; the outcome, perhaps empty."""
         event = Event()
         if self._park(flight, event.set):
             event.wait(timeout)
+            self._leave(flight, event.set)
         return flight.outcome
 
     async def await_(self, flight: Flight, timeout: float) -> str:  # noqa: ASYNC109 - the plan's
@@ -83,8 +113,11 @@ class Flights:
                 loop.call_soon_threadsafe(_finish, future)
 
         if self._park(flight, wake):
-            await asyncio.wait((future,), timeout=timeout)
-            future.cancel()
+            try:
+                await asyncio.wait((future,), timeout=timeout)
+            finally:
+                future.cancel()
+                self._leave(flight, wake)
         return flight.outcome
 
     def renew(self) -> None:

@@ -9,7 +9,8 @@ offset  octets  content
 60      24      upper bound, likewise
 84      38      big-endian: flags (2), status (2), seconds of stale-while-revalidate (4) and of
                 stale-if-error (4), age on arrival (4), lengths of key, tags, fields, host (4 each),
-                and of the body (4); 2 reserved
+                and of the body (4); milliseconds that the application took (2), 0 if it is not
+                refreshed early
 122     ...     key, tags, fields, host, body
 end     4       CRC-32 of everything before
 ```
@@ -28,16 +29,18 @@ from regionware.database.position import Position
 
 MAGIC = b"RWF1"
 _CHECK = struct.Struct(">I")
-_NUMBERS = struct.Struct(">HHIIIIIIII2x")
+_NUMBERS = struct.Struct(">HHIIIIIIIIH")
 _PREFIX = 84
 _START = _PREFIX + _NUMBERS.size
 _NONE = b"0" * 24
 _SEPARATOR = b"\0"
+#: The highest cost that a frame can tell, in milliseconds.
+DEAREST = 0xFFFF
 
 
 @dataclass(slots=True)
 class Frame:
-    """An entry in transit. Stamps are in microseconds of the region's clock; spans in seconds."""
+    """An entry in transit: stamps in µs of the region's clock, spans in seconds, `cost` in ms."""
 
     material: bytes
     status: int
@@ -53,6 +56,7 @@ class Frame:
     upper: Position | None
     host: str
     flags: int = 0
+    cost: int = 0
 
 
 def encode(frame: Frame) -> bytes:
@@ -70,6 +74,7 @@ def encode(frame: Frame) -> bytes:
         _NUMBERS.pack(
             frame.flags, frame.status, frame.revalidate, frame.error, frame.age,
             len(frame.material), len(tags), len(fields), len(host), len(frame.body),
+            frame.cost,
         ),
         frame.material, tags, fields, host, frame.body,
     ))  # fmt: skip
@@ -88,9 +93,8 @@ def _decode(data: bytes, material: bytes) -> Frame | None:
     end = len(data) - _CHECK.size
     if data[:4] != MAGIC or _CHECK.unpack_from(data, end)[0] != crc32(memoryview(data)[:end]):
         return None
-    flags, status, revalidate, error, age, key, tags, fields, host, body = _NUMBERS.unpack_from(
-        data, _PREFIX
-    )
+    numbers = _NUMBERS.unpack_from(data, _PREFIX)
+    flags, status, revalidate, error, age, key, tags, fields, host, body, cost = numbers
     # From lengths to the places where the parts end.
     key += _START
     tags += key
@@ -106,6 +110,7 @@ def _decode(data: bytes, material: bytes) -> Frame | None:
         _tags(data[key:tags]) if tags > key else (),
         int(data[4:20], 16), int(data[20:36], 16), revalidate, error, age,
         _read_position(data[36:60]), _read_position(data[60:84]), data[fields:host].decode(), flags,
+        cost,
     )  # fmt: skip
 
 

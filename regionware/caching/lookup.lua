@@ -2,17 +2,23 @@
 -- KEYS[1] the entry's hash: one key, so one slot of a cluster.
 -- ARGV: need (24 hex digits or ''), floor (16 hex digits: entries begun at or before it are
 -- overtaken), lease token ('' if none is wanted), lease in ms, request fields ("name:value\n", sorted by name), the latest
--- stamp that the caller knows of, microseconds: the region's clock never goes back.
--- Returns: the stamp, the frame or '', the names in Vary, 1 if the lease was granted.
+-- stamp that the caller knows of, microseconds: the region's clock never goes back; the floor of
+-- what may not even be served stale; '1' if the caller will wait for the holder of the lease.
+-- Returns: the stamp, the frame or '', the names in Vary, and what to do if the frame is not fresh:
+-- 1 the lease is granted, 0 nobody waits for anybody, 'w…' wait for the holder of the lease,
+-- 'u…' answers here cannot be stored, 'f…' refreshes fail; each for so many ms.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local known = tonumber(ARGV[6])
 if known >= now then now = known + 1 end
-local hexnow = string.format('%08x%08x', math.floor(now / 4294967296), now % 4294967296)
+local function hex(stamp)
+  return string.format('%08x%08x', math.floor(stamp / 4294967296), stamp % 4294967296)
+end
+local hexnow = hex(now)
 
-local spec = redis.call('HGET', KEYS[1], 'vary')
+local spec = redis.call('HGET', KEYS[1], 'vary') or ''
 local variant = ''
-if spec and spec ~= '' then
+if spec ~= '' then
   local lines = {}
   local fields = '\n' .. ARGV[5]
   for name in string.gmatch(spec, '[^,]+') do
@@ -24,21 +30,51 @@ if spec and spec ~= '' then
   variant = redis.sha1hex(table.concat(lines, '\n'))
 end
 
-local found = redis.call('HMGET', KEYS[1], 'e' .. variant, 'l' .. variant)
+local found = redis.call('HMGET', KEYS[1], 'e' .. variant, 'l' .. variant, 'f' .. variant, 'u')
 local frame = found[1] or ''
-if string.sub(frame, 1, 4) == 'RWF1'
-    and string.sub(frame, 5, 20) > ARGV[2]
-    and string.sub(frame, 21, 36) > hexnow
-    and (ARGV[1] == '' or (string.sub(frame, 37, 44) == string.sub(ARGV[1], 1, 8)
-                           and string.sub(frame, 37, 60) >= ARGV[1])) then
-  return {hexnow, frame, spec or '', 0}
+local function reply(verdict) return {hexnow, frame, spec, verdict} end
+
+local function promises(position)
+  return ARGV[1] == '' or (string.sub(position, 1, 8) == string.sub(ARGV[1], 1, 8) and position >= ARGV[1])
+end
+local readable = string.sub(frame, 1, 4) == 'RWF1' and promises(string.sub(frame, 37, 60))
+local created = string.sub(frame, 5, 20)
+if readable and created > ARGV[2] and string.sub(frame, 21, 36) > hexnow then return reply(0) end
+if ARGV[3] == '' then return reply(0) end
+
+-- Milliseconds until a stamp of a mark, 0 if it is over, is none, or is beyond any mark of ours.
+local function left(stamp, most)
+  if not string.match(stamp, '^' .. string.rep('%x', 16) .. '$') or stamp <= hexnow then return 0 end
+  local ms = math.ceil((tonumber(stamp, 16) - now) / 1000)
+  if ms > most then return 0 end
+  return ms
 end
 
--- A lease is "token@stamp of its end".
-local lease = found[2]
-if ARGV[3] == '' or lease and string.sub(lease, -16) > hexnow then return {hexnow, frame, spec or '', 0} end
-local till = now + ARGV[4] * 1000
-redis.call('HSET', KEYS[1], 'l' .. variant, ARGV[3] .. '@' ..
-  string.format('%08x%08x', math.floor(till / 4294967296), till % 4294967296))
+local uncacheable = left(found[4] or '', 600000)
+if uncacheable > 0 then return reply('u' .. uncacheable) end
+
+-- Until when a frame may be served stale: to revalidate it, and because of an error.
+local revalidate, either = 0, 0
+if readable and #frame > 96 and created > ARGV[7] then
+  local fresh = tonumber(string.sub(frame, 21, 36), 16) or 0
+  local first, second = struct.unpack('>I4I4', frame, 89)
+  revalidate, either = fresh + first * 1000000, fresh + math.max(first, second) * 1000000
+end
+local failed = left(string.sub(found[3] or '', 1, 16), 60000)
+if failed > 0 and either > now then return reply('f' .. failed) end
+
+-- A lease: the stamp of its end, whether somebody waits, what it will have reached, its token.
+local lease = found[2] or ''
+local rest = left(string.sub(lease, 1, 16), ARGV[4] * 2)
+if rest > 0 then
+  if ARGV[8] ~= '1' or revalidate > now or not promises(string.sub(lease, 18, 41)) then return reply(0) end
+  if string.sub(lease, 17, 17) == '0' then
+    redis.call('HSET', KEYS[1], 'l' .. variant, string.sub(lease, 1, 16) .. '1' .. string.sub(lease, 18))
+  end
+  return reply('w' .. rest)
+end
+local waits = string.sub(lease, 17, 17) == '1' and '1' or '0'
+local need = ARGV[1] ~= '' and ARGV[1] or string.rep('0', 24)
+redis.call('HSET', KEYS[1], 'l' .. variant, hex(now + ARGV[4] * 1000) .. waits .. need .. ARGV[3])
 if redis.call('PTTL', KEYS[1]) < ARGV[4] * 1 then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
-return {hexnow, frame, spec or '', 1}
+return reply(1)

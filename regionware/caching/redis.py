@@ -4,11 +4,9 @@ Whatever goes wrong is a miss, within a deadline. After a few failures in a row 
 more until the log's reader, which runs in the background, hears from Redis again.
 """
 
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha1
 from importlib.resources import files
-from itertools import count
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -17,8 +15,9 @@ from redis import connection as redis_connection
 from redis.exceptions import NoScriptError, RedisError
 
 from regionware.caching.health import Health
+from regionware.caching.leases import LEASE
 from regionware.caching.lines import Argument, AsyncLines, Lines, pack
-from regionware.effects import Fill, Found, Lookup, Release
+from regionware.effects import Fill, Found, Hold, Lookup, Release, Verdict
 from regionware.errors import ConfigurationError
 from regionware.http.fields import is_token
 
@@ -26,9 +25,15 @@ from regionware.http.fields import is_token
 DEADLINE = 0.05
 #: Seconds for each step of connecting, where a caller can wait.
 PATIENT = 2.0
-#: Milliseconds for which a lease holds without being renewed.
-LEASE = 10_000
 MAX_VARIANTS = 16
+#: How many wake-ups the region remembers, about: a reader is never that far behind.
+_WAKES = 1000
+#: The reply of one who gives a lease back for whose end somebody waits.
+_AWAITED = 2
+#: What may stand before a number of milliseconds in the reply to a look-up.
+_VERDICTS: dict[bytes, Verdict] = {b"w": "held", b"u": "uncacheable", b"f": "failing"}
+#: The longest time that such a reply may speak of, in milliseconds.
+_MOST = 600_000
 
 # Not typed by redis-py.
 _parse: Callable[[str], Any] = redis_connection.parse_url
@@ -49,6 +54,7 @@ def _script(name: str) -> Script:
 
 
 LOOKUP, FILL, PURGE, SNAPSHOT = map(_script, ("lookup", "fill", "purge", "snapshot"))
+RELEASE, RENEW = map(_script, ("release", "renew"))
 
 
 class Names(NamedTuple):
@@ -92,6 +98,8 @@ class RedisTier:
             deadline: seconds for one call.
         """
         self.names = names
+        #: Seconds for which a lease holds without being renewed.
+        self.lease = LEASE
         self.health = Health(on_change)
         self._url = url
         self._deadline = deadline
@@ -104,8 +112,6 @@ class RedisTier:
         # Nobody's page waits for a purge as it does for a look-up.
         self._patient = Lines(self._url, PATIENT, keep=False)
         self._apatient = AsyncLines(self._url, PATIENT, keep=False)
-        self._leases = count()
-        self._process = os.urandom(6).hex()
 
     # Threads
 
@@ -133,17 +139,26 @@ class RedisTier:
 
     def lookup(self, ask: Lookup) -> Found:
         """Find an entry or be granted the lease; unavailable rather than an error."""
-        token = self._lease() if ask.leases else ""
-        reply = self._try(LOOKUP, *self._lookup(ask, token))
-        return _found(reply, token)
+        return _found(self._try(LOOKUP, *self._lookup(ask)), ask.token)
 
-    def fill(self, ask: Fill) -> bool:
-        """Store a frame; `False` if refused or unreachable."""
-        return bool(self._try(FILL, *self._fill(ask)))
+    def fill(self, ask: Fill) -> bool | None:
+        """Store a frame; `False` if the lease is lost, `None` if Redis is unreachable."""
+        return self._woken(ask.digest, self._try(FILL, *self._fill(ask)))
 
     def release(self, ask: Release) -> None:
         """Give the lease back."""
-        self._try(FILL, *self._release(ask))
+        self._woken(ask.digest, self._try(RELEASE, *self._release(ask)))
+
+    def renew(self, ask: Hold) -> bool | None:
+        """Renew a lease; `False` if it is lost, `None` if Redis is unreachable."""
+        reply = self._try(RENEW, *self._renew(ask))
+        return None if reply is None else reply != 0
+
+    def _woken(self, digest: str, reply: Any) -> bool | None:
+        """Tell the region's workers if somebody has waited for this."""
+        if reply == _AWAITED:
+            self._attempt(lambda: self._lines.call(self._wake(digest)))
+        return None if reply is None else reply != 0
 
     def invalidate(self, arguments: Sequence[Argument], digests: Sequence[str]) -> int:
         """Raise the fences of a response, within a request's deadlines; 0 if unconfirmed."""
@@ -189,17 +204,20 @@ class RedisTier:
 
     async def alookup(self, ask: Lookup) -> Found:
         """The async twin of `lookup`."""
-        token = self._lease() if ask.leases else ""
-        reply = await self._atry(LOOKUP, *self._lookup(ask, token))
-        return _found(reply, token)
+        return _found(await self._atry(LOOKUP, *self._lookup(ask)), ask.token)
 
-    async def afill(self, ask: Fill) -> bool:
+    async def afill(self, ask: Fill) -> bool | None:
         """The async twin of `fill`."""
-        return bool(await self._atry(FILL, *self._fill(ask)))
+        return await self._awoken(ask.digest, await self._atry(FILL, *self._fill(ask)))
 
     async def arelease(self, ask: Release) -> None:
         """The async twin of `release`."""
-        await self._atry(FILL, *self._release(ask))
+        await self._awoken(ask.digest, await self._atry(RELEASE, *self._release(ask)))
+
+    async def _awoken(self, digest: str, reply: Any) -> bool | None:
+        if reply == _AWAITED:
+            await self._aattempt(lambda: self._alines.call(self._wake(digest)))
+        return None if reply is None else reply != 0
 
     async def _atry(
         self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]
@@ -219,20 +237,29 @@ class RedisTier:
 
     # Both
 
-    def _lease(self) -> str:
-        return f"{self._process}{next(self._leases):x}"
+    def _wake(self, digest: str) -> bytes:
+        return pack(("XADD", self.names.wakes, "MAXLEN", "~", _WAKES, "*", "k", digest))
 
-    def _lookup(self, ask: Lookup, token: str) -> tuple[tuple[str], tuple[Argument, ...]]:
+    def _lookup(self, ask: Lookup) -> tuple[tuple[str], tuple[Argument, ...]]:
         need = ask.need.hex if ask.need is not None else ""
-        keys = (self.names.entries + ask.digest,)
-        return keys, (need, f"{ask.floor:016x}", token, LEASE, ask.fields, ask.stamp)
+        what = (
+            need, f"{ask.floor:016x}", ask.token, int(self.lease * 1000), ask.fields, ask.stamp,
+            f"{ask.gone:016x}", int(ask.waits),
+        )  # fmt: skip
+        return (self.names.entries + ask.digest,), what
 
     def _fill(self, ask: Fill) -> tuple[tuple[str], tuple[Argument, ...]]:
         what = (ask.lease, ask.leased, ask.vary, ask.variant, ask.frame, ask.life, MAX_VARIANTS)
         return (self.names.entries + ask.digest,), what
 
     def _release(self, ask: Release) -> tuple[tuple[str], tuple[Argument, ...]]:
-        return (self.names.entries + ask.digest,), (ask.lease, ask.leased)
+        first, last = ask.failed or (0, 0)
+        marks = (int(ask.uncacheable * 1000), int(first * 1000), int(last * 1000))
+        return (self.names.entries + ask.digest,), (ask.lease, ask.leased, *marks)
+
+    def _renew(self, ask: Hold) -> tuple[tuple[str], tuple[Argument, ...]]:
+        what = (ask.lease, ask.leased, int(self.lease * 1000), ask.stamp)
+        return (self.names.entries + ask.digest,), what
 
     def start(self) -> None:
         """Keep connections, again: this is not the end."""
@@ -299,6 +326,21 @@ def _found(reply: Any, token: str) -> Found:
         if type(frame) is not bytes or not all(map(is_token, names.split(",") if names else ())):
             return Found(available=False)
         lease = token if granted == 1 else ""
-        return Found(True, int(stamp, 16), frame, names, lease)  # noqa: FBT003
+        verdict, left = _verdict(granted)
+        return Found(True, int(stamp, 16), frame, names, lease, verdict, left)  # noqa: FBT003
     except (TypeError, ValueError, AttributeError):
         return Found(available=False)
+
+
+def _verdict(granted: Any) -> tuple[Verdict, float]:
+    """What a look-up without a fresh frame says, and for how many seconds.
+
+    Raises:
+        ValueError: it says something else.
+    """
+    if not isinstance(granted, bytes):
+        return "", 0.0
+    left = int(granted[1:])
+    if granted[:1] not in _VERDICTS or not 0 <= left <= _MOST:
+        raise ValueError("Redis did not answer the look-up")
+    return _VERDICTS[granted[:1]], left / 1000

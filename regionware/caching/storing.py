@@ -5,7 +5,7 @@ from math import ceil
 
 from regionware.caching.coherence import BOUND
 from regionware.caching.entry import Entry, Fields, Key
-from regionware.caching.frame import Frame
+from regionware.caching.frame import DEAREST, Frame
 from regionware.caching.storability import Lifetime
 
 _MICROSECONDS = 1_000_000
@@ -98,6 +98,7 @@ def to_frame(entry: Entry, material: bytes, lifetime: Lifetime) -> Frame:
         upper=entry.upper,
         host=entry.host,
         flags=entry.flags,
+        cost=min(round(entry.cost * 1000), DEAREST),
     )
 
 
@@ -126,6 +127,7 @@ def from_frame(frame: Frame, key: Key, *, stamp: int, now: float) -> Entry:
         upper=frame.upper,
         host=frame.host,
         flags=frame.flags,
+        cost=frame.cost / 1000,
     )
 
 

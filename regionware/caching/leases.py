@@ -1,0 +1,121 @@
+"""The leases that this process holds, renewed by one thread for as long as their requests live.
+
+A lease is short, so that a process that dies delays nobody for long. It is renewed so that a slow
+answer stays the only one; a request that never ends keeps it for a minute.
+"""
+
+import os
+from collections.abc import Callable
+from itertools import count
+from threading import Event, Lock, Thread
+from time import monotonic
+
+from regionware.effects import Hold
+
+#: Seconds for which a lease holds without being renewed.
+LEASE = 2.0
+#: Seconds for which one is renewed, at most.
+LONGEST = 60.0
+#: Parts of a lease: how often renewals are sent, and how old a lease is then at least.
+_OFTEN = 3
+_YOUNG = 6
+
+
+class Leases:
+    """What is held, by token."""
+
+    def __init__(
+        self,
+        renew: Callable[[Hold], bool | None],
+        on_lost: Callable[[], None],
+        *,
+        life: float = LEASE,
+        longest: float = LONGEST,
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            renew: renews one in Redis: `False` if it is lost, `None` if nobody answers.
+            on_lost: told of each that was lost.
+            life: seconds for which one holds without being renewed.
+            longest: seconds after which one is renewed no more.
+        """
+        self._renew = renew
+        self._on_lost = on_lost
+        self.life = life
+        self.longest = longest
+        self.forget()
+
+    def forget(self) -> None:
+        """After a fork, and at first: what the parent holds is the parent's to renew."""
+        self._lock = Lock()
+        self._held: dict[str, tuple[Hold, float]] = {}
+        self._wanted = Event()
+        self._stop = Event()
+        self._thread: Thread | None = None
+        self._numbers = count()
+        self._process = os.urandom(6).hex()
+
+    def token(self) -> str:
+        """A token that no other process and no other look-up has."""
+        return f"{self._process}{next(self._numbers):x}"
+
+    def hold(self, ask: Hold) -> None:
+        """Renew a lease from now on."""
+        with self._lock:
+            self._held[ask.lease] = ask, monotonic()
+            if self._thread is None:
+                self._stop = Event()
+                self._thread = Thread(
+                    target=self._run, args=(self._stop,), name="regionware-leases", daemon=True
+                )
+                self._thread.start()
+        if not self._wanted.is_set():
+            self._wanted.set()
+
+    def drop(self, token: str) -> None:
+        """Renew a lease no more: it is given back."""
+        with self._lock:
+            self._held.pop(token, None)
+
+    def close(self) -> None:
+        """End the thread; what is held ends by itself."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            self._held.clear()
+        self._stop.set()
+        self._wanted.set()
+        if thread is not None:
+            thread.join(timeout=self.life)
+
+    def __len__(self) -> int:
+        """How many are held."""
+        return len(self._held)
+
+    def _run(self, stop: Event) -> None:
+        while not stop.is_set():
+            self._wanted.wait()
+            stop.wait(self.life / _OFTEN)
+            self._renew_all(stop)
+            with self._lock:
+                if not self._held and not stop.is_set():
+                    self._wanted.clear()
+
+    def _renew_all(self, stop: Event) -> None:
+        now = monotonic()
+        with self._lock:
+            held = list(self._held.values())
+        for ask, since in held:
+            if stop.is_set():
+                return
+            if now - since > self.longest:
+                self.drop(ask.lease)
+            elif now - since >= self.life / _YOUNG and self._renew(ask) is False:
+                self._lost(ask)
+
+    def _lost(self, ask: Hold) -> None:
+        with self._lock:
+            known = self._held.pop(ask.lease, None)
+        # One that was given back while it was renewed is not lost.
+        if known is not None:
+            self._on_lost()
