@@ -8,12 +8,12 @@ redis+sentinel://[user:password@]host[:26379],…/master[/database]
 redis+cluster://[user:password@]host[:6379],…
 ```
 
-`rediss+sentinel://` and `rediss+cluster://` speak TLS to every server. Options follow a `?`, named as redis-py
-names them: `db`, `client_name`, `socket_keepalive`, `ssl_…`; for the sentinels' own account
-`sentinel_username` and `sentinel_password`. Timeouts, retries and the protocol are not the URL's to
-say: each call has a deadline of its own.
+`rediss+sentinel://` and `rediss+cluster://` speak TLS to every server. Options follow a `?`, named
+as redis-py names them: `db`, `client_name`, `socket_keepalive`, `ssl_…`; for the sentinels' own
+account `sentinel_username` and `sentinel_password`. Timeouts, retries and the protocol are not the
+URL's to say: each call has a deadline of its own.
 
-Nothing is resolved or connected here. No message and no `repr` shows a URL, which may hold passwords.
+Nothing is resolved or connected here. No message and no `repr` shows a URL: it may hold passwords.
 """
 
 import re
@@ -112,7 +112,7 @@ def read_redis_url(url: str) -> RedisUrl:
         "",
         scheme.startswith("rediss"),
         account + at,
-        tuple([*named, *([("db", number)] if number != "0" else [])]),
+        (*named, *([("db", number)] if number != "0" else [])),
     )
 
 

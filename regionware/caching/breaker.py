@@ -1,13 +1,13 @@
 """Whether a Redis is worth asking: a circuit breaker.
 
-Closed, it counts: `FAILURES` failures in a row open it, or at least `CALLS` calls within `WINDOW` seconds of
-which at least half failed. Open, nobody asks. Only a probe in the background moves it on (`prober`), never
-a user's request: after a good one the share of calls that may ask grows from an eighth to a
-quarter to a half, `STEP` seconds each, then it is closed; a failure on the way opens it again. So
-a Redis that comes back is not met by everybody at once.
+Closed, it counts: `FAILURES` failures in a row open it, or at least `CALLS` calls within `WINDOW`
+seconds of which at least half failed. Open, nobody asks. Only a probe in the background moves it
+on (`prober`), never a user's request: after a good one the share of calls that may ask grows from
+an eighth to a quarter to a half, `STEP` seconds each, then it is closed; a failure on the way opens
+it again. So a Redis that comes back is not met by everybody at once.
 
-The numbers are those of rule 9 for a second tier that is down. No clock is read and no thread is started
-here: the clock is injected, and so is the lock that guards a change of state.
+No clock is read and no thread is started here: the clock is injected, and so is the lock that
+guards a change of state.
 """
 
 from collections.abc import Callable
@@ -36,8 +36,8 @@ OnChange = Callable[["Breaker", State, str], None]
 class Breaker:
     """Counts what became of calls to one server.
 
-    A success in the closed state takes no lock: numbers that two threads change at once may lose one of the
-    changes, which moves the limit by one call and no more.
+    A success in the closed state takes no lock: numbers that two threads change at once may lose
+    one of the changes, which moves the limit by one call and no more.
 
     Attributes:
         shut: not every call may ask: read before each call, and `admits` only if it is true.

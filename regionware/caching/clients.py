@@ -1,8 +1,8 @@
 """Clients of a Redis for what runs in the background, where nobody waits for a reply.
 
 All that one of these clients asks for is in one slot: that of the namespace. So one server is
-enough, whatever the URL. Of a cluster it is the one that a redirection names; of several that sentinels
-know it is the master, which is asked for at each connection.
+enough, whatever the URL. Of a cluster it is the one that a redirection names; of several that
+sentinels know it is the master, which is asked for again after each failure.
 """
 
 from collections.abc import Callable
@@ -65,9 +65,10 @@ class _ElsewhereClient(redis.Redis):
 
     def _go(self, address: Address) -> None:
         """Connect there, from now on."""
-        self.connection_pool.disconnect()
         host, port = address
         self.connection_pool.connection_kwargs.update(host=host, port=port)
+        self.connection_pool.disconnect()
+        self.connection_pool.reset()  # a connection would go back to where it was made for
 
 
 class _FoundClient(_ElsewhereClient):

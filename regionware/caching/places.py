@@ -1,8 +1,8 @@
 """Where the servers of a region are, when they are several: found out in the background.
 
 A request finds a known address, or a miss; it never asks who the master is. One daemon thread for
-each process asks the sentinels, or the nodes of the cluster, once in a while, and at once when somebody
-doubts what is known: after a failure, an error that only another server would not give, or a redirection.
+each process asks the sentinels, or the nodes of the cluster, once in a while, and at once when
+somebody doubts what is known: after a failure, or a redirection.
 """
 
 import logging
@@ -68,9 +68,10 @@ class Seeds:
 
     def close(self) -> None:
         """Close every connection."""
-        for lines in list(self._lines.values()):
+        used, self._lines = self._lines, {}
+        for lines in list(used.values()):
+            lines.keep = False
             lines.close()
-        self._lines = {}
 
 
 class Master:
@@ -225,6 +226,14 @@ class Finder:
         """What is known may be wrong: ask soon."""
         self._doubted.set()
 
+    def ask(self) -> None:
+        """Find out now, and wait for it: for somebody patient, where no thread does it."""
+        try:
+            self.places.learn()
+        finally:
+            if not self.running:
+                self.places.close()
+
     def stop(self) -> None:
         """End the thread."""
         thread, self._thread = self._thread, None
@@ -232,6 +241,7 @@ class Finder:
         self._doubted.set()
         if thread is not None:
             thread.join(_JOIN)
+        self.places.close()
 
     def _run(self, stop: Event) -> None:
         said = False
@@ -246,4 +256,3 @@ class Finder:
                 logger.warning("nobody says where the region's Redis is; it is asked for further")
             if self._doubted.wait(self._period * (0.9 + 0.2 * self._random())):
                 stop.wait(max(_PAUSE - (monotonic() - began), 0))
-        self.places.close()

@@ -66,7 +66,7 @@ class Prober:
                 self._news.set()
 
     def hint(self) -> None:
-        """Something else has heard from a server: probe soon, though not more often than at first."""
+        """Something else has heard from a server: probe soon, not more often than at first."""
         if not self._watched:
             return
         soon = monotonic() + FIRST / 2

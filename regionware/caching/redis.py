@@ -1,7 +1,7 @@
 """The region's Redis: one script for a look-up, one for a fill, one for a purge.
 
-Whatever goes wrong is a miss, within a deadline. A server that fails is left alone until a probe in the
-background is answered as fast as a request needs it (`breaker`, `prober`).
+Whatever goes wrong is a miss, within a deadline. A server that fails is left alone until a probe in
+the background is answered as fast as a request needs it (`breaker`, `prober`).
 """
 
 import os
@@ -17,13 +17,13 @@ from typing import Any, Final, NamedTuple
 
 from redis.exceptions import NoScriptError, RedisError
 
+from regionware.caching import replies
 from regionware.caching.breaker import Breaker, State
 from regionware.caching.dialing import maker
 from regionware.caching.lines import Lines
 from regionware.caching.loop_lines import AsyncLines
 from regionware.caching.places import Finder
 from regionware.caching.prober import Prober
-from regionware.caching import replies
 from regionware.caching.replies import Argument, PoolExhausted, pack
 from regionware.caching.spread import AsyncSpreadLines, SpreadLines
 from regionware.effects import Fill, Found, Lookup, Release
@@ -109,13 +109,14 @@ class RedisTier:
             deadline: seconds for one call, connecting included.
         """
         self.names = names
-        self._url = read_redis_url(url)
+        self._where = read_redis_url(url)
+        self._url = url
         self._deadline = deadline
         self._on_event = on_event
         self._prober = Prober(random)
         self._finder: Finder | None = None
-        if self._url.kind != "one":
-            self._finder = Finder(self._url, on_news=self._found, random=random)
+        if self._where.kind != "one":
+            self._finder = Finder(self._where, on_news=self._found, random=random)
         self.forget()
 
     def forget(self) -> None:
@@ -130,7 +131,7 @@ class RedisTier:
         """Make what makes connections: where one server has every key, nothing else is asked."""
         # Nobody's page waits for a purge as it does for a look-up.
         if self._finder is None:
-            url, sole = self._url.text, self._breaker_of(_SOLE)
+            url, sole = self._where.text, self._breaker_of(_SOLE)
             self._lines: Lines | SpreadLines = Lines(url, self._deadline, breaker=sole)
             self._alines: AsyncLines | AsyncSpreadLines = AsyncLines(
                 url, self._deadline, breaker=sole
@@ -139,7 +140,7 @@ class RedisTier:
             self._apatient: AsyncLines | AsyncSpreadLines = AsyncLines(url, PATIENT, keep=False)
             return
         self._finder.forget()
-        given = self._url, self._finder, self.names.clock
+        given = self._where, self._finder, self.names.clock
         self._lines = SpreadLines(*given, self._deadline, breaker_of=self._breaker_of)
         self._alines = AsyncSpreadLines(*given, self._deadline, breaker_of=self._breaker_of)
         self._patient = SpreadLines(*given, PATIENT, keep=False)
@@ -323,7 +324,7 @@ class RedisTier:
                 self._watch(address, breaker)
 
     def close(self) -> None:
-        """End the threads and close their connections; one that is busy closes when it has served."""
+        """End the threads, close the connections; one that is busy closes when it has served."""
         self._prober.stop()
         if self._finder is not None:
             self._finder.stop()

@@ -1,4 +1,4 @@
-"""The slots of a Redis Cluster: which key is in which, and what `CLUSTER SLOTS` says who has them."""
+"""The slots of a Redis Cluster: which key is in which, and who has them."""
 
 from binascii import crc_hqx
 from collections.abc import Iterator

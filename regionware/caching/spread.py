@@ -1,7 +1,7 @@
 """Connections to several servers, of which each call goes to the one that has its key.
 
-The same calls as those of `lines` and `loop_lines`. A call is redirected at most once, and within its
-deadline; a moved slot is known from then on.
+The same calls as those of `lines` and `loop_lines`. A call is redirected at most once, and within
+its deadline; a moved slot is known from then on.
 """
 
 import asyncio
@@ -113,12 +113,12 @@ class SpreadLines(_Spread):
         except TROUBLE:
             self._doubt()
             if self._asks_itself:
-                self._finder.places.learn()
+                self._finder.ask()
             raise
 
     def _find(self, key: str | None) -> Address:
         if self._patient:
-            self._finder.places.learn()
+            self._finder.ask()
         address = self._known(key)
         if address is None:
             raise self._unknown()
@@ -182,12 +182,12 @@ class AsyncSpreadLines(_Spread):
         except TROUBLE:
             self._doubt()
             if self._asks_itself:
-                await asyncio.to_thread(self._finder.places.learn)
+                await asyncio.to_thread(self._finder.ask)
             raise
 
     async def _find(self, key: str | None) -> Address:
         if self._patient:
-            await asyncio.to_thread(self._finder.places.learn)
+            await asyncio.to_thread(self._finder.ask)
         address = self._known(key)
         if address is None:
             raise self._unknown()
