@@ -126,6 +126,9 @@ def compose(
     )
     prepared.plans.update(_plans(prepared))
     names = Names.of(namespace, release)
+    for region in topology.regions:
+        if region.redis is not None:
+            check_url(region.redis, region.name)
     wakes = Wakes()
     tier, log = _region_tier(
         here.redis, names, prepared, _retention(routes),
@@ -206,12 +209,11 @@ def _region_tier(
 ) -> tuple[RedisTier | None, LogReader | None]:
     if url is None:
         return None, None
-    check_url(url, prepared.topology.here.name)
 
-    def changed(up: bool) -> None:  # noqa: FBT001 - a callback with one meaning
-        prepared.events.emit(Event("redis-up" if up else "redis-down"))
+    def happened(name: str, detail: str) -> None:
+        prepared.events.emit(Event(name, detail=detail))
 
-    tier = RedisTier(url, names, on_change=changed)
+    tier = RedisTier(url, names, on_event=happened)
     log = LogReader(
         url,
         tier,

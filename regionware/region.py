@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
 from regionware.errors import ConfigurationError
+from regionware.redis_url import read_redis_url
 
 #: Latitude and longitude in degrees.
 Point = tuple[float, float]
@@ -18,8 +19,6 @@ POSTGRES: Final = ("postgresql://", "postgres://")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_REDIS = ("redis://", "rediss://", "unix://")
-_LATER = ("redis+sentinel://", "redis+cluster://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,8 @@ class Region:
         location: latitude and longitude in degrees; without it no client is nearest to here.
         database: the primary's URL or libpq keywords (`host=… dbname=…`).
         replicas: the same for each replica that stands here.
-        redis: a `redis://`, `rediss://` or `unix://` URL.
+        redis: a `redis://`, `rediss://` or `unix://` URL; `redis+sentinel://host,host/master` or
+            `redis+cluster://host,host` for several servers; see `regionware.redis_url`.
         url: where this region's application answers, `http://` or `https://`.
     """
 
@@ -91,13 +91,11 @@ class Region:
             self._refuse(what, "must be a postgresql:// or postgres:// URL or libpq keywords")
 
     def _check_redis(self, url: str) -> None:
-        if _text(url).startswith(_LATER):
-            self._refuse("redis", f"{url.partition('://')[0]}:// is not furnished yet")
-        if not _text(url).startswith(_REDIS):
-            self._refuse("redis", "must be a redis://, rediss:// or unix:// URL")
-        parts = self._split("redis", url)
-        if parts.scheme == "unix" and not parts.path:
-            self._refuse("redis", "unix:// needs the path of the socket")
+        try:
+            read_redis_url(_text(url))
+        except ValueError as error:
+            # From nothing, as below.
+            raise ConfigurationError(f"Region {self.name!r}: redis {error}") from None
 
     def _check_url(self, url: str) -> None:
         if not _text(url).startswith(("http://", "https://")):

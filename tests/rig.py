@@ -125,8 +125,9 @@ class Client:
         return answer
 
     def count(self, event: str) -> int:
-        """How often something happened in this worker."""
-        return self.site.rw.counts().get(event, 0)
+        """How often something happened in this worker, whatever its detail."""
+        counts = self.site.rw.counts()
+        return sum(count for name, count in counts.items() if name.partition(":")[0] == event)
 
     def redis_is_used(self) -> bool:
         """Whether a new entry reaches Redis, and is found there."""

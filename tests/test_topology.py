@@ -90,7 +90,17 @@ def test_replicas_are_a_list() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://h", "redis://:p@h:1/0", "rediss://h/1", "unix:///run/r.sock?db=1"]
+    "url",
+    [
+        "redis://h",
+        "redis://:p@h:1/0",
+        "rediss://h/1?ssl_cert_reqs=none",
+        "unix:///run/r.sock?db=1",
+        "redis+sentinel://h/m",
+        "rediss+sentinel://u:p,@h:1,[::1]:2,i/m/3?sentinel_password=q&client_name=c",
+        "redis+cluster://h",
+        "rediss+cluster://u:p@h:1,i:2/0",
+    ],
 )
 def test_redis_urls(url: str) -> None:
     assert Region("r", redis=url).redis == url
@@ -99,8 +109,23 @@ def test_redis_urls(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("redis+sentinel://h/m", "not furnished yet"),
-        ("redis+cluster://h", "not furnished yet"),
+        ("redis+sentinel://h", "needs the name"),
+        ("redis+sentinel://h/", "needs the name"),
+        ("redis+sentinel://h/a b", "needs the name"),
+        ("redis+sentinel:///m", "needs hosts"),
+        ("redis+sentinel://h,,i/m", "needs hosts"),
+        ("redis+sentinel://h:port/m", "not a URL"),
+        ("redis+sentinel://h/m/x", "one number for the database"),
+        ("redis+sentinel://h/m/1?db=2", "one number for the database"),
+        ("redis+sentinel://:p#w@h/m", "# begins a fragment"),
+        ("redis+cluster://h/1", "a cluster has none but 0"),
+        ("redis+cluster://h?db=1", "a cluster has none but 0"),
+        ("redis+cluster://h?sentinel_password=p", "not one of"),
+        ("redis+cluster://", "needs hosts"),
+        ("redis://h/?socket_timeout=5", "not one of"),
+        ("redis://h?decode_responses=1", "not one of"),
+        ("redis://h/zero", "not a database's number"),
+        ("redis://h?db=x", "not a database's number"),
         ("valkey://h", "must be a redis"),
         ("h:6379", "must be a redis"),
         ("redis://h:port", "not a URL"),
@@ -136,7 +161,8 @@ def test_application_urls() -> None:
         {"database": "mysql://u:hunter2@h/d"},
         {"replicas": ["hunter2"]},
         {"redis": "redis://:hunter2@h:hunter2"},
-        {"redis": "redis+cluster://:hunter2@h"},
+        {"redis": "redis+cluster://:hunter2@h/hunter2"},
+        {"redis": "redis+sentinel://:hunter2@h/hunter2?sentinel_password=hunter2&password=hunter2"},
         {"url": "https://u:hunter2@h"},
     ],
 )

@@ -1,145 +1,205 @@
-"""Bare connections to one Redis, for calls that a user waits for.
+"""Bare connections to one Redis for threads, for calls that a user waits for.
 
 redis-py's clients spend most of a call's CPU on retries, hooks and pool bookkeeping that a look-up
-with a deadline of its own does not want (measured: see `docs/performance.md`); its connections
-and its parser are used as they are. A call is never retried, and never queues for a connection.
+with a deadline of its own does not want (measured: see `docs/performance.md`). A call is never
+retried, and never queues for a connection. `loop_lines` is the same for event loops.
 """
 
-import asyncio
 from collections import deque
-from functools import partial
 from time import monotonic
 from typing import Any
 
 import hiredis
-import redis
-import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, ResponseError
-from redis.retry import Retry
+from redis.exceptions import ReadOnlyError, ResponseError
 
-#: Connections of one process, or of one event loop.
+from regionware.caching.breaker import Breaker
+from regionware.caching.dialing import Maker, dial, greeting, maker, remaining
+from regionware.caching.replies import PoolExhausted, Unasked, checked, is_servers_fault
+
+#: Connections of one process, or of one event loop, to one server.
 LIMIT = 64
 _PIECE = 65_536
 
-Argument = str | bytes | int
-
-
-def pack(command: tuple[Any, ...]) -> bytes:
-    """A command as Redis reads it."""
-    packed: bytes = hiredis.pack_command(command)
-    return packed
-
 
 class Line:
-    """One connection for threads: redis-py connects and authenticates, then this reads.
+    """One connection.
 
     redis-py's own reader grants its timeout to every piece of a reply; here it holds for all.
     """
 
-    __slots__ = ("_connection", "_reader", "_socket")
+    __slots__ = ("_reader", "_socket")
 
-    def __init__(self, connection: Any) -> None:
-        """Connect.
+    def __init__(self, make: Maker, end: float) -> None:
+        """Connect and log in before `end`.
 
         Raises:
-            redis.RedisError: Redis cannot be reached, or refuses.
+            redis.RedisError: Redis refuses.
+            OSError: it cannot be reached, or not in time.
+            hiredis.HiredisError: what came is no reply.
         """
-        connection.connect()
-        self._connection = connection
-        self._socket = connection._sock  # noqa: SLF001 - there is no public way to the socket
+        connection = make()
         self._reader = hiredis.Reader()
+        self._socket = dial(connection, end)
+        try:
+            self._greet(greeting(connection), end)
+        except BaseException:
+            self.close()
+            raise
 
-    def call(self, command: bytes, deadline: float) -> Any:
-        """Send a command and read its reply, within `deadline` seconds.
+    def _greet(self, commands: list[bytes], end: float) -> None:
+        """Say everything at once: one round trip, however much there is to say."""
+        if commands:
+            self._socket.settimeout(remaining(end))
+            self._socket.sendall(b"".join(commands))
+        for _ in commands:
+            checked(self._receive(end))
+
+    def call(self, command: bytes, end: float) -> Any:
+        """Send a command and read its reply, before `end`.
 
         Raises:
             OSError: the connection broke, or the deadline has passed.
             hiredis.HiredisError: what came is no reply.
             ResponseError: Redis said so.
         """
-        end = monotonic() + deadline
-        self._socket.settimeout(deadline)
+        self._socket.settimeout(remaining(end))
         self._socket.sendall(command)
-        reply: Any = False
+        return checked(self._receive(end))
+
+    def _receive(self, end: float) -> Any:
+        reply: Any = self._reader.gets()
         while reply is False:
-            left = end - monotonic()
-            if left <= 0:
-                raise TimeoutError(f"no reply within {deadline} s")
-            self._socket.settimeout(left)
+            self._socket.settimeout(remaining(end))
             data = self._socket.recv(_PIECE)
             if not data:
                 raise RedisConnectionError("Redis closed the connection")
             self._reader.feed(data)
             reply = self._reader.gets()
-        return _checked(reply)
+        return reply
+
+    @property
+    def clean(self) -> bool:
+        """Nothing is left over that would answer the next call."""
+        return not self._reader.has_data()
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.disconnect()
+        self._socket.close()
 
 
 class Lines:
-    """Connections for threads. Taking and returning one are single, atomic steps of a deque."""
+    """Connections to one server. Taking and returning one are single, atomic steps of a deque."""
 
-    def __init__(self, url: str, deadline: float, *, keep: bool = True) -> None:
+    def __init__(
+        self, url: str, deadline: float, *, keep: bool = True, breaker: Breaker | None = None
+    ) -> None:
         """Connect to nothing yet.
 
         Args:
             url: `redis://`, `rediss://` or `unix://`.
-            deadline: seconds for a call, and for each step of connecting.
+            deadline: seconds for a call, connecting included.
             keep: keep connections for further calls.
+            breaker: asked before each call, and told what became of it.
         """
         #: Whether a connection that has served stays for the next call.
         self.keep = keep
-        pool: Any = redis.ConnectionPool.from_url(
-            url,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=deadline,
-            socket_connect_timeout=deadline,
-            protocol=2,
-        )
-        self._make = partial(pool.connection_class, **pool.connection_kwargs)
+        self._make = maker(url)
         self._deadline = deadline
+        self._breaker = breaker
         self._idle: deque[Line] = deque()
         self._busy: deque[None] = deque(maxlen=LIMIT + 1)
 
-    def call(self, command: bytes, deadline: float | None = None) -> Any:
+    def call(
+        self,
+        command: bytes,
+        deadline: float | None = None,
+        key: str | None = None,  # noqa: ARG002 - one server has every key
+        *,
+        first: bytes | None = None,
+    ) -> Any:
         """Send a packed command and read the reply, by default within the deadline of all calls.
 
+        Args:
+            command: what is asked.
+            deadline: seconds, connecting included.
+            key: the key that decides which server is asked, where there are several.
+            first: a command to send before, on the same connection, for its effect.
+
         Raises:
+            Unasked: the breaker is open, or every connection in use.
             redis.RedisError: anything went wrong; `ResponseError` if Redis said so.
             OSError: the connection broke, or the deadline has passed.
         """
+        breaker = self._breaker
+        if breaker is not None and breaker.shut and not breaker.admits():
+            raise Unasked("the server is not asked at present")
         if len(self._busy) >= LIMIT:
-            raise RedisConnectionError(f"all {LIMIT} connections are in use")
+            raise PoolExhausted(f"all {LIMIT} connections are in use")
         self._busy.append(None)
         try:
-            return self._call(command, deadline or self._deadline)
+            reply = self._call(command, monotonic() + (deadline or self._deadline), first)
+        except ResponseError as error:
+            if breaker is not None:
+                breaker.failed() if is_servers_fault(error) else breaker.succeeded()
+            raise
+        except Exception:
+            if breaker is not None:
+                breaker.failed()
+            raise
         finally:
             self._busy.pop()
+        if breaker is not None:
+            breaker.succeeded()
+        return reply
 
-    def _call(self, command: bytes, deadline: float) -> Any:
+    def _call(self, command: bytes, end: float, first: bytes | None) -> Any:
         try:
             line = self._idle.pop()
         except IndexError:
-            line = Line(self._make())
+            line = Line(self._make, end)
         try:
-            reply = line.call(command, deadline)
-        except ResponseError:
-            self._idle.append(line) if self.keep else line.close()
-            raise
-        except BaseException:
+            if first is not None:
+                line.call(first, end)
+            reply = line.call(command, end)
+        except ReadOnlyError:
+            # The server was demoted: no connection to it is of use.
             line.close()
             self.close()
             raise
-        if self.keep:
+        except ResponseError:
+            self._return(line)
+            raise
+        except Exception:
+            line.close()
+            self.close()
+            raise
+        except BaseException:
+            line.close()  # who has asked is gone: that says nothing of the other connections
+            raise
+        self._return(line)
+        return reply
+
+    def _return(self, line: Line) -> None:
+        if self.keep and line.clean:
             self._idle.append(line)
         else:
             line.close()
-        return reply
+
+    def probe(self, command: bytes) -> bool:
+        """Whether the server answers within a request's deadline, over a connection of its own."""
+        end = monotonic() + self._deadline
+        try:
+            line = Line(self._make, end)
+            try:
+                line.call(command, end)
+            finally:
+                line.close()
+        except ResponseError as error:
+            return not is_servers_fault(error)
+        except Exception:  # noqa: BLE001 - whatever it is, that is no answer
+            return False
+        return True
 
     def close(self) -> None:
         """Close what is idle: when one connection broke, the others are no better."""
@@ -148,144 +208,3 @@ class Lines:
                 self._idle.pop().close()
             except IndexError:
                 return
-
-
-class AsyncLine(asyncio.Protocol):
-    """One connection in an event loop: redis-py connects and authenticates, then this takes over.
-
-    Its transport speaks to this protocol from then on: a reply resolves one future, without
-    streams, locks and tasks in between.
-    """
-
-    def __init__(self, connection: Any) -> None:
-        """Take over a connected connection."""
-        self._reader = hiredis.Reader()
-        self._reply: asyncio.Future[Any] | None = None
-        # There is no public way to the transport. The writer is kept, since it would close its
-        # transport with itself; and redis-py is not to close, or to miss, what is ours from now.
-        self._writer = connection._writer  # noqa: SLF001
-        connection._writer = connection._reader = None  # noqa: SLF001
-        self._transport = self._writer.transport
-        self._transport.set_protocol(self)
-
-    def data_received(self, data: bytes) -> None:
-        """Resolve the call that waits, once its reply is whole."""
-        try:
-            self._reader.feed(data)
-            reply = self._reader.gets()
-        except hiredis.HiredisError as error:
-            self._fail(error)
-            return
-        if reply is not False and self._reply is not None and not self._reply.done():
-            self._reply.set_result(reply)
-
-    def connection_lost(self, _: Exception | None) -> None:
-        """Fail the call that waits."""
-        self._fail(RedisConnectionError("Redis closed the connection"))
-
-    def _fail(self, error: Exception) -> None:
-        if self._reply is not None and not self._reply.done():
-            self._reply.set_exception(error)
-
-    async def call(self, command: bytes, deadline: float) -> Any:
-        """Send a command and read its reply, within `deadline` seconds; see `Line.call`."""
-        if self._transport.is_closing():
-            raise RedisConnectionError("Redis closed the connection")
-        loop = asyncio.get_running_loop()
-        self._reply = loop.create_future()
-        late = TimeoutError(f"no reply within {deadline} s")
-        timer = loop.call_later(deadline, self._fail, late)
-        try:
-            self._transport.write(command)
-            return _checked(await self._reply)
-        finally:
-            timer.cancel()
-            self._reply = None
-
-    def close(self) -> None:
-        """Close the connection at once."""
-        self._transport.abort()
-
-
-class AsyncLines:
-    """Connections for event loops, apart for each loop."""
-
-    def __init__(self, url: str, deadline: float, *, keep: bool = True) -> None:
-        """Connect to nothing yet; see `Lines`."""
-        #: See `Lines`.
-        self.keep = keep
-        pool: Any = redis.asyncio.ConnectionPool.from_url(
-            url,
-            retry=AsyncRetry(NoBackoff(), 0),
-            socket_timeout=None,
-            socket_connect_timeout=deadline,
-            protocol=2,
-        )
-        self._make = partial(pool.connection_class, **pool.connection_kwargs)
-        self._deadline = deadline
-        self._loops: dict[asyncio.AbstractEventLoop, deque[AsyncLine]] = {}
-        self._busy = 0
-
-    async def call(self, command: bytes, deadline: float | None = None) -> Any:
-        """Send a packed command and read the reply; see `Lines.call`."""
-        loop = asyncio.get_running_loop()
-        idle = self._loops.get(loop)
-        if idle is None:
-            # A line keeps its loop alive: those of loops that have ended are let go here.
-            for ended in [each for each in self._loops if each.is_closed()]:
-                del self._loops[ended]
-            idle = self._loops[loop] = deque()
-        if self._busy >= LIMIT:
-            raise RedisConnectionError(f"all {LIMIT} connections are in use")
-        self._busy += 1
-        try:
-            return await self._call(command, idle, deadline or self._deadline)
-        finally:
-            self._busy -= 1
-
-    async def _call(self, command: bytes, idle: deque[AsyncLine], deadline: float) -> Any:
-        line = idle.pop() if idle else await self._connect()
-        try:
-            reply = await line.call(command, deadline)
-        except ResponseError:
-            idle.append(line) if self.keep else line.close()
-            raise
-        except BaseException:
-            _close(idle, line)
-            await asyncio.sleep(0)
-            raise
-        if self.keep:
-            idle.append(line)
-        else:
-            _close(idle, line)
-            await asyncio.sleep(0)
-        return reply
-
-    async def _connect(self) -> AsyncLine:
-        connection: Any = self._make()
-        try:
-            async with asyncio.timeout(self._deadline):
-                await connection.connect()
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        return AsyncLine(connection)
-
-    async def aclose(self) -> None:
-        """Close what is idle in the running loop."""
-        _close(self._loops.pop(asyncio.get_running_loop(), deque()))
-        await asyncio.sleep(0)
-
-
-def _close(idle: deque[AsyncLine], *lines: AsyncLine) -> None:
-    """Close connections; a caller grants the round of the loop in which their sockets close."""
-    for line in (*idle, *lines):
-        line.close()
-    idle.clear()
-
-
-def _checked(reply: Any) -> Any:
-    if isinstance(reply, hiredis.ReplyError):
-        text = str(reply)
-        raise NoScriptError(text) if text.startswith("NOSCRIPT") else ResponseError(text)
-    return reply

@@ -159,7 +159,7 @@ class LogReader:
         if sent - self._pruned > _PRUNING:
             self._pruned = sent
             self._fences.prune(self._fences.stamp - self._retention)
-        self._tier.health.succeeded()
+        self._tier.heard()
 
 
 def _mapping(fields: Any) -> Mapping[bytes, bytes]:

@@ -1,25 +1,34 @@
 """The region's Redis: one script for a look-up, one for a fill, one for a purge.
 
-Whatever goes wrong is a miss, within a deadline. After a few failures in a row nobody asks any
-more until the log's reader, which runs in the background, hears from Redis again.
+Whatever goes wrong is a miss, within a deadline. A server that fails is left alone until a probe in
+the background is answered as fast as a request needs it (`breaker`, `prober`).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from random import random
+from threading import Lock
+from time import monotonic
+from typing import Any, Final, NamedTuple
 
-from hiredis import HiredisError
-from redis import connection as redis_connection
 from redis.exceptions import NoScriptError, RedisError
 
-from regionware.caching.health import Health
+from regionware.caching import replies
+from regionware.caching.breaker import Breaker, State
+from regionware.caching.dialing import maker
 from regionware.caching.leases import LEASE
-from regionware.caching.lines import Argument, AsyncLines, Lines, pack
+from regionware.caching.lines import Lines
+from regionware.caching.loop_lines import AsyncLines
+from regionware.caching.places import Finder
+from regionware.caching.prober import Prober
+from regionware.caching.replies import Argument, PoolExhausted, pack
+from regionware.caching.spread import AsyncSpreadLines, SpreadLines
 from regionware.effects import Fill, Found, Hold, Lookup, Release, Verdict
 from regionware.errors import ConfigurationError
 from regionware.http.fields import is_token
+from regionware.redis_url import Address, read_redis_url
 
 #: Seconds that one call may add to a request.
 DEADLINE = 0.05
@@ -35,10 +44,17 @@ _VERDICTS: dict[bytes, Verdict] = {b"w": "held", b"u": "uncacheable", b"f": "fai
 #: The longest time that such a reply may speak of, in milliseconds.
 _MOST = 600_000
 
-# Not typed by redis-py.
-_parse: Callable[[str], Any] = redis_connection.parse_url
+#: What a call that was not answered as it should be may raise.
+TROUBLE = replies.TROUBLE
 
-TROUBLE = (RedisError, HiredisError, OSError, ValueError)
+#: What becomes of a server, as an event.
+_EVENTS: Final[dict[State, str]] = {
+    "open": "redis-down",
+    "half-open": "redis-half-open",
+    "closed": "redis-up",
+}
+#: Stands for the one server of a URL that names one.
+_SOLE: Final[Address] = ("", 0)
 
 
 class Script(NamedTuple):
@@ -86,41 +102,98 @@ class RedisTier:
         url: str,
         names: Names,
         *,
-        on_change: Callable[[bool], None],
+        on_event: Callable[[str, str], None],
         deadline: float = DEADLINE,
     ) -> None:
         """Connect to nothing yet.
 
         Args:
-            url: `redis://`, `rediss://` or `unix://`.
+            url: any URL that `regionware.redis_url` reads.
             names: the keys.
-            on_change: told when Redis is given up, and when it is back.
-            deadline: seconds for one call.
+            on_event: told the name and the detail of what happens: `redis-down` with why,
+                `redis-half-open`, `redis-up`, `pool-exhausted`. From any thread.
+            deadline: seconds for one call, connecting included.
         """
         self.names = names
         #: Seconds for which a lease holds without being renewed.
         self.lease = LEASE
-        self.health = Health(on_change)
+        self._where = read_redis_url(url)
         self._url = url
         self._deadline = deadline
+        self._on_event = on_event
+        self._prober = Prober(random)
+        self._finder: Finder | None = None
+        if self._where.kind != "one":
+            self._finder = Finder(self._where, on_news=self._found, random=random)
         self.forget()
 
     def forget(self) -> None:
         """After a fork, and at first: the parent's sockets are not ours to use or to close."""
-        self._lines = Lines(self._url, self._deadline)
-        self._alines = AsyncLines(self._url, self._deadline)
+        self._prober.forget()
+        self._breakers: dict[Address, Breaker] = {}
+        self._connect()
+
+    def _connect(self) -> None:
+        """Make what makes connections: where one server has every key, nothing else is asked."""
         # Nobody's page waits for a purge as it does for a look-up.
-        self._patient = Lines(self._url, PATIENT, keep=False)
-        self._apatient = AsyncLines(self._url, PATIENT, keep=False)
+        if self._finder is None:
+            url, sole = self._where.text, self._breaker_of(_SOLE)
+            self._lines: Lines | SpreadLines = Lines(url, self._deadline, breaker=sole)
+            self._alines: AsyncLines | AsyncSpreadLines = AsyncLines(
+                url, self._deadline, breaker=sole
+            )
+            self._patient: Lines | SpreadLines = Lines(url, PATIENT, keep=False)
+            self._apatient: AsyncLines | AsyncSpreadLines = AsyncLines(url, PATIENT, keep=False)
+            return
+        self._finder.forget()
+        given = self._where, self._finder, self.names.clock
+        self._lines = SpreadLines(*given, self._deadline, breaker_of=self._breaker_of)
+        self._alines = AsyncSpreadLines(*given, self._deadline, breaker_of=self._breaker_of)
+        self._patient = SpreadLines(*given, PATIENT, keep=False)
+        self._apatient = AsyncSpreadLines(*given, PATIENT, keep=False)
+
+    # Servers that fail, and that change places
+
+    def heard(self) -> None:
+        """Somebody in the background was answered, however slowly: a probe may be worth it."""
+        self._prober.hint()
+
+    def _breaker_of(self, address: Address) -> Breaker:
+        breaker = self._breakers.get(address)
+        if breaker is None:
+            made = Breaker(monotonic, Lock(), partial(self._changed, address))
+            breaker = self._breakers.setdefault(address, made)
+        return breaker
+
+    def _changed(self, address: Address, breaker: Breaker, state: State, why: str) -> None:
+        self._on_event(_EVENTS[state], why)
+        if state == "open" and self._breakers.get(address) is breaker:
+            self._watch(address, breaker)
+
+    def _watch(self, address: Address, breaker: Breaker) -> None:
+        # A small write: a server that was demoted answers nothing else as it will answer us.
+        probe = pack(("UNLINK", self.names.clock + ":probe"))
+        lines = self._lines if isinstance(self._lines, Lines) else self._lines.at(address)
+        self._prober.watch(breaker, partial(lines.probe, probe))
+
+    def _found(self) -> None:
+        """It is known where the servers are: let go of the others, and use these."""
+        known = [] if self._finder is None else self._finder.places.nodes()
+        for address in list(self._breakers):
+            if address not in known:
+                self._prober.drop(self._breakers.pop(address))
+        for lines in (self._lines, self._alines, self._patient, self._apatient):
+            if isinstance(lines, (SpreadLines, AsyncSpreadLines)):
+                lines.prune(known)
 
     # Threads
 
     def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run a script, by its digest if Redis knows it."""
         try:
-            return self._lines.call(_command("EVALSHA", script.sha, keys, arguments))
+            return self._lines.call(_command("EVALSHA", script.sha, keys, arguments), None, keys[0])
         except NoScriptError:
-            return self._lines.call(_command("EVAL", script.text, keys, arguments))
+            return self._lines.call(_command("EVAL", script.text, keys, arguments), None, keys[0])
 
     def purge(self, arguments: Sequence[Argument], timeout: float) -> int:
         """Raise fences; the stamp.
@@ -164,32 +237,36 @@ class RedisTier:
         """Raise the fences of a response, within a request's deadlines; 0 if unconfirmed."""
         stamp = _stamp(self._try(PURGE, purge_keys(self.names), arguments))
         if stamp and digests:
-            self._attempt(lambda: self._lines.call(self._unlink(digests)))
+            for key, command in self._unlinks(digests):
+                self._attempt(partial(self._lines.call, command, None, key))
         return stamp
 
     async def ainvalidate(self, arguments: Sequence[Argument], digests: Sequence[str]) -> int:
         """The async twin of `invalidate`."""
         stamp = _stamp(await self._atry(PURGE, purge_keys(self.names), arguments))
         if stamp and digests:
-            await self._aattempt(lambda: self._alines.call(self._unlink(digests)))
+            for key, command in self._unlinks(digests):
+                await self._aattempt(partial(self._alines.call, command, None, key))
         return stamp
 
-    def _unlink(self, digests: Sequence[str]) -> bytes:
-        return pack(("UNLINK", *(self.names.entries + digest for digest in digests)))
+    def _unlinks(self, digests: Sequence[str]) -> list[tuple[str, bytes]]:
+        """A key and a command for each trip: keys of several slots may not share one."""
+        keys = [self.names.entries + digest for digest in digests]
+        if self._finder is None:
+            return [(keys[0], pack(("UNLINK", *keys)))]
+        return [(key, pack(("UNLINK", key))) for key in keys]
 
     def _try(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         return self._attempt(lambda: self.call(script, keys, arguments))
 
     def _attempt(self, call: Callable[[], Any]) -> Any:
-        if not self.health.closed:
-            return None
         try:
-            reply = call()
+            return call()
+        except PoolExhausted:
+            self._on_event("pool-exhausted", "")
         except TROUBLE:
-            self.health.failed()
-            return None
-        self.health.succeeded()
-        return reply
+            pass  # counted by the server's breaker
+        return None
 
     # Event loops
 
@@ -198,9 +275,13 @@ class RedisTier:
     ) -> Any:
         """The async twin of `call`."""
         try:
-            return await self._alines.call(_command("EVALSHA", script.sha, keys, arguments))
+            return await self._alines.call(
+                _command("EVALSHA", script.sha, keys, arguments), None, keys[0]
+            )
         except NoScriptError:
-            return await self._alines.call(_command("EVAL", script.text, keys, arguments))
+            return await self._alines.call(
+                _command("EVAL", script.text, keys, arguments), None, keys[0]
+            )
 
     async def alookup(self, ask: Lookup) -> Found:
         """The async twin of `lookup`."""
@@ -225,15 +306,13 @@ class RedisTier:
         return await self._aattempt(lambda: self.acall(script, keys, arguments))
 
     async def _aattempt(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        if not self.health.closed:
-            return None
         try:
-            reply = await call()
+            return await call()
+        except PoolExhausted:
+            self._on_event("pool-exhausted", "")
         except TROUBLE:
-            self.health.failed()
-            return None
-        self.health.succeeded()
-        return reply
+            pass  # counted by the server's breaker
+        return None
 
     # Both
 
@@ -262,11 +341,20 @@ class RedisTier:
         return (self.names.entries + ask.digest,), what
 
     def start(self) -> None:
-        """Keep connections, again: this is not the end."""
+        """Keep connections, again, and find out in the background what is to be known there."""
         self._lines.keep = self._alines.keep = True
+        if self._finder is not None:
+            self._finder.start()
+        self._prober.start()
+        for address, breaker in list(self._breakers.items()):
+            if breaker.shut:
+                self._watch(address, breaker)
 
     def close(self) -> None:
-        """Close the connections for threads; one that is busy closes when it has served."""
+        """End the threads, close the connections; one that is busy closes when it has served."""
+        self._prober.stop()
+        if self._finder is not None:
+            self._finder.stop()
         self._lines.keep = self._alines.keep = False
         self._lines.close()
         self._patient.close()
@@ -278,18 +366,19 @@ class RedisTier:
 
 
 def check_url(url: str, region: str) -> None:
-    """Refuse a URL that redis-py would read in an unexpected way.
+    """Refuse options that redis-py does not know, or reads in an unexpected way.
 
     Raises:
         ConfigurationError: naming the region, without the URL, which may hold a password.
     """
     try:
-        _parse(url)
-    except ValueError as error:
+        read = read_redis_url(url)
+        urls = [read.node(seed) for seed in read.seeds] or [url]
+        urls += [read.sentinel(seed) for seed in read.seeds if read.kind == "sentinel"]
+        for each in urls:
+            maker(each)()
+    except (ValueError, TypeError, RedisError) as error:
         raise ConfigurationError(f"region {region}: redis: {error}") from error
-    database = urlsplit(url).path.strip("/")
-    if not url.startswith("unix:") and database and not database.isdecimal():
-        raise ConfigurationError(f"region {region}: redis: the path is a database's number")
 
 
 def purge_keys(names: Names) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,13 +27,15 @@ class RedisServer:
         port: where it listens on 127.0.0.1; stays the same over a restart.
     """
 
-    def __init__(self, *, maxmemory: int | None = None) -> None:
+    def __init__(self, *, maxmemory: int | None = None, options: Sequence[str] = ()) -> None:
         """Describe the server.
 
         Args:
             maxmemory: bytes it may use; it then refuses writes that need more (`noeviction`).
+            options: further words for its command line.
         """
         self.port = free_port()
+        self._further = list(options)
         self._maxmemory = maxmemory
         self._program = redis_server()
         self._directory: Path | None = None
@@ -113,7 +116,17 @@ class RedisServer:
             ServerFailed: it is answered by an error.
             OSError: the server is not there, or does not answer within `timeout` seconds.
         """
-        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
+        return self.ask(self.port, words, timeout=timeout)
+
+    @staticmethod
+    def ask(port: int, words: str, *, timeout: float = 5) -> str:
+        """The same, of whoever listens on a port of 127.0.0.1.
+
+        Raises:
+            ServerFailed: as `command`.
+            OSError: as `command`.
+        """
+        with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
             connection.sendall(words.encode() + b"\r\n")
             with connection.makefile("rb") as answers:
                 kind, answer = answers.read(1), answers.readline()
@@ -157,7 +170,7 @@ class RedisServer:
         options += ["--appendonly", "no"]
         if self._maxmemory is not None:
             options += ["--maxmemory", str(self._maxmemory), "--maxmemory-policy", "noeviction"]
-        return options
+        return options + self._further
 
     def _answers(self, pid: int) -> bool:
         try:

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from regionware.caching import health
+from regionware.caching import breaker
 from tests.conformance.application import Application, text
 from tests.conformance.harness import until
 from tests.faults.garbage import ERRORS, HALVES, REPLIES
@@ -125,7 +125,7 @@ def test_a_hung_server_is_left_alone(rig: Rig) -> None:
     with ScriptedRedis(well_behaved) as server:
         one = client(rig, server)
         # The log's reader may connect again meanwhile; it keeps nobody waiting.
-        assert asked_while_hung(one, server) <= health.FAILURES * 2 + 2
+        assert asked_while_hung(one, server) <= breaker.FAILURES * 2 + 2
         assert one.count("redis-down") == 1
         server.behave()
         until(lambda: one.count("redis-up") == 1)
@@ -137,7 +137,8 @@ def test_nobody_leaves_it_alone_without_the_limit(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The positive control: each of the 20 requests asks."""
-    monkeypatch.setattr(health, "FAILURES", 10**9)
+    monkeypatch.setattr(breaker, "FAILURES", 10**9)
+    monkeypatch.setattr(breaker, "CALLS", 10**9)
     with ScriptedRedis(well_behaved) as server:
         assert asked_while_hung(client(rig, server), server) >= 20
 

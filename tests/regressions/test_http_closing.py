@@ -3,6 +3,7 @@
 import pytest
 
 from regionware import Region, Regionware, Topology
+from regionware.caching.lines import Lines
 from regionware.policies import Cache, Route
 from tests.conformance.application import DEADLINE, Application, Gate, Response
 from tests.conformance.harness import Loop, Site, until
@@ -23,6 +24,7 @@ def test_a_fill_that_ends_after_the_end_keeps_no_connection(
     assert rim.tier is not None
     assert rim._log is not None
     lines = rim.tier._lines
+    assert isinstance(lines, Lines)
     site = Site("wsgi", rw, Application(lambda _: Response([b"x"], hold=gate)), loop)
     with rw:
         assert rim._log.synced.wait(DEADLINE)

@@ -1,0 +1,111 @@
+"""Connects a thread to Redis, all steps of it within one deadline.
+
+redis-py grants its timeouts to each address of a host, to each step of a handshake and to each
+piece of a reply. Here one moment ends them all: the three-way handshake, that of TLS, and what is
+sent to log in, which goes out together. The one step that cannot be bounded from here is the
+resolver of the system, where the URL names a host that is not an address.
+
+redis-py reads the URL and makes the TLS context.
+"""
+
+import socket
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import redis
+from redis.connection import SSLConnection, UnixDomainSocketConnection
+
+from regionware.caching.replies import pack
+
+#: Makes connections that have not been connected.
+Maker = Callable[[], Any]
+
+
+def maker(url: str) -> Maker:
+    """What makes the connections of a URL.
+
+    Raises:
+        ValueError: redis-py cannot read it.
+    """
+    pool: Any = redis.ConnectionPool.from_url(url, protocol=2)
+    return lambda: pool.connection_class(**pool.connection_kwargs)
+
+
+def remaining(end: float) -> float:
+    """Seconds until a moment of the monotonic clock.
+
+    Raises:
+        TimeoutError: it has passed.
+    """
+    left = end - monotonic()
+    if left <= 0:
+        raise TimeoutError("the deadline has passed")
+    return left
+
+
+def dial(connection: Any, end: float) -> socket.socket:
+    """Connect a socket before `end`; the greeting is yet to be sent.
+
+    Raises:
+        OSError: nobody answers there, or not in time.
+    """
+    if isinstance(connection, UnixDomainSocketConnection):
+        return _connected(socket.AF_UNIX, socket.SOCK_STREAM, 0, connection.path, end)
+    dialed = _dial_tcp(connection, end)
+    if not _is_secure(connection):
+        return dialed
+    try:
+        dialed.settimeout(remaining(end))  # holds for the whole handshake
+        # There is no public way to a TLS socket as redis-py's URLs describe it.
+        wrap: Callable[[socket.socket], socket.socket] = connection._wrap_socket_with_ssl  # noqa: SLF001
+        secured = wrap(dialed)
+    except BaseException:
+        dialed.close()
+        raise
+    return secured
+
+
+def _is_secure(connection: Any) -> bool:
+    return isinstance(connection, SSLConnection)
+
+
+def greeting(connection: Any) -> list[bytes]:
+    """What a new connection says first: who it is, and which database it means."""
+    commands: list[tuple[Any, ...]] = []
+    if connection.username or connection.password:
+        names = (connection.username,) if connection.username else ()
+        commands.append(("AUTH", *names, connection.password or ""))
+    if connection.client_name:
+        commands.append(("CLIENT", "SETNAME", connection.client_name))
+    if connection.db:
+        commands.append(("SELECT", connection.db))
+    return [pack(command) for command in commands]
+
+
+def _dial_tcp(connection: Any, end: float) -> socket.socket:
+    last: OSError = OSError("the host has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        connection.host, connection.port, type=socket.SOCK_STREAM
+    ):
+        try:
+            dialed = _connected(family, kind, protocol, address, end)
+        except OSError as error:
+            last = error
+            continue
+        dialed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if connection.socket_keepalive:
+            dialed.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return dialed
+    raise last
+
+
+def _connected(family: int, kind: int, protocol: int, address: Any, end: float) -> socket.socket:
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.settimeout(remaining(end))
+        made.connect(address)
+    except BaseException:
+        made.close()
+        raise
+    return made
