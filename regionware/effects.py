@@ -39,6 +39,7 @@ class Found:
         frame: the stored frame, fresh or not; empty if there is none.
         vary: the names that select the variant, joined by commas, as the store knows them.
         lease: the token of the lease, empty if it was not granted.
+        garbled: the names are none, or the key holds something else than entries.
     """
 
     available: bool
@@ -46,6 +47,7 @@ class Found:
     frame: bytes = b""
     vary: str = ""
     lease: str = ""
+    garbled: bool = False
 
 
 @dataclass(slots=True)
@@ -99,6 +101,22 @@ class Release(Effect[None]):
     digest: str
     lease: str
     leased: str
+
+
+@dataclass(slots=True)
+class Repair(Effect[bool]):
+    """Remove what cannot be read, unless it has been replaced meanwhile: one round trip.
+
+    Attributes:
+        digest: the key's digest.
+        field: the field of the entry's hash: one variant's frame, or `vary`, without which none of
+            the others can be found.
+        held: what was found in it.
+    """
+
+    digest: str
+    field: str
+    held: bytes
 
 
 @dataclass(slots=True)

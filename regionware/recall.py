@@ -1,16 +1,16 @@
 """The second moment of an exchange: an answer from Redis, or from another's fill. No I/O here."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from regionware.caching.coherence import Verdict
-from regionware.caching.entry import ALWAYS, Entry, Key
+from regionware.caching.entry import ALWAYS, Entry
 from regionware.caching.filling import Filling
-from regionware.caching.frame import decode
 from regionware.caching.fresh import is_fresh
-from regionware.caching.storing import from_frame
-from regionware.caching.variants import fields_of, names_in, select, variant_key
+from regionware.caching.variants import fields_of, names_in
 from regionware.effects import Flight, Found, Lookup, Plan, Wait
 from regionware.serving import Reply, not_cached
+from regionware.unpacking import look_up
 
 if TYPE_CHECKING:
     from regionware.exchange import Exchange
@@ -120,12 +120,12 @@ def _look_up(
     name, material = filling.ask()
     fields = fields_of(exchange.request)
     fences = exchange.prepared.fences
-    found = yield from Lookup(name, filling.need, filling.floor, fields, fences.stamp, leases)
-    entry = _unpack(exchange, found, filling.key, material)
+    ask = Lookup(name, filling.need, filling.floor, fields, fences.stamp, leases)
+    found, entry = yield from look_up(exchange, ask, filling.key, material)
     if leases and entry is not None and not found.lease and _purged(exchange, entry):
         # The store cannot know the tags that only the application gave; say it again.
-        floor = max(filling.floor, entry.created)
-        found = yield from Lookup(name, filling.need, floor, fields, fences.stamp)
+        ask = replace(ask, floor=max(filling.floor, entry.created))
+        found, _ = yield from look_up(exchange, ask, filling.key, material)
     filling.found(found, exchange.request)
     return found, entry
 
@@ -137,13 +137,3 @@ def _purged(exchange: "Exchange", entry: Entry) -> bool:
         return True
     entry.checked = version
     return False
-
-
-def _unpack(exchange: "Exchange", found: Found, key: Key, material: bytes) -> Entry | None:
-    frame = decode(found.frame, material) if found.frame else None
-    if frame is None:
-        return None
-    if found.vary:
-        names = names_in(found.vary)
-        key = variant_key(key, names, select(names, exchange.request))
-    return from_frame(frame, key, stamp=found.stamp, now=exchange.prepared.clock())

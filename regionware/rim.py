@@ -15,7 +15,7 @@ from regionware.caching.memory import Memory
 from regionware.caching.purging import Relay
 from regionware.caching.redis import RedisTier
 from regionware.context import renew_lock
-from regionware.effects import Effect, Fill, Found, Invalidate, Lookup, Release, Wait
+from regionware.effects import Effect, Fill, Found, Invalidate, Lookup, Release, Repair, Wait
 from regionware.exchange import Exchange
 from regionware.observe import Event
 from regionware.prepared import Prepared
@@ -71,6 +71,7 @@ class Rim:
             Lookup: self._lookup,
             Fill: self._fill,
             Release: self._release,
+            Repair: self._repair,
             Invalidate: purger.invalidate,
             Wait: self._wait,
         }
@@ -78,6 +79,7 @@ class Rim:
             Lookup: self._alookup,
             Fill: self._afill,
             Release: self._arelease,
+            Repair: self._arepair,
             Invalidate: purger.ainvalidate,
             Wait: self._await,
         }
@@ -188,6 +190,9 @@ class Rim:
         if self.tier is not None:
             self.tier.release(ask)
 
+    def _repair(self, ask: Repair) -> bool:
+        return self.tier is not None and self.tier.repair(ask)
+
     def _wait(self, ask: Wait) -> str:
         return self._flights.wait(ask.flight, ask.timeout)
 
@@ -219,6 +224,9 @@ class Rim:
     async def _arelease(self, ask: Release) -> None:
         if self.tier is not None:
             await self.tier.arelease(ask)
+
+    async def _arepair(self, ask: Repair) -> bool:
+        return self.tier is not None and await self.tier.arepair(ask)
 
     async def _await(self, ask: Wait) -> str:
         return await self._flights.await_(ask.flight, ask.timeout)

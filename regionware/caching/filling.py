@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 from regionware.caching.claim import Claim
 from regionware.caching.coherence import Verdict
+from regionware.caching.compression import for_clients
 from regionware.caching.entry import STRICT, Entry, Fields, Key, Uncacheable, Variants
 from regionware.caching.frame import encode
 from regionware.caching.freshness import Values
 from regionware.caching.groups import groups_of
+from regionware.caching.keys import canonical
 from regionware.caching.parts import part_key
 from regionware.caching.storability import Lifetime, decide
 from regionware.caching.storing import life, stored_fields, to_frame, updated_fields, verified
@@ -154,7 +156,9 @@ class Filling(Claim):
         dropped, taken = self._dropped(lifetime, connection), lifetime.dropped | _PERSONAL
         fields = updated_fields(known.headers, headers, dropped, taken)
         key = self._variant(names, request)
-        entry = self._entry(key, known.status, fields, known.body, lifetime, state, known.tags)
+        entry = self._entry(
+            key, known.status, fields, known.body, lifetime, state, known.tags, known.packed
+        )
         told = entry.dressed(updated_fields(known.headers, headers, connection, _PERSONAL))
         if self.lifetime is not None and self._keep(entry, names):
             self.renewed, self._names = entry, names
@@ -195,6 +199,7 @@ class Filling(Claim):
         lifetime: Lifetime,
         state: Current | None,
         tags: Sequence[str],
+        packed: bytes = b"",
     ) -> Entry:
         born = self._began - lifetime.age
         fresh = born + lifetime.ttl
@@ -205,6 +210,7 @@ class Filling(Claim):
             born=born, fresh_until=fresh, revalidate_until=fresh + lifetime.revalidate,
             error_until=fresh + lifetime.error, flags=lifetime.flags,
             lower=state.lower if state is not None else None, host=_host(state),
+            packed=for_clients(self._plan.cache, fields, body, lifetime.flags, packed),
         )  # fmt: skip
 
     def _keep(self, entry: Entry, names: tuple[str, ...]) -> bool:
@@ -250,8 +256,9 @@ class Filling(Claim):
         lease, self._lease = self._lease, ""
         if not lease and not self._fills_beside:
             return
-        name, material = self.ask()
-        frame = encode(to_frame(entry, material, lifetime))
+        name, _ = self.ask()
+        # A variant's frame has the variant's key, so that none is taken for another.
+        frame = encode(to_frame(entry, canonical(entry.key), lifetime), self._prepared.seal)
         variant = variant_name(names, values)
         if not frame:
             if lease:

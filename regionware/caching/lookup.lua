@@ -10,7 +10,12 @@ local known = tonumber(ARGV[6])
 if known >= now then now = known + 1 end
 local hexnow = string.format('%08x%08x', math.floor(now / 4294967296), now % 4294967296)
 
-local spec = redis.call('HGET', KEYS[1], 'vary')
+local spec = redis.pcall('HGET', KEYS[1], 'vary')
+if type(spec) == 'table' then
+  if string.sub(spec.err, 1, 9) ~= 'WRONGTYPE' then return spec end
+  -- Nothing looks like this among names, so the caller has it removed.
+  return {hexnow, '', '(no hash)', 0}
+end
 local variant = ''
 if spec and spec ~= '' then
   local lines = {}

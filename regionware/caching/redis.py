@@ -18,7 +18,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from regionware.caching.health import Health
 from regionware.caching.lines import Argument, AsyncLines, Lines, pack
-from regionware.effects import Fill, Found, Lookup, Release
+from regionware.effects import Fill, Found, Lookup, Release, Repair
 from regionware.errors import ConfigurationError
 from regionware.http.fields import is_token
 
@@ -49,6 +49,7 @@ def _script(name: str) -> Script:
 
 
 LOOKUP, FILL, PURGE, SNAPSHOT = map(_script, ("lookup", "fill", "purge", "snapshot"))
+REPAIR = _script("repair")
 
 
 class Names(NamedTuple):
@@ -145,6 +146,10 @@ class RedisTier:
         """Give the lease back."""
         self._try(FILL, *self._release(ask))
 
+    def repair(self, ask: Repair) -> bool:
+        """Remove what cannot be read; whether it was still there."""
+        return _is_one(self._try(REPAIR, *self._repair(ask)))
+
     def invalidate(self, arguments: Sequence[Argument], digests: Sequence[str]) -> int:
         """Raise the fences of a response, within a request's deadlines; 0 if unconfirmed."""
         stamp = _stamp(self._try(PURGE, purge_keys(self.names), arguments))
@@ -201,6 +206,10 @@ class RedisTier:
         """The async twin of `release`."""
         await self._atry(FILL, *self._release(ask))
 
+    async def arepair(self, ask: Repair) -> bool:
+        """The async twin of `repair`."""
+        return _is_one(await self._atry(REPAIR, *self._repair(ask)))
+
     async def _atry(
         self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]
     ) -> Any:
@@ -233,6 +242,10 @@ class RedisTier:
 
     def _release(self, ask: Release) -> tuple[tuple[str], tuple[Argument, ...]]:
         return (self.names.entries + ask.digest,), (ask.lease, ask.leased)
+
+    def _repair(self, ask: Repair) -> tuple[tuple[str], tuple[Argument, ...]]:
+        held = sha1(ask.held, usedforsecurity=False).hexdigest()
+        return (self.names.entries + ask.digest,), (ask.field, held)
 
     def start(self) -> None:
         """Keep connections, again: this is not the end."""
@@ -288,6 +301,10 @@ def _stamp(reply: Any) -> int:
         return 0
 
 
+def _is_one(reply: Any) -> bool:
+    return isinstance(reply, int) and reply == 1
+
+
 def _command(verb: str, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> bytes:
     return pack((verb, script, len(keys), *keys, *arguments))
 
@@ -295,10 +312,11 @@ def _command(verb: str, script: str, keys: Sequence[str], arguments: Sequence[Ar
 def _found(reply: Any, token: str) -> Found:
     try:
         stamp, frame, vary, granted = reply
-        names = vary.decode("ascii")
-        if type(frame) is not bytes or not all(map(is_token, names.split(",") if names else ())):
+        names = vary.decode("latin-1")
+        if type(frame) is not bytes:
             return Found(available=False)
+        garbled = not all(map(is_token, names.split(",") if names else ()))
         lease = token if granted == 1 else ""
-        return Found(True, int(stamp, 16), frame, names, lease)  # noqa: FBT003
+        return Found(True, int(stamp, 16), frame, names, lease, garbled)  # noqa: FBT003
     except (TypeError, ValueError, AttributeError):
         return Found(available=False)
