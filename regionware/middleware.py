@@ -69,8 +69,8 @@ class Regionware:
             memory: bytes of this process's tier, at least 65,536.
             namespace: prefix of every Redis key; purges reach the whole namespace.
             release: entries of one release are never read by another.
-            sign_entries: what is stored in Redis is signed with `secret`, and nothing else that is
-                found there is believed. Change it with `release`.
+            sign_entries: entries in Redis are signed with `secret`, and none without that is
+                believed. Change it together with `release`.
             session_cookie: the token's cookie: a name, or a name and a domain.
             mode: `"on"`, `"off"` or `"observe"`; `REGIONWARE_MODE` overrides it.
             debug: an unguessable value, at least 16 characters; a request that sends it in

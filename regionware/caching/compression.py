@@ -80,9 +80,9 @@ def unpack(packed: bytes, limit: int) -> bytes | None:
     if not AVAILABLE:
         return None
     try:
-        # None, whatever its stub says, where the frame does not declare it.
+        # None, whatever its stub says, where the frame does not declare it; 0 has no content.
         size = cast("int | None", zstd.get_frame_info(packed).decompressed_size)
-        if size is None or size > limit:
+        if not size or size > limit:
             return None
         options = {int(zstd.DecompressionParameter.window_log_max): _WINDOW}
         reader = zstd.ZstdDecompressor(options=options)

@@ -162,7 +162,7 @@ def _read(data: bytes, material: bytes, seal: Seal) -> Frame:
     packed = data[host:body] if flags & _PACKED else b""
     return Frame(
         material, status, _pairs(data[tags:fields]),
-        _unpacked(packed) if packed else data[host:body],
+        _unpacked(packed) if flags & _PACKED else data[host:body],
         _tags(data[key:tags]) if tags > key else (),
         int(data[4:20], 16), int(data[20:36], 16), revalidate, error, age,
         _read_position(data[36:60]), _read_position(data[60:84]), data[fields:host].decode(),
