@@ -12,8 +12,10 @@ from bench.measuring import tenth
 from bench.subject import PAGE
 from regionware import Position, Region, Topology
 from regionware.adapters.asgi_request import AsgiRequest
+from regionware.caching.compression import pack
 from regionware.caching.frame import Frame, decode, encode
 from regionware.caching.keys import LOOKUP, REWRITING, KeyPlan, canonical, digest
+from regionware.caching.seal import CHECKSUM, Seal, Signature
 from regionware.database.token import Signer, Token, cluster_name
 from regionware.http.request import Request
 from regionware.locate import Header, Platform, Provider, Resolver
@@ -95,13 +97,28 @@ def _frame() -> Frame:
     )  # fmt: skip
 
 
-def test_frame_encode(timed: Time) -> None:
-    frame = _frame()
-    assert len(timed(lambda: encode(frame))) > len(frame.body)
+SEALS: dict[str, Seal] = {
+    "checked": CHECKSUM,
+    "signed": Signature(["a secret of the benchmarks"], "bench", ""),
+}
 
 
-def test_frame_decode(timed: Time) -> None:
+@pytest.mark.parametrize("seal", SEALS)
+def test_frame_encode(timed: Time, seal: str) -> None:
     frame = _frame()
+    assert len(timed(lambda: encode(frame, SEALS[seal]))) > len(frame.body)
+
+
+@pytest.mark.parametrize("seal", SEALS)
+def test_frame_decode(timed: Time, seal: str) -> None:
+    frame = _frame()
+    data = encode(frame, SEALS[seal])
+    assert timed(lambda: decode(data, frame.material, SEALS[seal])) == frame
+
+
+def test_frame_decode_packed(timed: Time) -> None:
+    frame = _frame()
+    frame.packed = pack(frame.headers, frame.body)
     data = encode(frame)
     assert timed(lambda: decode(data, frame.material)) == frame
 

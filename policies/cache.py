@@ -65,6 +65,8 @@ class Cache:
         override: the explicit word that `ttl` may exceed what the application's fields say.
         targets: the targeted fields that are meant for this cache, the most applicable first
             (RFC 9213, section 2.2): `CDN-Cache-Control`, `Regionware-Cache-Control`.
+        compress: clients that accept it are sent a zstd form of stored text; needs the extra `zstd`
+            before Python 3.14.
         is_standard: by the book; see `standard`.
     """
 
@@ -86,6 +88,7 @@ class Cache:
     allow_set_cookie: Sequence[str] = ()
     override: bool = False
     targets: Sequence[str] = ()
+    compress: bool = False
     is_standard: bool = False
     search: SearchRules | None = field(init=False, repr=False, compare=False)
     dimensions: tuple[Dimension, ...] = field(init=False, repr=False, compare=False)
@@ -102,6 +105,10 @@ class Cache:
         object.__setattr__(self, "targets", tuple(name.lower() for name in self.targets))
         self._check_times()
         self._check_names()
+        if self.compress and self.is_standard:
+            raise ConfigurationError(
+                "Cache.standard(): compress: by the book nothing is transformed on its way"
+            )
         if self.consistency not in SCALE or self.consistency == "strong":
             raise ConfigurationError(
                 f"Cache: consistency must be one of {', '.join(SCALE[1:])}, not "

@@ -7,6 +7,7 @@ from random import random
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from regionware.caching import compression
 from regionware.caching.coherence import Fences
 from regionware.caching.flights import Flights
 from regionware.caching.keys import KeyPlan
@@ -15,6 +16,7 @@ from regionware.caching.log import LogReader
 from regionware.caching.memory import Memory
 from regionware.caching.purging import Relay
 from regionware.caching.redis import Names, RedisTier, check_url
+from regionware.caching.seal import CHECKSUM, Seal, Signature
 from regionware.caching.wakes import Wakes
 from regionware.database.position import Position
 from regionware.database.token import Signer
@@ -66,6 +68,7 @@ def compose(
     memory: int,
     namespace: str,
     release: str,
+    sign_entries: bool,
     session_cookie: str | tuple[str, str | None],
     mode: Mode,
     debug: str | None,
@@ -80,7 +83,10 @@ def compose(
     """
     _check_names(namespace, release, debug)
     table = Table(routes)
-    signer = _signer(secret)
+    secrets = _secrets(secret)
+    signer = Signer(secrets) if secrets else None
+    seal = _seal(secrets, namespace, release) if sign_entries else CHECKSUM
+    _check_compression(routes)
     check(table, secret=signer is not None, has_database=topology.has_database)
     events = Events(sinks)
     resolver = Resolver(providers, topology, trusted)
@@ -123,6 +129,7 @@ def compose(
         has_redis=here.redis is not None,
         has_database=topology.has_database,
         has_caches=any(route.cache is not None for route in routes),
+        seal=seal,
     )
     prepared.plans.update(_plans(prepared))
     names = Names.of(namespace, release)
@@ -164,13 +171,29 @@ def _check_names(namespace: str, release: str, debug: str | None) -> None:
         )
 
 
-def _signer(secret: str | bytes | Sequence[str | bytes] | None) -> Signer | None:
+def _secrets(secret: str | bytes | Sequence[str | bytes] | None) -> list[str | bytes]:
     if secret is None:
-        return None
-    secrets = [secret] if isinstance(secret, (str, bytes)) else list(secret)
+        return []
+    secrets: list[str | bytes] = [secret] if isinstance(secret, (str, bytes)) else list(secret)
     if any(len(one) < _SHORTEST_SECRET for one in secrets):
         raise ConfigurationError(f"secret must be at least {_SHORTEST_SECRET} characters")
-    return Signer(secrets)
+    if not secrets:
+        raise ConfigurationError("secret: an empty list signs nothing")
+    return secrets
+
+
+def _seal(secrets: Sequence[str | bytes], namespace: str, release: str) -> Seal:
+    if not secrets:
+        raise ConfigurationError(
+            "sign_entries: entries are signed with secret=..., which is missing"
+        )
+    return Signature(secrets, namespace, release)
+
+
+def _check_compression(routes: Sequence[Route]) -> None:
+    for route in routes:
+        if route.cache is not None and route.cache.compress and not compression.AVAILABLE:
+            raise route.refuse("compress=True needs zstd: install regionware[zstd]")
 
 
 def _databases(topology: Topology, mode: Callable[[], Mode]) -> "Databases | None":

@@ -49,6 +49,7 @@ class Found:
         verdict: why it was not granted, where there is something to say.
         left: for how many seconds that holds.
         heard: how many wake-ups had been heard when the look-up was sent.
+        garbled: the names are none, or the key holds something else than entries.
     """
 
     available: bool
@@ -59,6 +60,7 @@ class Found:
     verdict: Verdict = ""
     left: float = 0.0
     heard: int = 0
+    garbled: bool = False
 
 
 @dataclass(slots=True)
@@ -159,6 +161,22 @@ class Park(Effect[None]):
     digest: str
     heard: int
     timeout: float
+
+
+@dataclass(slots=True)
+class Repair(Effect[bool]):
+    """Remove what cannot be read, unless it has been replaced meanwhile: one round trip.
+
+    Attributes:
+        digest: the key's digest.
+        field: the field of the entry's hash: one variant's frame, or `vary`, without which none of
+            the others can be found.
+        held: what was found in it.
+    """
+
+    digest: str
+    field: str
+    held: bytes
 
 
 @dataclass(slots=True)

@@ -39,7 +39,7 @@ def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | N
         return None
     keys, special, key = plan.keys, request.special, None
     record: Record | None = None
-    frequent = keys is not None and keys.plain and mode == "on" and request.method == "GET"
+    frequent = keys is not None and keys.quick and mode == "on" and request.method == "GET"
     if frequent and len(special) == 1 and "host" in special and not request.odd:
         # Nothing to screen: whatever is odd about a request has no record, or is in `special`.
         key = (request.scheme, request.host, request.root + request.path, request.query)

@@ -166,6 +166,7 @@ def _row(prepared: Prepared, plan: Plan) -> dict[str, Any]:
             "consistency": cache.consistency,
             "stale_while_revalidate": cache.stale_while_revalidate,
             "stale_if_error": cache.stale_if_error,
+            "compress": cache.compress,
         },
         "cdn": {} if plan.edge is None else dict(plan.edge.fields(200, None, ())),
         "database": None

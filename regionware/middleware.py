@@ -49,6 +49,7 @@ class Regionware:
         memory: int = 64 << 20,
         namespace: str = "regionware",
         release: str = "",
+        sign_entries: bool = False,
         session_cookie: str | tuple[str, str | None] = "regionware-session",
         mode: Mode = "on",
         debug: str | None = None,
@@ -63,11 +64,13 @@ class Regionware:
             routes: the first that matches a request holds.
             region: providers of a client's region, in order of trust.
             trusted: peers whose header fields are believed, as CIDRs; nobody by default.
-            secret: signs session tokens, at least 16 characters; of several, the first signs and
-                all verify. Needed with a database.
+            secret: signs session tokens and, if wanted, entries; at least 16 characters; of
+                several, the first signs and all verify. Needed with a database.
             memory: bytes of this process's tier, at least 65,536.
             namespace: prefix of every Redis key; purges reach the whole namespace.
             release: entries of one release are never read by another.
+            sign_entries: entries in Redis are signed with `secret`, and none without that is
+                believed. Change it together with `release`.
             session_cookie: the token's cookie: a name, or a name and a domain.
             mode: `"on"`, `"off"` or `"observe"`; `REGIONWARE_MODE` overrides it.
             debug: an unguessable value, at least 16 characters; a request that sends it in
@@ -89,6 +92,7 @@ class Regionware:
             memory=memory,
             namespace=namespace,
             release=release,
+            sign_entries=sign_entries,
             session_cookie=session_cookie,
             mode=_mode(chosen),
             debug=debug,

@@ -16,7 +16,8 @@ class Event:
     Attributes:
         name: what: `hit`, `stored`, `refused`, `observed`, `rescued`, `refresh-failed`,
             `wait`, `spill`, `lease-lost`, `early-refresh`, `throttled`, `stripped`, `distrusted`,
-            `token-refused`, `redis-down`, `redis-up`, `purge`, `purge-queued`, `purge-dropped`.
+            `token-refused`, `redis-down`, `redis-half-open`, `redis-up`, `pool-exhausted`, `purge`,
+            `purge-queued`, `purge-dropped`, `damaged`, `repaired`, `unreadable`.
         route: the template of the route, if the event is about a request.
         detail: more, from a small set of words where it can serve as a label.
         tier: `memory` or `redis`, where one answered.

@@ -8,6 +8,7 @@ from typing import Protocol
 from regionware.caching.coherence import Fences
 from regionware.caching.entry import Entry, Key, Record
 from regionware.caching.keys import LOOKUP, REWRITING, KeyPlan
+from regionware.caching.seal import CHECKSUM, Seal
 from regionware.database.position import Position
 from regionware.edge import Edge
 from regionware.effects import Flight
@@ -138,6 +139,7 @@ class Prepared:
     has_redis: bool
     has_database: bool
     has_caches: bool
+    seal: Seal = CHECKSUM
     warned: set[str | None] = field(default_factory=set)
 
     def names(self) -> frozenset[str]:

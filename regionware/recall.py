@@ -3,14 +3,13 @@
 from typing import TYPE_CHECKING
 
 from regionware.caching.coherence import Verdict
-from regionware.caching.entry import ALWAYS, Entry, Key
+from regionware.caching.entry import ALWAYS, Entry
 from regionware.caching.filling import Filling
-from regionware.caching.frame import decode
 from regionware.caching.fresh import is_fresh
-from regionware.caching.storing import from_frame
-from regionware.caching.variants import fields_of, names_in, select, variant_key
+from regionware.caching.variants import fields_of, names_in
 from regionware.effects import Found, Plan
 from regionware.serving import Reply, not_cached
+from regionware.unpacking import read_out
 from regionware.waiting import follow, outwait
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ def _look_up(
     waits = not (exchange.early or filling.insists or exchange.stale_for("revalidate"))
     ask, material = filling.lookup(fields_of(exchange.request), leases=leases, waits=waits)
     try:
-        found = yield from ask
+        found, entry = yield from read_out(exchange, ask, filling.key, material)
     except GeneratorExit:
         raise
     except BaseException:
@@ -146,7 +145,7 @@ def _look_up(
     filling.found(found, exchange.request)
     if (hold := filling.hold()) is not None:
         yield from hold
-    return found, _unpack(exchange, found, filling.key, material)
+    return found, entry
 
 
 def _judged(exchange: "Exchange", entry: Entry) -> Verdict:
@@ -156,13 +155,3 @@ def _judged(exchange: "Exchange", entry: Entry) -> Verdict:
     if verdict is Verdict.GOOD:
         entry.checked = version
     return verdict
-
-
-def _unpack(exchange: "Exchange", found: Found, key: Key, material: bytes) -> Entry | None:
-    frame = decode(found.frame, material) if found.frame else None
-    if frame is None:
-        return None
-    if found.vary:
-        names = names_in(found.vary)
-        key = variant_key(key, names, select(names, exchange.request))
-    return from_frame(frame, key, stamp=found.stamp, now=exchange.prepared.clock())

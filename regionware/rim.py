@@ -26,6 +26,7 @@ from regionware.effects import (
     Lookup,
     Park,
     Release,
+    Repair,
     Wait,
 )
 from regionware.exchange import Exchange
@@ -88,6 +89,7 @@ class Rim:
             Lookup: self._lookup,
             Fill: self._fill,
             Release: self._release,
+            Repair: self._repair,
             Invalidate: purger.invalidate,
             Hold: leases.hold,
             Wait: self._wait,
@@ -97,6 +99,7 @@ class Rim:
             Lookup: self._alookup,
             Fill: self._afill,
             Release: self._arelease,
+            Repair: self._arepair,
             Invalidate: purger.ainvalidate,
             Hold: self._ahold,
             Wait: self._await,
@@ -226,6 +229,9 @@ class Rim:
         if self.tier is not None:
             self.tier.release(ask)
 
+    def _repair(self, ask: Repair) -> bool:
+        return self.tier is not None and self.tier.repair(ask)
+
     def _wait(self, ask: Wait) -> str:
         return self._flights.wait(ask.flight, ask.timeout)
 
@@ -267,6 +273,9 @@ class Rim:
 
     async def _ahold(self, ask: Hold) -> None:
         self.leases.hold(ask)
+
+    async def _arepair(self, ask: Repair) -> bool:
+        return self.tier is not None and await self.tier.arepair(ask)
 
     async def _await(self, ask: Wait) -> str:
         return await self._flights.await_(ask.flight, ask.timeout)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from regionware.caching.entry import Entry, Fields
 from regionware.errors import Unavailable
+from regionware.http.codings import prefers
 from regionware.http.conditions import not_modified, range_applies
 from regionware.http.ranges import (
     boundary_for,
@@ -29,6 +30,7 @@ _NOT_IN_304 = frozenset(
 _IN_416 = frozenset({b"accept-ranges", b"age", b"cache-status", b"date", b"vary"})
 _ORDERED = (b"etag", b"last-modified", b"date")
 _VALIDATORS = frozenset(_ORDERED)
+_OF_IDENTITY = frozenset({b"accept-ranges", b"content-length"})
 _OF_PART = frozenset({b"content-length", b"content-range"})
 _CONDITIONS = frozenset({"if-none-match", "if-modified-since", "range"})
 
@@ -106,8 +108,11 @@ def reply_from(  # noqa: PLR0917 - each is another thing, and the call is freque
         extra: further fields.
         refresh: see `Reply`.
     """
+    stored, body = entry.headers, entry.body
+    if entry.packed and _takes_packed(request):
+        stored, body = packed_fields(stored, len(entry.packed)), entry.packed
     headers = [
-        *entry.headers,
+        *stored,
         (b"age", b"%d" % max(now - entry.born, 0)),
         (b"cache-status", status_field),
         *extra,
@@ -117,7 +122,35 @@ def reply_from(  # noqa: PLR0917 - each is another thing, and the call is freque
         if found is not None:
             found.refresh = refresh
             return found
-    return Reply(entry.status, headers, b"" if request.method == "HEAD" else entry.body, refresh)
+    return Reply(entry.status, headers, b"" if request.method == "HEAD" else body, refresh)
+
+
+def _takes_packed(request: Request) -> bool:
+    """Whether a client is sent the compressed form: it accepts it, and asks for no part of it.
+
+    Ranges are cut from the content as it is; the validators of the two forms differ, so that no
+    client puts pieces of both together. A client can forbid it too (RFC 9111, section 5.2.1.6).
+    """
+    special = request.special
+    if "range" in special or "no-transform" in special.get("cache-control", "").lower():
+        return False
+    return prefers("zstd", request.header("accept-encoding"))
+
+
+def packed_fields(stored: Fields, length: int) -> Fields:
+    """An entry's fields for its compressed form (RFC 9110, sections 8.4 and 8.8.3).
+
+    Its entity tag is weak: it says that both forms mean the same, not that they are the same. So
+    a client that has either is told that it still holds, and none asks for ranges of one by the
+    tag of the other.
+    """
+    kept = [_weakened(pair) for pair in stored if pair[0] not in _OF_IDENTITY]
+    return (*kept, (b"content-encoding", b"zstd"), (b"content-length", b"%d" % length))
+
+
+def _weakened(pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    name, value = pair
+    return (name, b"W/" + value) if name == b"etag" and value[:1] == b'"' else pair
 
 
 def _conditional(

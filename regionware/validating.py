@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from regionware.caching.entry import OPEN, STRICT, Entry
+from regionware.caching.entry import AS_IS, OPEN, STRICT, Entry
 from regionware.caching.freshness import DECIDING, Values, of_connection
 from regionware.caching.storing import OF_CONTENT
 from regionware.edge import ASK
@@ -119,7 +119,7 @@ def _decide_narrowly(exchange: "Exchange", known: Entry, values: Values) -> None
             known.fresh_until - known.born,
             known.revalidate_until - known.fresh_until,
             known.error_until - known.fresh_until,
-            known.flags & (OPEN | STRICT),
+            known.flags & (AS_IS | OPEN | STRICT),
         )
 
 

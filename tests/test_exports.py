@@ -42,13 +42,14 @@ def keywords(call: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 PURGE = "tags urls everything soft after wait timeout"
 KEYWORDS: list[tuple[Callable[..., Any], str]] = [
-    (Regionware, "topology routes region trusted secret memory namespace release"),
+    (Regionware, "topology routes region trusted secret memory namespace release sign_entries"),
     (Regionware, "session_cookie mode debug sinks"),
     (Region, "name primary location database replicas redis url"),
     (Topology, "here regions"),
     (Route, "methods hosts access mode cache cdn database write"),
     (Cache, "ttl stale_while_revalidate stale_if_error tags vary query ignore_query cookies by"),
     (Cache, "statuses consistency allow_authorization shared authorize allow_set_cookie override"),
+    (Cache, "compress targets"),
     (Cdn, "max_age shared_max_age stale_while_revalidate stale_if_error tags vendor"),
     (Database.primary, "wait unmet"),
     (Database.session, "wait unmet"),

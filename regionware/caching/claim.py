@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Self
 
 from regionware.caching.entry import Entry, Key
+from regionware.caching.frame import LARGEST
 from regionware.caching.keys import KeyPlan, canonical, digest
 from regionware.caching.variants import names_in, select, variant_name
 from regionware.database.position import Position, merge
@@ -11,8 +12,6 @@ from regionware.effects import ANY, Flight, Found, Hold, Lookup, Release
 from regionware.http.request import Request
 from regionware.prepared import Prepared
 
-#: The largest body that Redis is given, in bytes.
-LARGEST = 4 << 20
 #: No entry is begun later: a look-up with this floor finds nothing fresh.
 _NEVER = 2**63 - 1
 

@@ -25,7 +25,9 @@ OPEN = 1
 STRICT = 2
 #: It was stored to be validated at each use: it never was fresh.
 ALWAYS = 4
-FLAGS = OPEN | STRICT | ALWAYS
+#: Its content may not be transformed on its way (RFC 9111, section 5.2.2.6).
+AS_IS = 8
+FLAGS = OPEN | STRICT | ALWAYS | AS_IS
 
 
 class Record:
@@ -93,10 +95,11 @@ class Entry(Record):
         error_until: the end of `stale-if-error`.
         lower: everything up to here is certainly in the entry; `None` if unknown.
         upper: nothing after here is in the entry; `None` if unknown.
-        flags: `OPEN`, `STRICT` and `ALWAYS`, added up.
+        flags: `OPEN`, `STRICT`, `ALWAYS` and `AS_IS`, added up.
         checked: the version of the fences against which the entry was last found good.
         verified_until: when the entry may no longer be served unless the log is alive.
         host: the database host it was made from, for provenance.
+        packed: the content compressed, for clients that take it so; empty where there is none.
         wire: what an adapter prepared from it, for one second of age.
     """
 
@@ -113,6 +116,7 @@ class Entry(Record):
         "headers",
         "host",
         "lower",
+        "packed",
         "quiet_until",
         "retry_at",
         "revalidate_until",
@@ -141,12 +145,14 @@ class Entry(Record):
         host: str = "",
         flags: int = 0,
         cost: float = 0.0,
+        packed: bytes = b"",
         size: int | None = None,
     ) -> None:
         """Keep everything; nothing is checked yet. `size` is the octets of it all, if known."""
         if size is None:
             size = (
                 len(body)
+                + len(packed)
                 + sum(map(len, chain.from_iterable(headers)))
                 + sum(map(len, key))
                 + sum(map(len, tags))
@@ -166,6 +172,7 @@ class Entry(Record):
         self.upper = upper
         self.host = host
         self.flags = flags
+        self.packed = packed
         self.checked = -1
         self.cost = cost
         self.quiet_until = quiet_until(fresh_until, cost)

@@ -16,7 +16,8 @@ elseif redis.call('HLEN', KEYS[1]) > ARGV[7] * 2 then
   redis.call('DEL', KEYS[1])
 end
 local known = redis.call('HGET', KEYS[1], 'e' .. ARGV[4])
-if known and string.sub(known, 5, 20) > string.sub(ARGV[5], 5, 20) then return done end
+-- Garbage is not newer than anything. Of another version, the stamps stand in the same place.
+if known and string.sub(known, 1, 3) == 'RWF' and string.sub(known, 5, 20) > string.sub(ARGV[5], 5, 20) then return done end
 redis.call('HSET', KEYS[1], 'vary', ARGV[3], 'e' .. ARGV[4], ARGV[5])
 redis.call('HDEL', KEYS[1], 'u', 'f' .. ARGV[4])
 if redis.call('PTTL', KEYS[1]) < ARGV[6] * 1 then redis.call('PEXPIRE', KEYS[1], ARGV[6]) end

@@ -6,10 +6,12 @@ from dataclasses import replace
 from regionware.caching.chance import delay, delays, shortened
 from regionware.caching.claim import Claim
 from regionware.caching.coherence import Verdict
+from regionware.caching.compression import for_clients
 from regionware.caching.entry import STRICT, Entry, Fields, Key, Uncacheable, Variants
 from regionware.caching.frame import encode
 from regionware.caching.freshness import Values
 from regionware.caching.groups import groups_of
+from regionware.caching.keys import canonical
 from regionware.caching.parts import part_key
 from regionware.caching.storability import Lifetime, decide
 from regionware.caching.storing import life, stored_fields, to_frame, updated_fields, verified
@@ -169,7 +171,9 @@ class Filling(Claim):
         dropped, taken = self._dropped(lifetime, connection), lifetime.dropped | _PERSONAL
         fields = updated_fields(known.headers, headers, dropped, taken)
         key = self._variant(names, request)
-        entry = self._entry(key, known.status, fields, known.body, lifetime, state, known.tags)
+        entry = self._entry(
+            key, known.status, fields, known.body, lifetime, state, known.tags, known.packed
+        )
         told = entry.dressed(updated_fields(known.headers, headers, connection, _PERSONAL))
         if self.lifetime is not None and self._keep(entry, names):
             self.renewed, self._names = entry, names
@@ -210,6 +214,7 @@ class Filling(Claim):
         lifetime: Lifetime,
         state: Current | None,
         tags: Sequence[str],
+        packed: bytes = b"",
     ) -> Entry:
         born = self._began - lifetime.age
         fresh = born + lifetime.ttl
@@ -221,6 +226,7 @@ class Filling(Claim):
             error_until=fresh + lifetime.error, flags=lifetime.flags,
             lower=state.lower if state is not None else None, host=_host(state),
             cost=self._cost(lifetime),
+            packed=for_clients(self._plan.cache, fields, body, lifetime.flags, packed),
         )  # fmt: skip
 
     def _cost(self, lifetime: Lifetime) -> float:
@@ -304,8 +310,9 @@ class Filling(Claim):
             if self._late and self._prepared.has_redis:
                 yield from Release(self.ask()[0], "", ANY)
             return
-        name, material = self.ask()
-        frame = encode(to_frame(entry, material, lifetime))
+        name, _ = self.ask()
+        # A variant's frame has the variant's key, so that none is taken for another.
+        frame = encode(to_frame(entry, canonical(entry.key), lifetime), self._prepared.seal)
         variant = variant_name(names, values)
         if not frame:
             if lease:

@@ -11,36 +11,63 @@ offset  octets  content
                 stale-if-error (4), age on arrival (4), lengths of key, tags, fields, host (4 each),
                 and of the body (4); milliseconds that the application took (2), 0 if it is not
                 refreshed early
-122     ...     key, tags, fields, host, body
-end     4       CRC-32 of everything before
+122     ...     key (the variant's, where the response varies), tags, fields, host, body
+end     4       CRC-32 of everything before; or
+        16      HMAC-SHA256 of everything before, truncated, where entries are signed
 ```
 
+The low octet of the flags is the entry's own. 0x8000 says that the frame is signed, which must be
+what this process expects; 0x4000, that the body is one Zstandard frame that declares its size.
+
 The first 84 octets are text of fixed width, so that a script in Redis can compare stamps and
-positions as strings. Anything unexpected, corrupted, foreign or of a later version, reads as
-`None`: a clean miss.
+positions as strings. They stay what they are in every later version, "RWF2" to "RWF9". Anything
+unexpected, corrupted, foreign or of a later version, is `Unreadable`: a clean miss.
 """
 
+import re
 import struct
 from dataclasses import dataclass
-from zlib import crc32
+from typing import Literal
 
+from regionware.caching import compression
 from regionware.caching.entry import FLAGS, Fields
+from regionware.caching.seal import CHECKSUM, SIGNED, Seal
 from regionware.database.position import Position
 
 MAGIC = b"RWF1"
-_CHECK = struct.Struct(">I")
+#: The largest body that Redis is given, in bytes, and that is ever unpacked.
+LARGEST = 4 << 20
+#: The highest cost that a frame can tell, in milliseconds.
+DEAREST = 0xFFFF
+
+_PACKED = 1 << 14
 _NUMBERS = struct.Struct(">HHIIIIIIIIH")
 _PREFIX = 84
 _START = _PREFIX + _NUMBERS.size
 _NONE = b"0" * 24
 _SEPARATOR = b"\0"
-#: The highest cost that a frame can tell, in milliseconds.
-DEAREST = 0xFFFF
+_LATER = re.compile(rb"RWF[2-9][0-9a-f]{80}")
+
+#: Why a record is not read: its octets are not as they were written; it is another key's; it is
+#: not signed as it must be; it is of a later version; nothing here can unpack it.
+Flaw = Literal["damaged", "foreign", "signature", "later", "packed"]
+
+
+class Unreadable(ValueError):
+    """A record that is a miss."""
+
+    def __init__(self, flaw: Flaw) -> None:
+        """Keep the reason."""
+        super().__init__(flaw)
+        self.flaw: Flaw = flaw
 
 
 @dataclass(slots=True)
 class Frame:
-    """An entry in transit: stamps in µs of the region's clock, spans in seconds, `cost` in ms."""
+    """An entry in transit: stamps in µs of the region's clock, spans in seconds, `cost` in ms.
+
+    With `packed`, which is the body compressed, that is what travels.
+    """
 
     material: bytes
     status: int
@@ -57,15 +84,18 @@ class Frame:
     host: str
     flags: int = 0
     cost: int = 0
+    packed: bytes = b""
 
 
-def encode(frame: Frame) -> bytes:
+def encode(frame: Frame, seal: Seal = CHECKSUM) -> bytes:
     """Write a frame; empty octets for what cannot be written, such as NUL in a field."""
     tags = _SEPARATOR.join(tag.encode("utf-8", "surrogateescape") for tag in frame.tags)
     fields = _SEPARATOR.join(part for pair in frame.headers for part in pair)
     if fields.count(_SEPARATOR) != max(2 * len(frame.headers) - 1, 0):
         return b""
     host = frame.host.encode()
+    body = frame.packed or frame.body
+    flags = frame.flags | seal.flag | (_PACKED if frame.packed else 0)
     record = b"".join((
         MAGIC,
         b"%016x%016x" % (frame.created, frame.fresh_until),
@@ -75,43 +105,82 @@ def encode(frame: Frame) -> bytes:
             frame.flags, frame.status, frame.revalidate, frame.error, frame.age,
             len(frame.material), len(tags), len(fields), len(host), len(frame.body),
             frame.cost,
+            flags, frame.status, frame.revalidate, frame.error, frame.age,
+            len(frame.material), len(tags), len(fields), len(host), len(body), frame.cost,
         ),
-        frame.material, tags, fields, host, frame.body,
+        frame.material, tags, fields, host, body,
     ))  # fmt: skip
-    return record + _CHECK.pack(crc32(record))
+    return record + seal.of(record)
 
 
-def decode(data: bytes, material: bytes) -> Frame | None:
+def decode(data: bytes, material: bytes, seal: Seal = CHECKSUM) -> Frame | None:
     """Read a frame that must be for this key; `None` for anything else."""
     try:
-        return _decode(data, material)
-    except (ValueError, struct.error, UnicodeDecodeError):
+        return read(data, material, seal)
+    except Unreadable:
         return None
 
 
-def _decode(data: bytes, material: bytes) -> Frame | None:
-    end = len(data) - _CHECK.size
-    if data[:4] != MAGIC or _CHECK.unpack_from(data, end)[0] != crc32(memoryview(data)[:end]):
-        return None
+def read(data: bytes, material: bytes, seal: Seal = CHECKSUM) -> Frame:
+    """Read a frame that must be for this key.
+
+    Args:
+        data: what the store has; nothing in it is believed before the seal holds.
+        material: the key.
+        seal: how frames end here.
+
+    Raises:
+        Unreadable: it is anything else.
+    """
+    try:
+        return _read(data, material, seal)
+    except Unreadable:
+        raise
+    except (ValueError, struct.error):
+        raise Unreadable("damaged") from None
+
+
+def stamp_of(data: bytes) -> int:
+    """When a frame of any version was begun; it must have been found to be one."""
+    return int(data[4:20], 16)
+
+
+def _read(data: bytes, material: bytes, seal: Seal) -> Frame:
+    if data[:4] != MAGIC:
+        raise Unreadable("later" if _LATER.match(data) else "damaged")
+    end = len(data) - seal.size
     numbers = _NUMBERS.unpack_from(data, _PREFIX)
     flags, status, revalidate, error, age, key, tags, fields, host, body, cost = numbers
+    if flags & SIGNED != seal.flag:
+        raise Unreadable("signature")
+    if not seal.holds(data):
+        raise Unreadable("signature" if seal.flag else "damaged")
     # From lengths to the places where the parts end.
     key += _START
     tags += key
     fields += tags
     host += fields
     body += host
-    if flags & ~FLAGS or not 100 <= status <= 599 or body != end:
-        return None
+    if flags & ~(FLAGS | SIGNED | _PACKED) or not 100 <= status <= 599 or body != end:
+        raise Unreadable("damaged")
     if data[_START:key] != material:
-        return None
+        raise Unreadable("foreign")
+    packed = data[host:body] if flags & _PACKED else b""
     return Frame(
-        material, status, _pairs(data[tags:fields]), data[host:body],
+        material, status, _pairs(data[tags:fields]),
+        _unpacked(packed) if flags & _PACKED else data[host:body],
         _tags(data[key:tags]) if tags > key else (),
         int(data[4:20], 16), int(data[20:36], 16), revalidate, error, age,
-        _read_position(data[36:60]), _read_position(data[60:84]), data[fields:host].decode(), flags,
-        cost,
+        _read_position(data[36:60]), _read_position(data[60:84]), data[fields:host].decode(),
+        flags & FLAGS, cost, packed,
     )  # fmt: skip
+
+
+def _unpacked(packed: bytes) -> bytes:
+    body = compression.unpack(packed, LARGEST)
+    if body is None:
+        raise Unreadable("damaged" if compression.AVAILABLE else "packed")
+    return body
 
 
 def _tags(data: bytes) -> tuple[str, ...]:

@@ -147,10 +147,15 @@ class KeyPlan:
             and not self._cookies
             and cache.authorize is None
         )
+        #: And whatever is stored is the whole answer, which is the same for every client.
+        self.quick = self.plain and not cache.compress
         #: The client's region is part of the key.
         self.by_region = "region" in cache.dimensions
-        #: The response's `Vary`, as far as the key depends on request fields.
-        self.vary = (*self.fields, *(("cookie",) if self._cookies else ()))
+        #: The response's `Vary`, as far as we make the answer depend on request fields.
+        own = (("cookie",) if self._cookies else ()) + (
+            ("accept-encoding",) if cache.compress else ()
+        )
+        self.vary = tuple(dict.fromkeys((*self.fields, *own)))
         #: The response's `No-Vary-Search`, where the policy says which parameters count.
         self.search = cache.search.field() if cache.search is not None else ""
 

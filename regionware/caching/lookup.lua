@@ -16,7 +16,13 @@ local function hex(stamp)
 end
 local hexnow = hex(now)
 
-local spec = redis.call('HGET', KEYS[1], 'vary') or ''
+local spec = redis.pcall('HGET', KEYS[1], 'vary')
+if type(spec) == 'table' then
+  if string.sub(spec.err, 1, 9) ~= 'WRONGTYPE' then return spec end
+  -- Nothing looks like this among names, so the caller has it removed.
+  return {hexnow, '', '(no hash)', 0}
+end
+spec = spec or ''
 local variant = ''
 if spec ~= '' then
   local lines = {}

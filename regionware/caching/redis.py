@@ -25,7 +25,7 @@ from regionware.caching.places import Finder
 from regionware.caching.prober import Prober
 from regionware.caching.replies import Argument, PoolExhausted, pack
 from regionware.caching.spread import AsyncSpreadLines, SpreadLines
-from regionware.effects import Fill, Found, Hold, Lookup, Release, Verdict
+from regionware.effects import Fill, Found, Hold, Lookup, Release, Repair, Verdict
 from regionware.errors import ConfigurationError
 from regionware.http.fields import is_token
 from regionware.redis_url import Address, read_redis_url
@@ -71,6 +71,7 @@ def _script(name: str) -> Script:
 
 LOOKUP, FILL, PURGE, SNAPSHOT = map(_script, ("lookup", "fill", "purge", "snapshot"))
 RELEASE, RENEW = map(_script, ("release", "renew"))
+REPAIR = _script("repair")
 
 
 class Names(NamedTuple):
@@ -233,6 +234,10 @@ class RedisTier:
             self._attempt(lambda: self._lines.call(self._wake(digest)))
         return None if reply is None else reply != 0
 
+    def repair(self, ask: Repair) -> bool:
+        """Remove what cannot be read; whether it was still there."""
+        return _is_one(self._try(REPAIR, *self._repair(ask)))
+
     def invalidate(self, arguments: Sequence[Argument], digests: Sequence[str]) -> int:
         """Raise the fences of a response, within a request's deadlines; 0 if unconfirmed."""
         stamp = _stamp(self._try(PURGE, purge_keys(self.names), arguments))
@@ -300,6 +305,10 @@ class RedisTier:
             await self._aattempt(lambda: self._alines.call(self._wake(digest)))
         return None if reply is None else reply != 0
 
+    async def arepair(self, ask: Repair) -> bool:
+        """The async twin of `repair`."""
+        return _is_one(await self._atry(REPAIR, *self._repair(ask)))
+
     async def _atry(
         self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]
     ) -> Any:
@@ -339,6 +348,10 @@ class RedisTier:
     def _renew(self, ask: Hold) -> tuple[tuple[str], tuple[Argument, ...]]:
         what = (ask.lease, ask.leased, int(self.lease * 1000), ask.stamp)
         return (self.names.entries + ask.digest,), what
+
+    def _repair(self, ask: Repair) -> tuple[tuple[str], tuple[Argument, ...]]:
+        held = sha1(ask.held, usedforsecurity=False).hexdigest()
+        return (self.names.entries + ask.digest,), (ask.field, held)
 
     def start(self) -> None:
         """Keep connections, again, and find out in the background what is to be known there."""
@@ -404,6 +417,10 @@ def _stamp(reply: Any) -> int:
         return 0
 
 
+def _is_one(reply: Any) -> bool:
+    return isinstance(reply, int) and reply == 1
+
+
 def _command(verb: str, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> bytes:
     return pack((verb, script, len(keys), *keys, *arguments))
 
@@ -411,12 +428,14 @@ def _command(verb: str, script: str, keys: Sequence[str], arguments: Sequence[Ar
 def _found(reply: Any, token: str) -> Found:
     try:
         stamp, frame, vary, granted = reply
-        names = vary.decode("ascii")
-        if type(frame) is not bytes or not all(map(is_token, names.split(",") if names else ())):
+        names = vary.decode("latin-1")
+        if type(frame) is not bytes:
             return Found(available=False)
+        garbled = not all(map(is_token, names.split(",") if names else ()))
         lease = token if granted == 1 else ""
         verdict, left = _verdict(granted)
-        return Found(True, int(stamp, 16), frame, names, lease, verdict, left)  # noqa: FBT003
+        stamp = int(stamp, 16)
+        return Found(True, stamp, frame, names, lease, verdict, left, garbled=garbled)  # noqa: FBT003
     except (TypeError, ValueError, AttributeError):
         return Found(available=False)
 

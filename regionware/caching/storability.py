@@ -7,7 +7,7 @@ tighten it, unless the policy says `override=True`. Under `Cache.standard()` onl
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from regionware.caching.entry import ALWAYS, OPEN, STRICT
+from regionware.caching.entry import ALWAYS, AS_IS, OPEN, STRICT
 from regionware.caching.freshness import (
     HEURISTIC,
     UNDERSTOOD,
@@ -18,7 +18,7 @@ from regionware.caching.freshness import (
     initial_age,
 )
 from regionware.http.conditions import can_be_asked
-from regionware.http.directives import CacheControl
+from regionware.http.directives import CacheControl, parse_cache_control
 from regionware.http.fields import cookie_name, field_names
 from regionware.policies.cache import KEPT, Cache
 
@@ -208,7 +208,7 @@ def _lifetime(response: _Response, wall: float, delay: float) -> Lifetime:
         ttl, revalidate, error, age,
         vary=tuple(name for name in vary if name != "cookie"),
         keep=KEPT if response.is_validated or (cache.is_standard and not strict) else 0,
-        flags=(OPEN if _is_open(control) else 0) | (STRICT if strict else 0),
+        flags=(OPEN if _is_open(control) else 0) | (STRICT if strict else 0) | _as_is(response),
         dropped=control.fields("private") | control.fields("no-cache"),
     )  # fmt: skip
 
@@ -251,6 +251,12 @@ def _worth_keeping(response: _Response, found: Lifetime) -> Lifetime | str:
     if found.ttl > 0 and found.keep:
         return found
     return "expired" if found.ttl > 0 else "stale"
+
+
+def _as_is(response: _Response) -> int:
+    """Whether the application forbids to transform the content, in either of two fields."""
+    said = response.control, parse_cache_control(response.fields.get("cache-control", ()))
+    return AS_IS if any("no-transform" in control for control in said) else 0
 
 
 def _is_open(control: CacheControl) -> bool:

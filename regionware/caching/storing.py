@@ -3,10 +3,13 @@
 from collections.abc import Iterable
 from math import ceil
 
+from regionware.caching import compression
 from regionware.caching.coherence import BOUND
+from regionware.caching.compression import for_clients
 from regionware.caching.entry import Entry, Fields, Key
 from regionware.caching.frame import DEAREST, Frame
 from regionware.caching.storability import Lifetime
+from regionware.policies.cache import Cache
 
 _MICROSECONDS = 1_000_000
 
@@ -81,7 +84,7 @@ def updated_fields(
 
 
 def to_frame(entry: Entry, material: bytes, lifetime: Lifetime) -> Frame:
-    """An entry for the store: its times relative to the region's clock."""
+    """An entry for the store: its times relative to the region's clock, its text compressed."""
     fresh = max(entry.created + int((lifetime.ttl - lifetime.age) * _MICROSECONDS), 0)
     return Frame(
         material=material,
@@ -99,10 +102,13 @@ def to_frame(entry: Entry, material: bytes, lifetime: Lifetime) -> Frame:
         host=entry.host,
         flags=entry.flags,
         cost=min(round(entry.cost * 1000), DEAREST),
+        packed=entry.packed or compression.pack(entry.headers, entry.body),
     )
 
 
-def from_frame(frame: Frame, key: Key, *, stamp: int, now: float) -> Entry:
+def from_frame(
+    frame: Frame, key: Key, *, stamp: int, now: float, cache: Cache | None = None
+) -> Entry:
     """A frame for this process: its times by this process's monotonic clock.
 
     Args:
@@ -110,7 +116,11 @@ def from_frame(frame: Frame, key: Key, *, stamp: int, now: float) -> Entry:
         key: the request's key, or its variant's.
         stamp: the region's clock at the look-up, microseconds.
         now: monotonic seconds, at the same moment.
+        cache: the policy that says whether clients are sent it compressed.
     """
+    packed = b""
+    if cache is not None:
+        packed = for_clients(cache, frame.headers, frame.body, frame.flags, frame.packed)
     fresh = now + (frame.fresh_until - stamp) / _MICROSECONDS
     return Entry(
         key,
@@ -128,6 +138,7 @@ def from_frame(frame: Frame, key: Key, *, stamp: int, now: float) -> Entry:
         host=frame.host,
         flags=frame.flags,
         cost=frame.cost / 1000,
+        packed=packed,
     )
 
 

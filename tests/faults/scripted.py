@@ -12,7 +12,7 @@ from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from regionware.caching.redis import FILL, LOOKUP, PURGE, SNAPSHOT
+from regionware.caching.redis import FILL, LOOKUP, PURGE, REPAIR, SNAPSHOT
 
 Command = Sequence[bytes]
 
@@ -30,7 +30,13 @@ Script = Callable[[Command], bytes]
 
 NIL = b"*-1\r\n"
 _STAMP = b"0006500000000000"
-_SCRIPTS = (("lookup", LOOKUP), ("fill", FILL), ("purge", PURGE), ("snapshot", SNAPSHOT))
+_SCRIPTS = (
+    ("lookup", LOOKUP),
+    ("fill", FILL),
+    ("purge", PURGE),
+    ("snapshot", SNAPSHOT),
+    ("repair", REPAIR),
+)
 
 
 def bulk(text: bytes) -> bytes:
@@ -44,7 +50,7 @@ def granted(stamp: bytes = _STAMP, frame: bytes = b"", vary: bytes = b"") -> byt
 
 
 def found(frame: bytes) -> bytes:
-    """A look-up that found a frame."""
+    """A look-up that found a frame, and grants nothing."""
     return b"*4\r\n" + bulk(_STAMP) + bulk(frame) + bulk(b"") + b":0\r\n"
 
 
@@ -162,7 +168,7 @@ class ScriptedRedis:
 
     def _answer(self, command: Command) -> bytes:
         about = kind(command)
-        if self.everything or about in {"lookup", "fill", "purge"}:
+        if self.everything or about in {"lookup", "fill", "purge", "repair"}:
             return self.script(command)
         if about == "snapshot":
             return b"*3\r\n" + bulk(_STAMP) + bulk(b"0-0") + b"*0\r\n"

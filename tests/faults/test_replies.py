@@ -66,6 +66,18 @@ def test_errors_for_a_fill(rig: Rig, error: bytes) -> None:
     suffer(rig, lambda command: reply if kind(command) == "fill" else granted())
 
 
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error[:10].decode("latin-1") or "-")
+def test_errors_for_a_repair(rig: Rig, error: bytes) -> None:
+    reply, damaged = b"-" + error + b"\r\n", found(b"RWF1 and no more")
+    suffer(rig, lambda command: reply if kind(command) == "repair" else damaged)
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_replies_to_a_repair(rig: Rig, name: str) -> None:
+    reply, damaged = REPLIES[name], granted(frame=b"RWF1 and no more")
+    suffer(rig, lambda command: reply if kind(command) == "repair" else damaged)
+
+
 @pytest.mark.parametrize("name", REPLIES)
 def test_replies(rig: Rig, name: str) -> None:
     suffer(rig, constantly(REPLIES[name]))
