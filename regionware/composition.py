@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from regionware.caching.coherence import Fences
 from regionware.caching.flights import Flights
+from regionware.caching.following import Follower
 from regionware.caching.keys import KeyPlan
 from regionware.caching.log import LogReader
 from regionware.caching.memory import Memory
 from regionware.caching.purging import Relay
 from regionware.caching.redis import Names, RedisTier, check_url
+from regionware.caching.relaying import OutboxRelay
 from regionware.database.position import Position
 from regionware.database.token import Signer
 from regionware.errors import ConfigurationError
@@ -121,19 +123,26 @@ def compose(
     )
     prepared.plans.update(_plans(prepared))
     names = Names.of(namespace, release)
-    tier, log = _region_tier(here.redis, names, prepared, tier_of_memory, _retention(routes))
+
+    def reset() -> None:
+        tier_of_memory.clear()
+        purger.resend()
+
+    tier, log = _region_tier(here.redis, names, prepared, reset, _retention(routes))
     relays = [
         Relay(region.name, region.redis, names, _dropped(events))
         for region in topology.regions
         if region.redis is not None and region.name != here.name
     ]
     own = None if here.redis is None else Relay(here.name, here.redis, names, _dropped(events))
+    outboxes = _outboxes(topology, names, events, _retention(routes))
     purger = Purger(
-        prepared=prepared, tier=tier, here=own, relays=relays, retention=_retention(routes),
+        prepared=prepared, tier=tier, here=own, relays=relays, outboxes=outboxes,
+        retention=_retention(routes),
         position=_position(databases), aposition=_aposition(databases),
     )  # fmt: skip
     every = [*relays, *([own] if own is not None else [])]
-    rim = Rim(prepared, tier_of_memory, flights, tier, log, every, databases, purger)
+    rim = Rim(prepared, tier_of_memory, flights, tier, log, every, databases, purger, outboxes)
     return Parts(prepared, rim, purger, databases, _longest(routes))
 
 
@@ -184,7 +193,7 @@ def _plans(prepared: Prepared) -> dict[int, Plan]:
 
 
 def _region_tier(
-    url: str | None, names: Names, prepared: Prepared, memory: Memory, retention: int
+    url: str | None, names: Names, prepared: Prepared, reset: Callable[[], None], retention: int
 ) -> tuple[RedisTier | None, LogReader | None]:
     if url is None:
         return None, None
@@ -194,16 +203,30 @@ def _region_tier(
         prepared.events.emit(Event("redis-up" if up else "redis-down"))
 
     tier = RedisTier(url, names, on_change=changed)
-    log = LogReader(
-        url,
-        tier,
-        prepared.fences,
-        clock=prepared.clock,
-        retention=retention,
-        on_reset=memory.clear,
-        on_wake=lambda _: None,
+    follower = Follower(
+        prepared.fences, retention=retention, on_reset=reset, tell=prepared.events.emit
     )
+    log = LogReader(url, tier, follower, clock=prepared.clock, on_wake=lambda _: None)
     return tier, log
+
+
+def _outboxes(
+    topology: Topology, names: Names, events: Events, retention: int
+) -> list[OutboxRelay]:
+    """What relays from this region's Redis to each other one."""
+    near = topology.here.redis
+    others = {
+        region.name: region.redis
+        for region in topology.regions
+        if region.redis is not None and region.name != topology.here.name
+    }
+    return [] if near is None else [
+        OutboxRelay(
+            name, near=near, far=far, names=names, retention=retention, regions=list(others),
+            tell=events.emit,
+        )
+        for name, far in others.items()
+    ]  # fmt: skip
 
 
 def _dropped(events: Events) -> Callable[[str], None]:
