@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Literal
 
-from regionware.caching.awaiting import Awaited
+from regionware.caching.awaiting import IN_PROCESS, Awaited
 from regionware.caching.purging import Chunks, Order, Purged, Relay, araise_here, raise_here
-from regionware.caching.redis import TROUBLE, RedisTier
+from regionware.caching.redis import RedisTier
 from regionware.caching.relaying import OutboxRelay
 from regionware.context import current, open_writes
 from regionware.database.position import Position
@@ -30,9 +30,6 @@ _COMMITTED = 0.25
 #: sent once more, from here, if that Redis loses its history before it has relayed them.
 _RECENT = 1000
 _LATELY = 60.0
-
-_IN_PROCESS = "queued in this process"
-_IN_REDIS = "queued in this region's Redis"
 
 WaitFor = Literal["region", "workers", "all"]
 
@@ -104,11 +101,7 @@ class Purger:
         if unknown is not None:
             raise self._without_position(unknown)
         if wait != "region" and (awaited := self._awaited(wait, stamp)) is not None:
-            try:
-                late = awaited.wait(timeout)
-            except TROUBLE as error:
-                raise self._unknown(wait, error) from error
-            self._check(wait, late, timeout)
+            awaited.wait(timeout)
         elif wait == "all":
             self._await_all(order, timeout)
         return self._everywhere(confirmed) if wait == "all" else confirmed
@@ -148,11 +141,7 @@ class Purger:
         if unknown is not None:
             raise self._without_position(unknown)
         if wait != "region" and (awaited := self._awaited(wait, stamp)) is not None:
-            try:
-                late = await awaited.await_(timeout)
-            except TROUBLE as error:
-                raise self._unknown(wait, error) from error
-            self._check(wait, late, timeout)
+            await awaited.await_(timeout)
         elif wait == "all":
             await asyncio.to_thread(self._await_all, order, timeout)
         return self._everywhere(confirmed) if wait == "all" else confirmed
@@ -286,10 +275,10 @@ class Purger:
         """Purge here at once all the same, and queue the rest."""
         self._relay(order, 0)
         here = self._prepared.topology.here.name
-        queued = {relay.region: _IN_PROCESS for relay in self._relays}
+        queued = {relay.region: IN_PROCESS for relay in self._relays}
         if self._here is not None:
             self._here.send(order)
-            queued[here] = _IN_PROCESS
+            queued[here] = IN_PROCESS
         self._prepared.events.emit(Event("purge-queued", detail=here))
         return PurgeError(f"region {here}: {error}", queued=queued)
 
@@ -306,27 +295,7 @@ class Purger:
         if self._tier is None or (wait == "all" and not self._outboxes):
             return None
         regions = [outbox.region for outbox in self._outboxes] if wait == "all" else ()
-        return Awaited(self._tier, stamp, regions)
-
-    def _check(self, wait: WaitFor, late: Sequence[str], timeout: float) -> None:
-        if not late:
-            return
-        here, who = self._prepared.topology.here.name, ", ".join(late)
-        queued = (
-            dict.fromkeys(late, _IN_REDIS)
-            if wait == "all"
-            else {here: f"applied; not yet by {len(late)} of its workers: {who}"}
-        )
-        raise PurgeError(f"not confirmed within {timeout} s by: {who}", queued=queued)
-
-    def _unknown(self, wait: WaitFor, error: Exception) -> PurgeError:
-        """It is applied in this region's Redis, which then could not be asked any more."""
-        here, said = self._prepared.topology.here.name, "applied; who else has, it cannot say"
-        others = [outbox.region for outbox in self._outboxes] if wait == "all" else []
-        return PurgeError(
-            f"region {here} cannot say who has applied it: {error}",
-            queued={here: said, **dict.fromkeys(others, _IN_REDIS)},
-        )
+        return Awaited(self._tier, stamp, self._prepared.topology.here.name, regions)
 
     def _await_all(self, order: Order, timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -338,7 +307,7 @@ class Purger:
         if late:
             raise PurgeError(
                 f"not confirmed within {timeout} s by: {', '.join(late)}",
-                queued=dict.fromkeys(late, _IN_PROCESS),
+                queued=dict.fromkeys(late, IN_PROCESS),
             )
 
     def _everywhere(self, purged: Purged) -> Purged:

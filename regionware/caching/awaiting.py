@@ -7,6 +7,7 @@ from typing import Any
 
 from regionware.caching.coherence import BOUND
 from regionware.caching.redis import LATE, TROUBLE, RedisTier
+from regionware.errors import PurgeError
 
 #: Seconds between two questions.
 _POLL = 0.02
@@ -16,39 +17,73 @@ _POLL = 0.02
 #: clocks that run at different speeds.
 _SILENCE = int((BOUND + 0.5) * 1_000_000)
 
+IN_PROCESS = "queued in this process"
+_IN_REDIS = "queued in this region's Redis"
+
 Names = Sequence[str]
 
 
 class Awaited:
     """Who has not confirmed a purge; made for one purge, and asked again and again."""
 
-    def __init__(self, tier: RedisTier, stamp: int, regions: Names = ()) -> None:
+    def __init__(self, tier: RedisTier, stamp: int, here: str, regions: Names = ()) -> None:
         """Wait for what has this stamp.
 
         Args:
             tier: this region's Redis, which knows.
             stamp: the purge's.
+            here: this region.
             regions: those that must have it; if none are named, this region's workers.
         """
         self._tier = tier
         self._stamp = stamp
+        self._here = here
         self._regions = regions
 
-    def wait(self, timeout: float) -> Names:
-        """Who is late after `timeout` seconds.
+    def wait(self, timeout: float) -> None:
+        """Wait until nobody is late, for at most `timeout` seconds.
 
         Raises:
-            OSError: and the others of `TROUBLE`: it is not known.
+            PurgeError: somebody is late, or it is not known who.
         """
-        return _settle(lambda: self._late(self._tier.ask(*self._question)), timeout)
+        try:
+            late = _settle(lambda: self._late(self._tier.ask(*self._question)), timeout)
+        except TROUBLE as error:
+            raise self._unknown(error) from error
+        self._check(late, timeout)
 
-    async def await_(self, timeout: float) -> Names:  # noqa: ASYNC109 - the caller's
-        """The async twin of `wait`."""
+    async def await_(self, timeout: float) -> None:  # noqa: ASYNC109 - the caller's
+        """The async twin of `wait`.
+
+        Raises:
+            PurgeError: as `wait`.
+        """
 
         async def ask() -> Names:
             return self._late(await self._tier.aask(*self._question))
 
-        return await _asettle(ask, timeout)
+        try:
+            late = await _asettle(ask, timeout)
+        except TROUBLE as error:
+            raise self._unknown(error) from error
+        self._check(late, timeout)
+
+    def _check(self, late: Names, timeout: float) -> None:
+        if not late:
+            return
+        who = ", ".join(late)
+        queued = dict.fromkeys(self._regions and late, _IN_REDIS) or {
+            self._here: f"applied; not yet by {len(late)} of its workers: {who}"
+        }
+        raise PurgeError(f"not confirmed within {timeout} s by: {who}", queued=queued)
+
+    def _unknown(self, error: Exception) -> PurgeError:
+        """It is applied in this region's Redis, which then could not be asked any more."""
+        said = {self._here: "applied; who else has, it cannot say"}
+        return PurgeError(
+            f"region {self._here} cannot say who has applied it: {error}",
+            queued={**said, **dict.fromkeys(self._regions, _IN_REDIS)},
+        )
 
     @property
     def _question(self) -> tuple[str | int, ...]:
@@ -67,28 +102,27 @@ class Awaited:
 
 
 def _settle(ask: Callable[[], Names], timeout: float) -> Names:
-    limit = monotonic() + timeout
+    limit, late = monotonic() + timeout, None
     while True:
         try:
             late = ask()
         except TROUBLE:
-            if monotonic() >= limit:
+            # Who was late when Redis last said so is late.
+            if late is None and monotonic() >= limit:
                 raise
-        else:
-            if not late or monotonic() >= limit:
-                return late
+        if late is not None and (not late or monotonic() >= limit):
+            return late
         sleep(_POLL)
 
 
 async def _asettle(ask: Callable[[], Awaitable[Names]], timeout: float) -> Names:  # noqa: ASYNC109 - the caller's
-    limit = monotonic() + timeout
+    limit, late = monotonic() + timeout, None
     while True:
         try:
             late = await ask()
         except TROUBLE:
-            if monotonic() >= limit:
+            if late is None and monotonic() >= limit:
                 raise
-        else:
-            if not late or monotonic() >= limit:
-                return late
+        if late is not None and (not late or monotonic() >= limit):
+            return late
         await asyncio.sleep(_POLL)

@@ -78,6 +78,8 @@ class Follower:
         self._tell = tell
         self._asked = 0
         self._news = 0
+        self._due = 0
+        self._lost = False
         self._pruned = 0.0
         self.cursor = b"0-0"
         self.epoch = ""
@@ -113,6 +115,7 @@ class Follower:
         self._note(known, behind=behind)
         self._fences.stamp = max(self._fences.stamp, stamp)
         self.cursor, self._news = bytes(cursor), 0
+        self._due, self._lost = 0, False
         self.synced = True
         self._hear(sent)
 
@@ -139,18 +142,27 @@ class Follower:
             self._news = int(position.partition(b"-")[0])
         if count >= BATCH:
             return self._gap("behind")
+        if self._lost or int(self.applied, 16) < self._due:
+            return self._gap("lost")
         self._hear(sent)
         return True
 
-    def registered(self, now: int) -> None:
-        """Redis has noted what is applied here.
+    def registered(self, reply: Any) -> None:
+        """Redis has noted what is applied here; a read that is sent later gives all that is due.
 
         Args:
-            now: its clock, microseconds: no clock is compared with another's.
+            reply: its clock, so that no clock is compared with another's; the stamp of the latest
+                purge; and its epoch. What is something else is of no use, and does no harm.
         """
+        try:
+            now, clock, epoch = reply
+            late, due, epoch = int(now, 16) - self._news, int(clock), epoch.decode()
+        except (TypeError, ValueError, AttributeError):
+            return
+        self._due, self._lost = due, due < int(self.applied, 16) or epoch != self.epoch
         news, self._news = self._news, 0
         if news:
-            self.lag = max(now - news, 0) / _SECOND
+            self.lag = max(late, 0) / _SECOND
             self._tell(Event("backplane-lag", seconds=self.lag))
 
     def forget(self) -> None:

@@ -170,10 +170,11 @@ class LogReader:
         sent, applied = self._clock(), self._follower.applied
         if applied == self._told[1] and sent - self._told[0] < _WORD:
             return
-        reply: Any = client.eval(REGISTER.text, 1, self._tier.names.workers, self.worker, applied)
+        names = self._tier.names
+        keys = names.workers, names.clock, names.fences
+        reply: Any = client.eval(REGISTER.text, len(keys), *keys, self.worker, applied)
         self._told = sent, applied
-        with suppress(TypeError, ValueError):  # what is no clock only cannot tell the lag
-            self._follower.registered(int(reply, 16))
+        self._follower.registered(reply)
 
 
 def _name() -> str:

@@ -140,11 +140,11 @@ class RedisTier:
         Raises:
             OSError: and the others of `TROUBLE`: there is none.
         """
-        return self._lines.call(pack(words), _QUESTION)
+        return self._patient.call(pack(words), _QUESTION)
 
     async def aask(self, *words: Argument) -> Any:
         """The async twin of `ask`."""
-        return await self._alines.call(pack(words), _QUESTION)
+        return await self._apatient.call(pack(words), _QUESTION)
 
     def lookup(self, ask: Lookup) -> Found:
         """Find an entry or be granted the lease; unavailable rather than an error."""

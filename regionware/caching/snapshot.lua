@@ -30,9 +30,9 @@ if ends then
   all = hex(now) .. (all and string.sub(all, 17) or string.rep('0', 24))
   epoch, clock = hex(now) .. ':' .. server, now
   redis.call('HSET', KEYS[2], '#', epoch, 'h*', all)
-  redis.call('SET', KEYS[1], id)
   redis.call('XADD', KEYS[3], 'MAXLEN', '~', 100000, id .. '-0', '<', before, '#', epoch, 'h*', all)
 end
+if clock ~= tonumber(before) then redis.call('SET', KEYS[1], string.format('%.0f', clock)) end
 local workers = redis.call('HGETALL', KEYS[4])
 for i = 1, #workers, 2 do
   if string.sub(workers[i + 1], 17) < hex(math.max(heard - ARGV[4], 0)) then redis.call('HDEL', KEYS[4], workers[i]) end
