@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from regionware.caching import compression
 from regionware.caching.coherence import Fences
 from regionware.caching.flights import Flights
+from regionware.caching.following import Follower
 from regionware.caching.keys import KeyPlan
 from regionware.caching.leases import Leases
 from regionware.caching.log import LogReader
 from regionware.caching.memory import Memory
 from regionware.caching.purging import Relay
 from regionware.caching.redis import Names, RedisTier, check_url
+from regionware.caching.relaying import OutboxRelay
 from regionware.caching.seal import CHECKSUM, Seal, Signature
 from regionware.caching.wakes import Wakes
 from regionware.database.position import Position
@@ -137,10 +139,14 @@ def compose(
         if region.redis is not None:
             check_url(region.redis, region.name)
     wakes = Wakes()
+
+    def reset() -> None:
+        tier_of_memory.clear()
+        purger.resend()
+
     tier, log = _region_tier(
-        here.redis, names, prepared, _retention(routes),
-        on_reset=tier_of_memory.clear, on_wake=wakes.wake,
-    )  # fmt: skip
+        here.redis, names, prepared, _retention(routes), on_reset=reset, on_wake=wakes.wake
+    )
     leases = Leases(
         (lambda _: None) if tier is None else tier.renew, lambda: events.emit(Event("lease-lost"))
     )
@@ -150,12 +156,17 @@ def compose(
         if region.redis is not None and region.name != here.name
     ]
     own = None if here.redis is None else Relay(here.name, here.redis, names, _dropped(events))
+    outboxes = _outboxes(topology, names, events, _retention(routes))
     purger = Purger(
-        prepared=prepared, tier=tier, here=own, relays=relays, retention=_retention(routes),
+        prepared=prepared, tier=tier, here=own, relays=relays, outboxes=outboxes,
+        retention=_retention(routes),
         position=_position(databases), aposition=_aposition(databases),
     )  # fmt: skip
     every = [*relays, *([own] if own is not None else [])]
-    rim = Rim(prepared, tier_of_memory, flights, tier, log, every, databases, purger, leases, wakes)
+    rim = Rim(
+        prepared, tier_of_memory, flights, tier, log, every, databases, purger, leases, wakes,
+        outboxes,
+    )  # fmt: skip
     return Parts(prepared, rim, purger, databases, _longest(routes))
 
 
@@ -237,16 +248,30 @@ def _region_tier(
         prepared.events.emit(Event(name, detail=detail))
 
     tier = RedisTier(url, names, on_event=happened)
-    log = LogReader(
-        url,
-        tier,
-        prepared.fences,
-        clock=prepared.clock,
-        retention=retention,
-        on_reset=on_reset,
-        on_wake=on_wake,
+    follower = Follower(
+        prepared.fences, retention=retention, on_reset=on_reset, tell=prepared.events.emit
     )
+    log = LogReader(url, tier, follower, clock=prepared.clock, on_wake=on_wake)
     return tier, log
+
+
+def _outboxes(
+    topology: Topology, names: Names, events: Events, retention: int
+) -> list[OutboxRelay]:
+    """What relays from this region's Redis to each other one."""
+    near = topology.here.redis
+    others = {
+        region.name: region.redis
+        for region in topology.regions
+        if region.redis is not None and region.name != topology.here.name
+    }
+    return [] if near is None else [
+        OutboxRelay(
+            name, near=near, far=far, names=names, retention=retention, regions=list(others),
+            tell=events.emit,
+        )
+        for name, far in others.items()
+    ]  # fmt: skip
 
 
 def _dropped(events: Events) -> Callable[[str], None]:

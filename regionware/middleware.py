@@ -11,6 +11,7 @@ from regionware.adapters.asgi import AsgiMiddleware
 from regionware.adapters.wsgi import App as WsgiApp
 from regionware.adapters.wsgi import WsgiMiddleware
 from regionware.caching.coherence import BOUND, EVERYTHING, mark
+from regionware.caching.following import Backplane
 from regionware.caching.memory import Memory
 from regionware.caching.named import names_for
 from regionware.caching.purging import Purged
@@ -172,7 +173,13 @@ class Regionware:
 
         Inside an open write transaction it is sent with the commit, and dropped on rollback.
         Otherwise it returns when this region's Redis has applied it. An acknowledged hard purge is
-        a promise: in this process at once, in others of this region within `staleness_bound`.
+        a promise: in this process at once, in others of this region within `staleness_bound`. It
+        reaches the other regions at least once, even if this process dies: it is in this region's
+        Redis then, from which the workers of the region relay it.
+
+        A worker that Redis has not heard of for longer than the bound is not waited for: it trusts
+        its memory no more, but for what it has made itself within the bound. Workers that
+        Redis forgets, because it loses its data, are known again within two seconds.
 
         Args:
             tags: literal tags.
@@ -181,8 +188,9 @@ class Regionware:
             soft: entries may still be served stale while one request refreshes them.
             after: what a new entry must have seen; by default this request's writes, and outside
                 a request the primary's position, read now.
-            wait: `"region"`, or `"all"` for every region.
-            timeout: seconds to wait for the other regions.
+            wait: until this region's Redis has applied it (`"region"`), all workers of this region
+                that may still trust their memory (`"workers"`), or every region's Redis (`"all"`).
+            timeout: seconds for this region's Redis, and once more for whom else to wait for.
 
         Raises:
             PurgeError: it is not confirmed; says what is queued where.
@@ -242,6 +250,11 @@ class Regionware:
     def counts(self) -> dict[str, int]:
         """How often each kind of event happened in this process."""
         return self._parts.prepared.events.counts()
+
+    @property
+    def backplane(self) -> Backplane | None:
+        """How well this process hears of the purges of others; `None` without a Redis."""
+        return self._parts.rim.backplane
 
     @property
     def memory(self) -> Memory:

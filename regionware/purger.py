@@ -3,11 +3,14 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Literal
 
-from regionware.caching.purging import Order, Purged, Relay, araise_here, raise_here
+from regionware.caching.awaiting import IN_PROCESS, Awaited
+from regionware.caching.purging import Chunks, Order, Purged, Relay, araise_here, raise_here
 from regionware.caching.redis import RedisTier
+from regionware.caching.relaying import OutboxRelay
 from regionware.context import current, open_writes
 from regionware.database.position import Position
 from regionware.effects import Invalidate
@@ -22,6 +25,11 @@ _MANY = 100_000
 #: Seconds for which a commit waits for this region's Redis to confirm its purges; then they are
 #: queued.
 _COMMITTED = 0.25
+
+#: Of the purges that this region's outbox has confirmed, as many of the last so many seconds are
+#: sent once more, from here, if that Redis loses its history before it has relayed them.
+_RECENT = 1000
+_LATELY = 60.0
 
 WaitFor = Literal["region", "workers", "all"]
 
@@ -38,6 +46,7 @@ class Purger:
         tier: RedisTier | None,
         here: Relay | None,
         relays: Sequence[Relay],
+        outboxes: Sequence[OutboxRelay],
         retention: int,
         position: Callable[[], Position | None],
         aposition: Callable[[], Awaitable[Position | None]],
@@ -48,7 +57,8 @@ class Purger:
             prepared: whose fences are raised.
             tier: this region's Redis.
             here: carries what this region's Redis did not confirm.
-            relays: one for each other region with a Redis.
+            relays: one for each other region with a Redis, for what has no outbox to be in.
+            outboxes: one for each other region with a Redis, if this one has a Redis too.
             retention: microseconds after which no entry can be older than a fence.
             position: reads the primary's position, now.
             aposition: its async twin.
@@ -57,6 +67,8 @@ class Purger:
         self._tier = tier
         self._here = here
         self._relays = relays
+        self._outboxes = outboxes
+        self._recent: deque[tuple[float, Order]] = deque(maxlen=_RECENT)
         self._retention = retention
         self._position = position
         self._aposition = aposition
@@ -68,7 +80,7 @@ class Purger:
 
         Raises:
             PurgeError: it is not confirmed; says what is queued where.
-            ConfigurationError: `wait="workers"`, in this version.
+            ConfigurationError: nobody can wait for that.
         """
         if (deferred := self._defer(names, after, wait)) is not None:
             return deferred
@@ -81,18 +93,18 @@ class Purger:
         order = self._order(names, position)
         try:
             stamp = (
-                0
-                if self._tier is None
-                else raise_here(self._tier, order, self._prepared.fences.stamp, timeout)
+                0 if self._tier is None else raise_here(self._tier, self._chunks(order), timeout)
             )
         except PurgeError as error:
             raise self._not_confirmed(order, error) from error
         confirmed = self._relay(order, stamp)
         if unknown is not None:
             raise self._without_position(unknown)
-        if wait == "all":
+        if wait != "region" and (awaited := self._awaited(wait, stamp)) is not None:
+            awaited.wait(timeout)
+        elif wait == "all":
             self._await_all(order, timeout)
-        return confirmed if wait == "region" else self._everywhere(confirmed)
+        return self._everywhere(confirmed) if wait == "all" else confirmed
 
     async def apurge(
         self,
@@ -121,16 +133,18 @@ class Purger:
             stamp = (
                 0
                 if self._tier is None
-                else await araise_here(self._tier, order, self._prepared.fences.stamp, timeout)
+                else await araise_here(self._tier, self._chunks(order), timeout)
             )
         except PurgeError as error:
             raise self._not_confirmed(order, error) from error
         confirmed = self._relay(order, stamp)
         if unknown is not None:
             raise self._without_position(unknown)
-        if wait == "all":
+        if wait != "region" and (awaited := self._awaited(wait, stamp)) is not None:
+            await awaited.await_(timeout)
+        elif wait == "all":
             await asyncio.to_thread(self._await_all, order, timeout)
-        return confirmed if wait == "region" else self._everywhere(confirmed)
+        return self._everywhere(confirmed) if wait == "all" else confirmed
 
     def committed(self, items: Iterable[Sequence[str]], position: Position | None) -> None:
         """Send the purges of a transaction that has been committed.
@@ -144,7 +158,7 @@ class Purger:
                     order,
                     0
                     if self._tier is None
-                    else raise_here(self._tier, order, self._prepared.fences.stamp, _COMMITTED),
+                    else raise_here(self._tier, self._chunks(order), _COMMITTED),
                 )
             except PurgeError as error:
                 logger.warning("%s", self._not_confirmed(order, error))
@@ -155,9 +169,7 @@ class Purger:
             try:
                 stamp = 0
                 if self._tier is not None:
-                    stamp = await araise_here(
-                        self._tier, order, self._prepared.fences.stamp, _COMMITTED
-                    )
+                    stamp = await araise_here(self._tier, self._chunks(order), _COMMITTED)
             except PurgeError as error:
                 logger.warning("%s", self._not_confirmed(order, error))
             except BaseException:
@@ -174,7 +186,7 @@ class Purger:
             return
         stamp = 0
         try:
-            for chunk in order.chunks(self._prepared.fences.stamp):
+            for chunk in self._chunks(order):
                 stamp = self._tier.invalidate(chunk, ask.digests)
         finally:
             self._invalidated(order, stamp)
@@ -187,7 +199,7 @@ class Purger:
             return
         stamp = 0
         try:
-            for chunk in order.chunks(self._prepared.fences.stamp):
+            for chunk in self._chunks(order):
                 stamp = await self._tier.ainvalidate(chunk, ask.digests)
         finally:
             # The client may go meanwhile; what its request has changed stands.
@@ -200,11 +212,7 @@ class Purger:
             self._not_confirmed(order, PurgeError("not confirmed", queued={}))
 
     def _defer(self, names: Sequence[str], after: Position | None, wait: WaitFor) -> Purged | None:
-        if wait == "workers":
-            raise ConfigurationError(
-                'wait="workers" is not furnished in this version; use "region" or "all"'
-            )
-        if wait not in {"region", "all"}:
+        if wait not in {"region", "workers", "all"}:
             raise ConfigurationError(f'wait is "region", "workers" or "all", not {wait!r}')
         state = current()
         waiting = open_writes.get() or (state.deferred if state is not None else ())
@@ -226,6 +234,9 @@ class Purger:
     def _order(self, names: Sequence[str], position: Position | None) -> Order:
         return Order(names, position, self._retention)
 
+    def _chunks(self, order: Order) -> Chunks:
+        return order.chunks(self._prepared.fences.stamp, onward=bool(self._outboxes))
+
     def _relay(self, order: Order, stamp: int) -> Purged:
         """Apply a confirmed purge in this process, and send it on."""
         fences = self._prepared.fences
@@ -236,19 +247,38 @@ class Purger:
             fences.raise_alone(order.names, order.position)
         if self._tier is None and len(fences) > _MANY:
             fences.prune(fences.stamp - _MANY)
-        for relay in self._relays:
-            relay.send(order)
+        if stamp and self._outboxes:
+            self._recent.append((self._prepared.clock(), order))
+            for outbox in self._outboxes:
+                outbox.start()
+        else:
+            self._send(order)
         self._prepared.events.emit(Event("purge"))
         return Purged(len(order.names), stamp, (self._prepared.topology.here.name,))
+
+    def _send(self, order: Order) -> None:
+        for relay in self._relays:
+            relay.send(order)
+
+    def resend(self) -> None:
+        """This region's Redis has lost its history: perhaps it had not relayed the latest yet."""
+        since = self._prepared.clock() - _LATELY
+        for at, order in list(self._recent):
+            if at > since:
+                self._send(order)
+
+    def forget(self) -> None:
+        """After a fork: the parent sends its own once more."""
+        self._recent.clear()
 
     def _not_confirmed(self, order: Order, error: PurgeError) -> PurgeError:
         """Purge here at once all the same, and queue the rest."""
         self._relay(order, 0)
         here = self._prepared.topology.here.name
-        queued = {relay.region: "queued in this process" for relay in self._relays}
+        queued = {relay.region: IN_PROCESS for relay in self._relays}
         if self._here is not None:
             self._here.send(order)
-            queued[here] = "queued in this process"
+            queued[here] = IN_PROCESS
         self._prepared.events.emit(Event("purge-queued", detail=here))
         return PurgeError(f"region {here}: {error}", queued=queued)
 
@@ -260,6 +290,13 @@ class Purger:
             queued={here: "applied; the position is unknown"},
         )
 
+    def _awaited(self, wait: WaitFor, stamp: int) -> Awaited | None:
+        """Whom this region's Redis can be asked about; `None` if there is nobody."""
+        if self._tier is None or (wait == "all" and not self._outboxes):
+            return None
+        regions = [outbox.region for outbox in self._outboxes] if wait == "all" else ()
+        return Awaited(self._tier, stamp, self._prepared.topology.here.name, regions)
+
     def _await_all(self, order: Order, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         late = [
@@ -270,7 +307,7 @@ class Purger:
         if late:
             raise PurgeError(
                 f"not confirmed within {timeout} s by: {', '.join(late)}",
-                queued=dict.fromkeys(late, "queued in this process"),
+                queued=dict.fromkeys(late, IN_PROCESS),
             )
 
     def _everywhere(self, purged: Purged) -> Purged:

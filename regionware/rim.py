@@ -3,18 +3,20 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
 from regionware.caching.flights import Flights
+from regionware.caching.following import Backplane
 from regionware.caching.leases import Leases
 from regionware.caching.log import LogReader
 from regionware.caching.memory import Memory
 from regionware.caching.purging import Relay
 from regionware.caching.redis import RedisTier
+from regionware.caching.relaying import OutboxRelay
 from regionware.caching.wakes import Wakes
 from regionware.context import renew_lock
 from regionware.effects import (
@@ -55,6 +57,7 @@ class Rim:
         memory: this process's tier.
         tier: the region's Redis, if there is one.
         relays: one for each region with a Redis.
+        outboxes: one for each other region with a Redis, if this one has a Redis too.
         databases: the selector's hosts, if there are any.
         leases: what this process holds.
     """
@@ -71,17 +74,20 @@ class Rim:
         purger: Purger,
         leases: Leases,
         wakes: Wakes,
+        outboxes: Sequence[OutboxRelay] = (),
     ) -> None:
         """Start nothing yet: a server may fork after this."""
         self.prepared = prepared
         self.memory = memory
         self.tier = tier
         self.relays = relays
+        self.outboxes = outboxes
         self.databases = databases
         self._flights = flights
         self._log = log
         self.leases = leases
         self._wakes = wakes
+        self._purger = purger
         self._patient = True
         self._workers: ThreadPoolExecutor | None = None
         self._waiting = 0
@@ -118,6 +124,8 @@ class Rim:
         if self.tier is not None and self._log is not None:
             self.tier.start()
             self._log.start()
+            for outbox in self.outboxes:
+                outbox.start()
 
     def close(self) -> None:
         """End every thread and connection of this process, delivering purges first."""
@@ -127,6 +135,8 @@ class Rim:
             self._flights.renew()
         for relay in self.relays:
             relay.stop()
+        for outbox in self.outboxes:
+            outbox.stop()
         self.leases.close()
         if self._log is not None:
             self._log.stop()
@@ -152,10 +162,16 @@ class Rim:
         self.prepared.fences.writing = Lock()
         renew_lock()
         self._workers, self._waiting = None, 0
-        for part in (self.tier, self._log, self.leases, self._wakes, *self.relays):
+        shared = self.tier, self._log, self.leases, self._wakes, self._purger
+        for part in (*shared, *self.relays, *self.outboxes):
             if part is not None:
                 part.forget()
         self._patient = True
+
+    @property
+    def backplane(self) -> Backplane | None:
+        """How well this process hears of the region's purges; `None` without a Redis."""
+        return None if self._log is None else self._log.backplane
 
     def perform(self, effect: Effect[Any]) -> Any:
         """Perform an effect on this thread."""

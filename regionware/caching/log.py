@@ -2,75 +2,87 @@
 
 The log is a Redis stream; there are no consumer groups and there is no pub/sub, whose losses
 nobody notices. A reader that was away takes a snapshot of all fences first, so nothing that the
-stream has forgotten can be missed. The moment at which a successful read was *sent* bounds how
-long this process's memory tier may be trusted.
+stream has forgotten can be missed. What is read means, `following` says.
+
+Before a read the worker tells Redis how far it is, at least once a second. The moment at which
+that was *sent* bounds how long this process's memory tier may be trusted, so Redis always knows
+who may still trust it.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
 from threading import Event, Thread
 from typing import Any
 
 import redis
 
 from regionware.caching.clients import background
-from regionware.caching.coherence import BOUND, Fence, Fences
-from regionware.caching.redis import SNAPSHOT, RedisTier
+from regionware.caching.following import BATCH, Backplane, Follower, as_mapping
+from regionware.caching.redis import REGISTER, SNAPSHOT, TROUBLE, RedisTier
 
 #: Milliseconds for which one read waits for news.
 BLOCK = 1000
 _CONNECT = 1.0
 _PAUSE = 0.25
-#: Beside the fences: since when they are known, and up to when they are forgotten.
-_HORIZON = b"~"
-_NOTES = (b"#", _HORIZON)
-_BATCH = 1000
-_WOKEN = b"k"
-#: Seconds between two sweeps of fences that nobody needs any more.
-_PRUNING = 60.0
 _PAUSE_LIMIT = 2.0
+#: Seconds after which a worker that has nothing new says that all the same.
+_WORD = 0.5
+#: Seconds that a farewell may take.
+_FAREWELL = 0.25
+#: Microseconds of silence after which Redis forgets a worker: it has long stopped trusting.
+_SILENCE = 60_000_000
+_WOKEN = b"k"
 
 logger = logging.getLogger("regionware")
 
 
 class LogReader:
-    """Keeps the fences of this process up to date."""
+    """Keeps the fences of this process up to date.
+
+    Attributes:
+        synced: set once the fences are those of the region.
+        worker: the name by which Redis knows this worker.
+    """
 
     def __init__(
         self,
         url: str,
         tier: RedisTier,
-        fences: Fences,
+        follower: Follower,
         *,
         clock: Callable[[], float],
-        on_reset: Callable[[], None],
         on_wake: Callable[[str], None],
-        retention: int,
     ) -> None:
         """Start nothing yet.
 
         Args:
             url: the region's Redis.
             tier: told when Redis answers.
-            fences: what is kept up to date.
+            follower: told what was read.
             clock: monotonic seconds.
-            retention: microseconds after which no entry can be older than a fence.
-            on_reset: called when Redis has lost its history, so that memory cannot be compared.
             on_wake: told the digest of each key for which somebody in the region may wait no more.
         """
         self._url = url
         self._tier = tier
-        self._fences = fences
+        self._follower = follower
         self._clock = clock
-        self._on_reset = on_reset
         self._on_wake = on_wake
-        self._retention = retention
-        self._pruned = 0.0
+        self._woken: bytes = b"$"
         self._stop = Event()
         self._thread: Thread | None = None
         self._client: redis.Redis | None = None
-        #: Set once the fences are those of the region.
+        # When word was last sent that Redis has confirmed, and what it said.
+        self._told = 0.0, ""
         self.synced = Event()
+        self.worker = _name()
+
+    @property
+    def backplane(self) -> Backplane:
+        """How well this process hears of purges."""
+        return self._follower.status(self._clock())
 
     def start(self) -> None:
         """Start the thread, once."""
@@ -91,21 +103,34 @@ class LogReader:
         self.synced = Event()
         if thread is not None:
             thread.join(timeout=BLOCK / 1000 + _CONNECT)
+            self._farewell()
 
     def forget(self) -> None:
         """After a fork: the thread exists in the parent only."""
         self._thread = None
         self.synced = Event()
-        self._fences.heard_until = 0.0
+        self._follower.forget()
+        self.worker = _name()
+
+    def _farewell(self) -> None:
+        """Trust memory no more, and then let nobody wait for this worker."""
+        heard = self._follower.synced
+        self._follower.forget()
+        if heard:
+            with suppress(*TROUBLE), background(self._url, _FAREWELL) as client:
+                client.hdel(self._tier.names.workers, self.worker)
 
     def _run(self, stop: Event) -> None:
         pause = _PAUSE
         while not stop.is_set():
             try:
-                with self._connect() as client:
+                with background(self._url, BLOCK / 1000 + _CONNECT) as client:
                     self._client = client
-                    self._follow(client, self._snapshot(client), stop)
-                pause = _PAUSE
+                    self._snapshot(client)
+                    pause = _PAUSE
+                    while not stop.is_set():
+                        if not self._read(client):
+                            self._snapshot(client)
             except Exception as error:  # noqa: BLE001 - see below
                 # Whatever a server may answer, the next snapshot is what counts. And a connection
                 # that `stop` has cut says so in many ways.
@@ -113,68 +138,45 @@ class LogReader:
                 stop.wait(pause)
                 pause = min(pause * 2, _PAUSE_LIMIT)
 
-    def _connect(self) -> redis.Redis:
-        return background(self._url, BLOCK / 1000 + _CONNECT)
-
-    def _snapshot(self, client: redis.Redis) -> bytes:
+    def _snapshot(self, client: redis.Redis) -> None:
         names, sent = self._tier.names, self._clock()
-        stamp, last, pairs = client.eval(SNAPSHOT.text, 3, names.clock, names.fences, names.log)
-        if int(stamp, 16) < self._fences.stamp:
-            self._on_reset()
-        known = dict(zip(pairs[::2], pairs[1::2], strict=True))
-        self._fences.raise_to(_fences(known))
-        self._forget(known)
-        self._fences.stamp = max(self._fences.stamp, int(stamp, 16))
-        self._heard(sent)
-        self.synced.set()
-        cursor: bytes = last
-        return cursor
-
-    def _follow(self, client: redis.Redis, cursor: bytes, stop: Event) -> None:
-        log, wakes = self._tier.names.log.encode(), self._tier.names.wakes.encode()
-        woken: bytes = b"$"
-        while not stop.is_set():
-            sent = self._clock()
-            reply: Any = client.xread({log: cursor, wakes: woken}, count=_BATCH, block=BLOCK)
-            streams = dict(reply or ())
-            for woken, fields in streams.get(wakes, ()):  # noqa: B007 - the next read goes on there
-                self._on_wake(_mapping(fields)[_WOKEN].decode("ascii"))
-            events = streams.get(log, ())
-            for position, fields in events:
-                told = _mapping(fields)
-                self._fences.hear(_fences(told))
-                self._forget(told)
-                cursor = position
-            if len(events) == _BATCH:
-                return  # so far behind that the stream may have lost some: a snapshot tells
-            self._heard(sent)
-
-    def _forget(self, told: Mapping[bytes, bytes]) -> None:
-        """Forget what the region has forgotten, with all that is as old."""
-        if _HORIZON in told:
-            self._fences.prune(int(told[_HORIZON], 16) + 1)
-
-    def _heard(self, sent: float) -> None:
-        self._fences.heard_until = sent + BOUND
-        if sent - self._pruned > _PRUNING:
-            self._pruned = sent
-            self._fences.prune(self._fences.stamp - self._retention)
+        keys = names.clock, names.fences, names.log, names.workers, names.wakes
+        known = self._follower.asking()
+        reply: Any = client.eval(SNAPSHOT.text, len(keys), *keys, *known, self.worker, _SILENCE)
+        self._follower.snapshot(reply, sent)
+        self._woken = reply[3] if len(reply) > 3 else b"$"
+        self._told = sent, self._follower.applied
         self._tier.heard()
+        self.synced.set()
+
+    def _read(self, client: redis.Redis) -> bool:
+        """One read; `False` if a snapshot is needed."""
+        log, wakes = self._tier.names.log.encode(), self._tier.names.wakes.encode()
+        self._tell(client)
+        reply: Any = client.xread(
+            {log: self._follower.cursor, wakes: self._woken}, count=BATCH, block=BLOCK
+        )
+        streams = dict(reply or ())
+        for position, fields in streams.get(wakes, ()):
+            self._woken = position
+            self._on_wake(as_mapping(fields)[_WOKEN].decode("ascii"))
+        if not self._follower.follow(streams.get(log, ()), self._told[0]):
+            return False
+        self._tier.heard()
+        return True
+
+    def _tell(self, client: redis.Redis) -> None:
+        """Say how far this worker is, where that is new, or was last said a while ago."""
+        sent, applied = self._clock(), self._follower.applied
+        if applied == self._told[1] and sent - self._told[0] < _WORD:
+            return
+        names = self._tier.names
+        keys = names.workers, names.clock, names.fences
+        reply: Any = client.eval(REGISTER.text, len(keys), *keys, self.worker, applied)
+        self._told = sent, applied
+        self._follower.registered(reply)
 
 
-def _mapping(fields: Any) -> Mapping[bytes, bytes]:
-    return (
-        fields if isinstance(fields, Mapping) else dict(zip(fields[::2], fields[1::2], strict=True))
-    )
-
-
-def _fences(raw: Mapping[bytes, bytes]) -> dict[str, Fence]:
-    fences = {}
-    for name, value in raw.items():
-        if name in _NOTES:
-            continue
-        try:
-            fences[name.decode()] = Fence.decode(value.decode())
-        except ValueError:
-            logger.warning("an unreadable fence in the region's Redis is ignored")
-    return fences
+def _name() -> str:
+    """Where the worker is found, and what tells it from another of the same number."""
+    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"

@@ -1,21 +1,34 @@
--- Raises fences and tells the log, in one step.
--- KEYS: clock, fences (hash), ages (sorted set), log (stream).
+-- Raises fences and tells the log, and where there are other regions the outbox, in one step.
+-- KEYS: clock, fences (hash), ages (sorted set), log (stream), outbox (stream), relayed (hash).
 -- ARGV: position (24 hex digits), microseconds after which a fence may be forgotten, the latest
--- stamp that the caller knows of (0 from another region), names...
+-- stamp that the caller knows of (0 from another region), 1 if it is to be relayed, names...
 -- Returns the stamp.
+local function hex(n) return string.format('%08x%08x', math.floor(n / 4294967296), n % 4294967296) end
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
-local clock = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[3]))
+local before = redis.call('GET', KEYS[1]) or '0'
+local clock = math.max(tonumber(before), tonumber(ARGV[3]))
+if before == '0' then
+  -- The clock was lost, or never there: no stream may go back.
+  for _, key in ipairs({KEYS[4], KEYS[5]}) do
+    local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
+    if last then clock = math.max(clock, tonumber(string.match(last[1], '^%d+'))) end
+  end
+end
 if clock >= now then now = clock + 1 end
-local stamp = string.format('%08x%08x', math.floor(now / 4294967296), now % 4294967296)
-local event = {}
+local stamp = hex(now)
+-- '<' is the stamp of the event before this one: a reader that has another is missing something.
+local event = {'<', before}
 if redis.call('HEXISTS', KEYS[2], '#') == 0 then
   -- The fences were lost, or never there: see snapshot.lua.
+  local info = redis.pcall('INFO', 'server')
+  local server = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
   local all = stamp .. string.rep('0', 24)
-  redis.call('HSET', KEYS[2], '#', stamp, 'h*', all)
-  event = {'h*', all}
+  redis.call('HSET', KEYS[2], '#', stamp .. ':' .. server, 'h*', all)
+  for _, each in ipairs({'#', stamp .. ':' .. server, 'h*', all}) do event[#event + 1] = each end
 end
-for i = 4, #ARGV do
+local onward = {}
+for i = 5, #ARGV do
   local position = ARGV[1]
   local known = redis.call('HGET', KEYS[2], ARGV[i])
   if known and string.sub(known, 17) > position then position = string.sub(known, 17) end
@@ -23,6 +36,8 @@ for i = 4, #ARGV do
   redis.call('ZADD', KEYS[3], string.format('%.0f', now), ARGV[i])
   event[#event + 1] = ARGV[i]
   event[#event + 1] = stamp .. position
+  onward[#onward + 1] = ARGV[i]
+  onward[#onward + 1] = ARGV[1]
 end
 -- Of very many, the oldest go, with every entry that is as old: '~' is the stamp up to which.
 -- Those of the last minutes stay: a replica may still lag behind their positions.
@@ -35,15 +50,20 @@ if many > 0 then
     redis.call('ZREM', KEYS[3], old[i])
   end
   if #old > 0 then
-    local last = tonumber(old[#old])
-    local horizon = string.format('%08x%08x', math.floor(last / 4294967296), last % 4294967296)
+    local horizon = hex(tonumber(old[#old]))
     redis.call('HSET', KEYS[2], '~', horizon)
     event[#event + 1] = '~'
     event[#event + 1] = horizon
   end
 end
-redis.call('SET', KEYS[1], string.format('%.0f', now))
-redis.call('XADD', KEYS[4], 'MAXLEN', '~', 100000, string.format('%.0f', now) .. '-0', unpack(event))
+local id = string.format('%.0f', now)
+redis.call('SET', KEYS[1], id)
+redis.call('XADD', KEYS[4], 'MAXLEN', '~', 100000, id .. '-0', unpack(event))
+if ARGV[4] == '1' then
+  local last = redis.call('HGET', KEYS[6], '<') or '0'
+  redis.call('XADD', KEYS[5], 'MAXLEN', '~', 100000, id .. '-0', '<', last, unpack(onward))
+  redis.call('HSET', KEYS[6], '<', id)
+end
 local old = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', now - ARGV[2]), 'LIMIT', 0, 1000)
 if #old > 0 then
   redis.call('HDEL', KEYS[2], unpack(old))

@@ -1,4 +1,4 @@
-"""Purges: raised in this region's Redis now, and relayed to the others in the background."""
+"""Purges: raised in this region's Redis now, or queued until it, or another, confirms."""
 
 import logging
 from collections import deque
@@ -21,14 +21,14 @@ from regionware.database.position import Position, merge
 from regionware.errors import PurgeError
 
 #: A relayed purge may cross an ocean: connecting takes several round trips.
-_FAR_DEADLINE = 5.0
+FAR_DEADLINE = 5.0
 _QUEUE = 10_000
 _PAUSE = 0.2
 _PAUSE_LIMIT = 5.0
 #: Names in one call: Lua unpacks them on its stack.
 _CHUNK = 1000
 #: Purges that a far region is told in one call.
-_TOGETHER = 100
+TOGETHER = 100
 
 logger = logging.getLogger("regionware")
 
@@ -65,11 +65,16 @@ class Order:
     retention: int
     done: dict[str, Event] = field(default_factory=dict)
 
-    def chunks(self, known: int = 0) -> list[tuple[str | int, ...]]:
-        """Arguments for the script; `known` is the latest stamp of the same region."""
+    def chunks(self, known: int = 0, *, onward: bool = False) -> list[tuple[str | int, ...]]:
+        """Arguments for the script.
+
+        Args:
+            known: the latest stamp of the same region that is known here.
+            onward: it goes to the outbox too, from which it is relayed to the other regions.
+        """
         position = self.position.hex if self.position else NO_POSITION
         return [
-            (position, self.retention, known, *self.names[at : at + _CHUNK])
+            (position, self.retention, known, int(onward), *self.names[at : at + _CHUNK])
             for at in range(0, len(self.names), _CHUNK)
         ]
 
@@ -78,26 +83,29 @@ class Order:
         return dict.fromkeys(self.names, Fence(stamp, self.position))
 
 
-def raise_here(tier: RedisTier, order: Order, known: int, timeout: float) -> int:
+Chunks = Sequence[tuple[str | int, ...]]
+
+
+def raise_here(tier: RedisTier, chunks: Chunks, timeout: float) -> int:
     """Raise the fences in this region's Redis; the stamp.
 
     Raises:
         PurgeError: Redis did not confirm.
     """
     try:
-        return max(tier.purge(chunk, timeout) for chunk in order.chunks(known))
+        return max(tier.purge(chunk, timeout) for chunk in chunks)
     except TROUBLE as error:
         raise PurgeError(f"this region's Redis did not confirm: {error}", queued={}) from error
 
 
-async def araise_here(tier: RedisTier, order: Order, known: int, timeout: float) -> int:  # noqa: ASYNC109 - the caller's
+async def araise_here(tier: RedisTier, chunks: Chunks, timeout: float) -> int:  # noqa: ASYNC109 - the caller's
     """The async twin of `raise_here`.
 
     Raises:
         PurgeError: Redis did not confirm.
     """
     try:
-        return max([await tier.apurge(chunk, timeout) for chunk in order.chunks(known)])
+        return max([await tier.apurge(chunk, timeout) for chunk in chunks])
     except TROUBLE as error:
         raise PurgeError(f"this region's Redis did not confirm: {error}", queued={}) from error
 
@@ -105,7 +113,8 @@ async def araise_here(tier: RedisTier, order: Order, known: int, timeout: float)
 class Relay:
     """Carries purges to one region, in order, again and again until it confirms.
 
-    The queue lives in this process, so a purge that is still queued dies with it.
+    The queue lives in this process, so a purge that is still queued dies with it. It is the
+    fall-back where this region's Redis, whose outbox is better, does not confirm.
     """
 
     def __init__(self, region: str, url: str, names: Names, on_drop: Callable[[str], None]) -> None:
@@ -154,11 +163,11 @@ class Relay:
         return len(self._queue)
 
     def _run(self, stop: Event) -> None:
-        pause, together = _PAUSE, _TOGETHER
-        with background(self._url, _FAR_DEADLINE) as client:
+        pause, together = _PAUSE, TOGETHER
+        with background(self._url, FAR_DEADLINE) as client:
             while orders := self._next(stop, together):
                 try:
-                    for chunk in _joined(orders).chunks():
+                    for chunk in joined(orders).chunks():
                         keys = purge_keys(self._names)
                         stamp_of(client.eval(PURGE.text, len(keys), *keys, *chunk))
                 except UnicodeError:
@@ -181,7 +190,7 @@ class Relay:
     def _drop(self, order: Order) -> int:
         self._pop(order)
         self._on_drop(self.region)
-        return _TOGETHER
+        return TOGETHER
 
     def _pop(self, order: Order) -> None:
         with self._wake:
@@ -196,16 +205,16 @@ class Relay:
                     return []
                 self._wake.wait()
             first = self._queue[0]
-            alike = takewhile(lambda order: _is_like(order, first), self._queue)
+            alike = takewhile(lambda order: is_like(order, first), self._queue)
             return list(islice(alike, most))
 
 
-def _is_like(left: Order, right: Order) -> bool:
+def is_like(left: Order, right: Order) -> bool:
     """Whether neither gets a position from the other that it was not given."""
     return (left.position is None) is (right.position is None)
 
 
-def _joined(orders: Sequence[Order]) -> Order:
+def joined(orders: Sequence[Order]) -> Order:
     """One purge that asks for what all of them ask for."""
     position = None
     for order in orders:

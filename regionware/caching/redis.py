@@ -72,6 +72,9 @@ def _script(name: str) -> Script:
 LOOKUP, FILL, PURGE, SNAPSHOT = map(_script, ("lookup", "fill", "purge", "snapshot"))
 RELEASE, RENEW = map(_script, ("release", "renew"))
 REPAIR = _script("repair")
+REGISTER, LATE, RELAY = map(_script, ("register", "late", "relay"))
+#: Seconds for a question of one who waits for a purge to be applied elsewhere, and asks again.
+_QUESTION = 1.0
 
 
 class Names(NamedTuple):
@@ -210,6 +213,18 @@ class RedisTier:
         """The async twin of `purge`."""
         command = _command("EVAL", PURGE.text, purge_keys(self.names), arguments)
         return stamp_of(await self._apatient.call(command, timeout))
+
+    def ask(self, *words: Argument) -> Any:
+        """The reply to a plain command, for one who waits for longer than a request does.
+
+        Raises:
+            OSError: and the others of `TROUBLE`: there is none.
+        """
+        return self._patient.call(pack(words), _QUESTION)
+
+    async def aask(self, *words: Argument) -> Any:
+        """The async twin of `ask`."""
+        return await self._apatient.call(pack(words), _QUESTION)
 
     def lookup(self, ask: Lookup) -> Found:
         """Find an entry or be granted the lease; unavailable rather than an error."""
@@ -396,7 +411,7 @@ def check_url(url: str, region: str) -> None:
 
 def purge_keys(names: Names) -> tuple[str, ...]:
     """The keys of the purge script, all in one slot."""
-    return names.clock, names.fences, names.ages, names.log
+    return names.clock, names.fences, names.ages, names.log, names.outbox, names.relayed
 
 
 def stamp_of(reply: Any) -> int:

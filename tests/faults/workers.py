@@ -5,6 +5,8 @@ Nothing here is forked: a worker begins as a server's does.
 """
 
 import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -79,8 +81,28 @@ class Worker:
         read: Read = self.do("read", item)
         return read.version
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid or 0
+
+    def freeze(self) -> None:
+        """Stop it in the middle of whatever it does."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once: it can do nothing more."""
+        self._process.kill()
+        self._process.join()
+
     def stop(self) -> None:
-        self._pipe.send(("stop", ()))
+        if self._process.is_alive():
+            self.thaw()
+            self._pipe.send(("stop", ()))
         self._process.join(20)
         self._process.kill()
         self._process.join()
@@ -186,6 +208,27 @@ class _Served:
 
     def bound(self) -> float:
         return self.rw.staleness_bound
+
+    def counts(self) -> dict[str, int]:
+        """What has happened in this worker."""
+        return self.rw.counts()
+
+    def relays(self) -> bytes:
+        """By what Redis knows this worker where it relays to the other region."""
+        return self.rw._parts.rim.outboxes[0]._token.encode()
+
+    def keep_purges_to_itself(self) -> None:
+        """Relay what is purged here from this process only: what there was before the outbox."""
+        purger = self.rw._parts.purger
+        for outbox in purger._outboxes:
+            outbox.stop()
+            outbox.start = lambda: None  # type: ignore[method-assign] # that is the point
+        purger._outboxes = ()
+
+    def trust_for_ever(self) -> None:
+        """Hear of no purge for a while, and trust memory all the same."""
+        self.deafen()
+        self.rw._parts.rim._log = None
 
     def deafen(self) -> None:
         """Hear of no purge any more, and trust memory all the same: what a bug would do."""

@@ -1,0 +1,201 @@
+"""Relays the purges of this region's outbox to one other region, at least once.
+
+The outbox is a stream in this region's Redis, written by the script that raises the fences: an
+acknowledged purge is relayed although the process that made it has died. One worker of the region
+at a time relays to a region; Redis says which, and keeps the cursor.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from threading import Event as Flag
+from threading import Thread
+from time import monotonic
+from typing import Any
+
+import redis
+
+from regionware.caching.clients import background
+from regionware.caching.coherence import EVERYTHING, NO_POSITION, mark
+from regionware.caching.following import as_mapping
+from regionware.caching.purging import FAR_DEADLINE, TOGETHER, Order, joined
+from regionware.caching.redis import PURGE, RELAY, TROUBLE, Names, purge_keys, stamp_of
+from regionware.database.position import Position
+from regionware.observe import Event
+
+#: Milliseconds for which the right to relay holds without being renewed.
+_HOLDS = 5000
+#: Milliseconds for which one read of the outbox waits.
+_BLOCK = 250
+#: Seconds after which a worker without the right asks for it again.
+_TURN = 1.0
+_PAUSE = 0.2
+_PAUSE_LIMIT = 5.0
+_SECOND = 1_000_000
+_BEFORE = b"<"
+
+logger = logging.getLogger("regionware")
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """What one read of the outbox gave.
+
+    Attributes:
+        orders: what is to be delivered.
+        first: the stamp of the oldest of them.
+        last: the stamp up to which the region has confirmed once that is done.
+    """
+
+    orders: Sequence[Order]
+    first: int
+    last: int
+
+
+class OutboxRelay:
+    """Relays to one region whenever this worker has the right to."""
+
+    def __init__(
+        self,
+        region: str,
+        *,
+        near: str,
+        far: str,
+        names: Names,
+        retention: int,
+        regions: Sequence[str],
+        tell: Callable[[Event], None],
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            region: which is relayed to.
+            near: the URL of this region's Redis.
+            far: the URL of the other region's.
+            names: the keys.
+            retention: microseconds after which no entry can be older than a fence.
+            regions: all that are relayed to: what they have confirmed is dropped.
+            tell: told of `relayed`, and of `relay-lag` where that does not succeed.
+        """
+        self.region = region
+        self._near = near
+        self._far = far
+        self._names = names
+        self._retention = retention
+        self._regions = tuple(regions)
+        self._tell = tell
+        self.forget()
+
+    def forget(self) -> None:
+        """After a fork, and at first: the thread exists in the parent only."""
+        self._token = os.urandom(8).hex()
+        self._stop = Flag()
+        self._thread: Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread, once."""
+        if self._thread is None:
+            self._stop = Flag()
+            name = f"regionware-outbox-{self.region}"
+            self._thread = Thread(target=self._run, args=(self._stop,), name=name, daemon=True)
+            self._thread.start()
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """Deliver what can be delivered within `timeout` seconds, then end."""
+        self._stop.set()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join(timeout)
+
+    def _run(self, stop: Flag) -> None:
+        pause = _PAUSE
+        with (
+            background(self._near, FAR_DEADLINE) as near,
+            background(self._far, FAR_DEADLINE) as far,
+        ):
+            while True:
+                ending = stop.is_set()  # read first: once more round after the order to stop
+                try:
+                    busy = self._turn(near, far, stop, ending=ending)
+                    pause = _PAUSE
+                except TROUBLE as error:
+                    logger.debug("the outbox cannot be relayed to %s: %s", self.region, error)
+                    busy = False
+                    stop.wait(pause)
+                    pause = min(pause * 2, _PAUSE_LIMIT)
+                if ending and not busy:
+                    return
+
+    def _turn(self, near: redis.Redis, far: redis.Redis, stop: Flag, *, ending: bool) -> bool:
+        """Take the right, and relay what one read gives; whether there was something."""
+        held = self._hold(near)
+        if held is None:
+            stop.wait(_TURN)
+            return False
+        now, cursor = held
+        post = self._read(near, cursor, block=None if ending else _BLOCK)
+        if post is not None:
+            self._deliver(far, post, now)
+            held = self._hold(near, confirmed=post.last)
+            if held is not None:
+                self._told("relayed", held[0] - post.first)
+        elif ending:
+            self._hold(near, milliseconds=0)
+        return post is not None
+
+    def _hold(
+        self, near: redis.Redis, *, confirmed: int | None = None, milliseconds: int = _HOLDS
+    ) -> tuple[int, int] | None:
+        """Take, keep or give back the right; the region's clock and the cursor, if it is ours."""
+        keys = f"{self._names.relayed}:{self.region}", self._names.relayed, self._names.outbox
+        news = "" if confirmed is None else confirmed
+        reply: Any = near.eval(
+            RELAY.text, 3, *keys, self._token, milliseconds, self.region, news, *self._regions
+        )
+        return (int(reply[0]), int(reply[1])) if reply else None
+
+    def _read(self, near: redis.Redis, cursor: int, *, block: int | None) -> _Post | None:
+        """What comes after the cursor; if some of it is missing, everything is to be purged."""
+        outbox = self._names.outbox.encode()
+        reply: Any = near.xread({outbox: f"{cursor}-0"}, count=TOGETHER, block=block)
+        orders: list[Order] = []
+        stamps: list[int] = []
+        for position, fields in dict(reply or ()).get(outbox, ()):
+            orders += self._orders(dict(as_mapping(fields)), stamps[-1] if stamps else cursor)
+            stamps.append(int(position.partition(b"-")[0]))
+        return _Post(orders, stamps[0], stamps[-1]) if stamps else None
+
+    def _orders(self, told: dict[bytes, bytes], before: int) -> list[Order]:
+        """A purge as it was made; after something that is missing, or unreadable, everything."""
+        everything = Order((mark(EVERYTHING, soft=False),), None, self._retention)
+        try:
+            missing = int(told.pop(_BEFORE, b"0")) != before
+            order = self._order(told)
+        except ValueError:
+            missing, order = True, everything
+        if missing:
+            self._tell(Event("gap", detail=self.region))
+        return [everything, order] if missing else [order]
+
+    def _order(self, told: Mapping[bytes, bytes]) -> Order:
+        """Its names, and the position that all of them have."""
+        position = next(iter(told.values()), b"").decode()
+        known = None if position == NO_POSITION else Position.from_hex(position)
+        return Order([name.decode() for name in told], known, self._retention)
+
+    def _deliver(self, far: redis.Redis, post: _Post, now: int) -> None:
+        """Raise the fences there; a purge keeps its position, and goes no further."""
+        began, keys = monotonic(), purge_keys(self._names)
+        try:
+            for _, alike in groupby(post.orders, lambda order: order.position is None):
+                for chunk in joined(list(alike)).chunks():
+                    stamp_of(far.eval(PURGE.text, len(keys), *keys, *chunk))
+        except TROUBLE as error:
+            logger.warning("purges for region %s wait: %s", self.region, error)
+            self._told("relay-lag", now - post.first + int((monotonic() - began) * _SECOND))
+            raise
+
+    def _told(self, name: str, late: int) -> None:
+        self._tell(Event(name, detail=self.region, seconds=max(late, 0) / _SECOND))
