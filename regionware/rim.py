@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
+from regionware.caching.chore import Chore
 from regionware.caching.flights import Flights
 from regionware.caching.log import LogReader
 from regionware.caching.memory import Memory
@@ -55,6 +56,7 @@ class Rim:
         relays: list[Relay],
         databases: "Databases | None",
         purger: Purger,
+        chores: Sequence[Chore] = (),
     ) -> None:
         """Start nothing yet: a server may fork after this."""
         self.prepared = prepared
@@ -64,6 +66,7 @@ class Rim:
         self.databases = databases
         self._flights = flights
         self._log = log
+        self._chores = chores
         self._patient = True
         self._workers: ThreadPoolExecutor | None = None
         self._waiting = 0
@@ -94,6 +97,8 @@ class Rim:
         if self.tier is not None and self._log is not None:
             self.tier.start()
             self._log.start()
+            for chore in self._chores:
+                chore.start()
 
     def close(self) -> None:
         """End every thread and connection of this process, delivering purges first."""
@@ -101,6 +106,8 @@ class Rim:
         if workers is not None:
             workers.shutdown(wait=False, cancel_futures=True)
             self._flights.renew()
+        for chore in self._chores:
+            chore.stop()
         for relay in self.relays:
             relay.stop()
         if self._log is not None:
@@ -127,7 +134,7 @@ class Rim:
         self.prepared.fences.writing = Lock()
         renew_lock()
         self._workers, self._waiting = None, 0
-        for part in (self.tier, self._log, *self.relays):
+        for part in (self.tier, self._log, *self.relays, *self._chores):
             if part is not None:
                 part.forget()
         self._patient = True

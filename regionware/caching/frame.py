@@ -84,6 +84,17 @@ def decode(data: bytes, material: bytes) -> Frame | None:
         return None
 
 
+def material_of(data: bytes) -> bytes:
+    """The key that a frame echoes, for who knows only its digest; empty if it is no frame.
+
+    It is not to be believed before `decode` has accepted the frame for it.
+    """
+    if data[:4] != MAGIC or len(data) < _START:
+        return b""
+    length: int = _NUMBERS.unpack_from(data, _PREFIX)[5]
+    return data[_START : _START + length]
+
+
 def _decode(data: bytes, material: bytes) -> Frame | None:
     end = len(data) - _CHECK.size
     if data[:4] != MAGIC or _CHECK.unpack_from(data, end)[0] != crc32(memoryview(data)[:end]):

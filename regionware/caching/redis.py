@@ -49,6 +49,7 @@ def _script(name: str) -> Script:
 
 
 LOOKUP, FILL, PURGE, SNAPSHOT = map(_script, ("lookup", "fill", "purge", "snapshot"))
+HOT = _script("hot")
 
 
 class Names(NamedTuple):
@@ -63,13 +64,14 @@ class Names(NamedTuple):
     outbox: str
     relayed: str
     workers: str
+    hot: str
 
     @classmethod
     def of(cls, namespace: str, release: str) -> "Names":
-        """Entries belong to a release; fences, the clock and the log to the whole namespace."""
+        """What is stored belongs to a release; fences, clock and log to the whole namespace."""
         shared = f"{{{namespace}}}"
-        rest = (f"{shared}:{name}" for name in cls._fields[1:])
-        return cls(f"{namespace}:e:{release}:", *rest)
+        rest = (f"{shared}:{name}" for name in cls._fields[1:-1])
+        return cls._make((f"{namespace}:e:{release}:", *rest, f"{shared}:hot:{release}"))
 
 
 class RedisTier:
