@@ -40,6 +40,7 @@ class AsgiMiddleware:
         self.app = app
         self._rim = rim
         self._prepared = rim.prepared
+        self._memory = rim.memory
         self._names = {name.encode(): name for name in rim.prepared.names()}
         self._state: MutableMapping[str, Any] | None = None
         self._refreshes: set[asyncio.Task[None]] = set()
@@ -73,7 +74,7 @@ class AsgiMiddleware:
         now = self._prepared.clock()
         second, wire = int(now), entry.wire
         if wire is None or wire[0] is not self or wire[1] != second:
-            entry.wire = wire = (self, second, hit_headers(entry, now))
+            wire = self._memory.dress(entry, (self, second, hit_headers(entry, now)))
         headers: list[tuple[bytes, bytes]] = wire[2]
         return headers.copy()
 

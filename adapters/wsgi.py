@@ -30,6 +30,7 @@ class WsgiMiddleware:
         self.app = app
         self._rim = rim
         self._prepared = rim.prepared
+        self._memory = rim.memory
         self._names = {variable(name): name for name in rim.prepared.names()}
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -52,11 +53,8 @@ class WsgiMiddleware:
         now = self._prepared.clock()
         second, wire = int(now), entry.wire
         if wire is None or wire[0] is not self or wire[1] != second:
-            entry.wire = wire = (
-                self,
-                second,
-                (status_line(entry.status), text(hit_headers(entry, now))),
-            )
+            made = status_line(entry.status), text(hit_headers(entry, now))
+            wire = self._memory.dress(entry, (self, second, made))
         head: tuple[str, list[tuple[str, str]]] = wire[2]
         return head
 

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from regionware.caching import compression
+from regionware.caching.chore import Chore
 from regionware.caching.coherence import Fences
 from regionware.caching.flights import Flights
 from regionware.caching.following import Follower
@@ -19,7 +20,9 @@ from regionware.caching.purging import Relay
 from regionware.caching.redis import Names, RedisTier, check_url
 from regionware.caching.relaying import OutboxRelay
 from regionware.caching.seal import CHECKSUM, Seal, Signature
+from regionware.caching.shadow import FASTEST, Shadow
 from regionware.caching.wakes import Wakes
+from regionware.caching.warming import MOST, Warming
 from regionware.database.position import Position
 from regionware.database.token import Signer
 from regionware.errors import ConfigurationError
@@ -34,7 +37,7 @@ from regionware.prepared import Plan, Prepared
 from regionware.purger import Purger
 from regionware.rim import Rim
 from regionware.session import Sessions
-from regionware.topology import Topology
+from regionware.topology import Region, Topology
 
 if TYPE_CHECKING:
     from regionware.database.connection import Databases
@@ -68,6 +71,9 @@ def compose(
     trusted: Sequence[str],
     secret: str | bytes | Sequence[str | bytes] | None,
     memory: int,
+    memory_entry: int | None,
+    warm: int,
+    shadow: float,
     namespace: str,
     release: str,
     sign_entries: bool,
@@ -110,7 +116,7 @@ def compose(
     fences, flights, tier_of_memory = (
         Fences(alone=here.redis is None, writing=Lock()),
         Flights(),
-        Memory(memory),
+        Memory(memory, memory_entry),
     )
     prepared = Prepared(
         topology=topology,
@@ -163,9 +169,10 @@ def compose(
         position=_position(databases), aposition=_aposition(databases),
     )  # fmt: skip
     every = [*relays, *([own] if own is not None else [])]
+    chores = _chores(warm, shadow, here, prepared, tier_of_memory, tier, log)
     rim = Rim(
         prepared, tier_of_memory, flights, tier, log, every, databases, purger, leases, wakes,
-        outboxes,
+        outboxes, chores,
     )  # fmt: skip
     return Parts(prepared, rim, purger, databases, _longest(routes))
 
@@ -272,6 +279,30 @@ def _outboxes(
         )
         for name, far in others.items()
     ]  # fmt: skip
+
+
+def _chores(  # noqa: PLR0917 - called in this file only
+    warm: int,
+    shadow: float,
+    here: Region,
+    prepared: Prepared,
+    memory: Memory,
+    tier: RedisTier | None,
+    log: LogReader | None,
+) -> list[Chore]:
+    """What goes on in the background of a worker, if it is wanted."""
+    if warm not in range(MOST + 1):
+        raise ConfigurationError(f"warm is a number of entries from 0 to {MOST}")
+    if not 0 <= shadow <= FASTEST:
+        raise ConfigurationError(f"shadow is a number of comparisons a second, 0 to {FASTEST:g}")
+    if here.redis is None or tier is None or log is None:
+        for option, value in (("warm", warm), ("shadow", shadow)):
+            if value:
+                raise ConfigurationError(f"{option}: region {here.name} has no Redis")
+        return []
+    warming = Warming(here.redis, tier, prepared, memory, lambda: log.synced, warm)
+    comparing = Shadow(here.redis, tier, prepared, memory, shadow)
+    return [*([warming] if warm else []), *([comparing] if shadow else [])]
 
 
 def _dropped(events: Events) -> Callable[[str], None]:

@@ -105,7 +105,7 @@ class Exchange(Looking):
         quiet = state is None or not (state.writes or state.lost or state.unavailable)
         quiet = quiet and DEBUG_FIELD not in self.request.special
         if marker is not None and quiet:
-            known: HeadEdits | None = marker.heads.get(signature(status, values))
+            known: HeadEdits | None = marker.learned(signature(status, values))
             if known is not None:
                 return known
         if self.mode == "on" and (instead := self._instead_of(status, values, headers)) is not None:
@@ -119,7 +119,8 @@ class Exchange(Looking):
         if self.filling is not None and self.filling.lifetime is not None:
             edits.copy = self.filling.limit
         elif marker is not None and quiet and self._lasts(reason):
-            marker.learn(signature(status, values), edits)
+            what = edits.remove, tuple(edits.add)
+            marker.learn(signature(status, values), what, edits)
         return edits
 
     def _lasts(self, reason: str) -> bool:

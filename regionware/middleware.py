@@ -48,6 +48,9 @@ class Regionware:
         trusted: Sequence[str] = (),
         secret: str | bytes | Sequence[str | bytes] | None = None,
         memory: int = 64 << 20,
+        memory_entry: int | None = None,
+        warm: int = 0,
+        shadow: float = 0.0,
         namespace: str = "regionware",
         release: str = "",
         sign_entries: bool = False,
@@ -67,7 +70,13 @@ class Regionware:
             trusted: peers whose header fields are believed, as CIDRs; nobody by default.
             secret: signs session tokens and, if wanted, entries; at least 16 characters; of
                 several, the first signs and all verify. Needed with a database.
-            memory: bytes of this process's tier, at least 65,536.
+            memory: bytes of this process's tier, at least 65,536: what the process really holds.
+            memory_entry: bytes of the largest entry in it, 1,024 to 1/32 of `memory`; by default
+                that, and at most 1 MiB. What is larger is kept in Redis only.
+            warm: how many entries a worker that starts fetches from Redis in the background, of
+                those that the region's workers are asked for most: 0 to 5,000.
+            shadow: comparisons of an entry in memory with Redis in a second, in the background, 0
+                to 10; what comes of them are events named `shadow`.
             namespace: prefix of every Redis key; purges reach the whole namespace.
             release: entries of one release are never read by another.
             sign_entries: entries in Redis are signed with `secret`, and none without that is
@@ -91,6 +100,9 @@ class Regionware:
             trusted=trusted,
             secret=secret,
             memory=memory,
+            memory_entry=memory_entry,
+            warm=warm,
+            shadow=shadow,
             namespace=namespace,
             release=release,
             sign_entries=sign_entries,

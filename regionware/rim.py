@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
+from regionware.caching.chore import Chore
 from regionware.caching.flights import Flights
 from regionware.caching.following import Backplane
 from regionware.caching.leases import Leases
@@ -75,6 +76,7 @@ class Rim:
         leases: Leases,
         wakes: Wakes,
         outboxes: Sequence[OutboxRelay] = (),
+        chores: Sequence[Chore] = (),
     ) -> None:
         """Start nothing yet: a server may fork after this."""
         self.prepared = prepared
@@ -88,6 +90,7 @@ class Rim:
         self.leases = leases
         self._wakes = wakes
         self._purger = purger
+        self._chores = chores
         self._patient = True
         self._workers: ThreadPoolExecutor | None = None
         self._waiting = 0
@@ -126,6 +129,8 @@ class Rim:
             self._log.start()
             for outbox in self.outboxes:
                 outbox.start()
+            for chore in self._chores:
+                chore.start()
 
     def close(self) -> None:
         """End every thread and connection of this process, delivering purges first."""
@@ -133,6 +138,8 @@ class Rim:
         if workers is not None:
             workers.shutdown(wait=False, cancel_futures=True)
             self._flights.renew()
+        for chore in self._chores:
+            chore.stop()
         for relay in self.relays:
             relay.stop()
         for outbox in self.outboxes:
@@ -163,7 +170,7 @@ class Rim:
         renew_lock()
         self._workers, self._waiting = None, 0
         shared = self.tier, self._log, self.leases, self._wakes, self._purger
-        for part in (*shared, *self.relays, *self.outboxes):
+        for part in (*shared, *self.relays, *self.outboxes, *self._chores):
             if part is not None:
                 part.forget()
         self._patient = True

@@ -159,7 +159,7 @@ def _conditional(
     """304, 206 or 416, by the precedence of RFC 9110, section 13.2.2; `None` for all of it."""
     special = request.special
     # In one pass; of several lines the first counts, as everywhere.
-    found = {name: value for name, value in reversed(entry.headers) if name in _VALIDATORS}
+    found = {name: value for name, value in reversed(headers) if name in _VALIDATORS}
     etag, modified, date = (
         found[name].decode("latin-1") if name in found else None for name in _ORDERED
     )

@@ -1,11 +1,19 @@
 """What the memory tier holds: entries, and two kinds of notes beside them. No I/O here."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from copy import copy
-from itertools import chain
 from typing import Any
 
 from regionware.caching.chance import quiet_until
+from regionware.caching.compact import (
+    FLOAT,
+    Pool,
+    held,
+    pack,
+    share_key,
+    share_text,
+    unpack,
+)
 from regionware.database.position import Position
 
 #: (scheme, host, path, query, further dimensions ...): everything an answer may depend on.
@@ -13,11 +21,14 @@ Key = tuple[str, ...]
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
-#: What CPython itself needs for a record, its slots and its place in the table, in bytes.
-OVERHEAD = 600
-#: And for each stored field, its two texts and their pair.
-FIELD = 130
 _HEADS = 4
+_edits: Pool[tuple[object, Any]] = Pool(256)
+
+#: What a record refers to and its class does not know: the number that says how large it is.
+_SIZE = held(1 << 20)
+_STAMP = held(1 << 50)
+#: A note's time, and its few pairs, which are shared.
+_NOTE = FLOAT + held((None,) * _HEADS)
 
 #: A request with `Authorization` may be answered from it (RFC 9111, section 3.5).
 OPEN = 1
@@ -31,14 +42,22 @@ FLAGS = OPEN | STRICT | ALWAYS | AS_IS
 
 
 class Record:
-    """A thing in the memory tier, and its place in the order of eviction."""
+    """A thing in the memory tier, and its place in the order of eviction.
+
+    Attributes:
+        key: what it is kept under.
+        size: the octets that CPython holds for it, but for its place in the tier's table.
+        visited: it was wanted since the hand of SIEVE came by.
+        newer: its neighbour in the order of insertion.
+        older: its other neighbour.
+    """
 
     __slots__ = ("key", "newer", "older", "size", "visited")
 
     def __init__(self, key: Key, size: int) -> None:
-        """Begin outside of any order, and not visited."""
-        self.key = key
-        self.size = size + OVERHEAD
+        """Begin outside of any order, and not visited; `size` is that of what it refers to."""
+        self.key, cost = share_key(key)
+        self.size = held(self) + cost + size + _SIZE
         self.visited = False
         self.newer: Record | None = None
         self.older: Record | None = None
@@ -51,27 +70,42 @@ class Variants(Record):
 
     def __init__(self, key: Key, names: tuple[str, ...]) -> None:
         """Keep the lower-case names, sorted."""
-        super().__init__(key, sum(map(len, names)))
+        super().__init__(key, held(names) + sum(map(held, names)))
         self.names = names
 
 
 class Uncacheable(Record):
     """A key whose answers cannot be stored: nobody waits for one (Varnish's hit-for-miss)."""
 
-    __slots__ = ("heads", "reason", "until")
+    __slots__ = ("_heads", "reason", "until")
 
     def __init__(self, key: Key, reason: str, until: float) -> None:
         """Keep the reason, and the reading of the monotonic clock until which this holds."""
-        super().__init__(key, 0)
+        super().__init__(key, _NOTE)
         self.reason = reason
         self.until = until
-        #: What is done to response heads, by their signature: they are mostly alike.
-        self.heads: dict[object, Any] = {}
+        self._heads: tuple[tuple[object, Any], ...] = ()
 
-    def learn(self, signature: object, edits: object) -> None:
-        """Keep what is done to one kind of head; a few kinds are enough."""
-        if len(self.heads) < _HEADS:
-            self.heads[signature] = edits
+    def learned(self, signature: object) -> Any:
+        """What is done to heads with this signature; `None` if nothing is known."""
+        for known, edits in self._heads:
+            if known == signature:
+                return edits
+        return None
+
+    def learn(self, signature: object, what: Hashable, edits: object) -> None:
+        """Keep what is done to one kind of head, once it has been seen before; a few are enough.
+
+        A head that is like no other, with a cookie of its own perhaps, is not worth its memory.
+
+        Args:
+            signature: what of a head decides.
+            what: all that is done to it; whatever is equal is kept once for all notes.
+            edits: the same, for use.
+        """
+        pair, new = _edits.known((signature, what), (signature, edits))
+        if not new and len(self._heads) < _HEADS:
+            self._heads = (*self._heads, pair)
 
 
 class Entry(Record):
@@ -81,7 +115,6 @@ class Entry(Record):
 
     Attributes:
         status: the status code.
-        headers: the stored fields, without `Age` and `Cache-Status`.
         body: the whole content.
         tags: what a purge may name.
         created: the region's clock when the fill began, in microseconds.
@@ -100,10 +133,13 @@ class Entry(Record):
         verified_until: when the entry may no longer be served unless the log is alive.
         host: the database host it was made from, for provenance.
         packed: the content compressed, for clients that take it so; empty where there is none.
-        wire: what an adapter prepared from it, for one second of age.
+        wire: what an adapter prepared from it, for one second of age; see `Memory.dress`.
     """
 
     __slots__ = (
+        "__weakref__",
+        "_names",
+        "_values",
         "body",
         "born",
         "checked",
@@ -113,7 +149,6 @@ class Entry(Record):
         "failures",
         "flags",
         "fresh_until",
-        "headers",
         "host",
         "lower",
         "packed",
@@ -146,40 +181,62 @@ class Entry(Record):
         flags: int = 0,
         cost: float = 0.0,
         packed: bytes = b"",
-        size: int | None = None,
     ) -> None:
-        """Keep everything; nothing is checked yet. `size` is the octets of it all, if known."""
-        if size is None:
-            size = (
-                len(body)
-                + len(packed)
-                + sum(map(len, chain.from_iterable(headers)))
-                + sum(map(len, key))
-                + sum(map(len, tags))
-                + FIELD * len(headers)
-            )
-        super().__init__(key, size)
-        self.status = status
-        self.headers = headers
-        self.body = body
+        """Keep everything; nothing is checked yet."""
+        self._names, self._values, fields = pack(headers)
         self.tags = tuple(tags)
-        self.created = created
-        self.born = born
+        self.host, place = share_text(host)
+        # Lifetimes without stale windows end at one moment: that is one number.
         self.fresh_until = fresh_until
-        self.revalidate_until = revalidate_until
-        self.error_until = error_until
+        self.revalidate_until = _same(revalidate_until, fresh_until)
+        self.error_until = _same(error_until, self.revalidate_until)
         self.lower = lower
         self.upper = upper
-        self.host = host
-        self.flags = flags
-        self.packed = packed
-        self.checked = -1
         self.cost = cost
-        self.quiet_until = quiet_until(fresh_until, cost)
+        self.quiet_until = _same(quiet_until(fresh_until, cost), fresh_until)
+        self.packed = packed
+        super().__init__(key, fields + place + held(body) + self._rest())
+        self.status = status
+        self.body = body
+        self.created = created
+        self.born = born
+        self.flags = flags
+        self.checked = -1
         self.failures = 0
         self.retry_at = 0.0
         self.verified_until = 0.0
         self.wire: tuple[object, int, Any] | None = None
+
+    @property
+    def headers(self) -> Fields:
+        """The stored fields, made anew from what is kept of them."""
+        return unpack(self._names, self._values)
+
+    @headers.setter
+    def headers(self, headers: Fields) -> None:
+        self._names, self._values, _ = pack(headers)
+
+    def _rest(self) -> int:
+        """The octets of tags, times and positions."""
+        later = (self.revalidate_until, self.error_until)
+        times = 2 + sum(one is not self.fresh_until for one in later)
+        known = [position for position in (self.lower, self.upper) if position is not None]
+        positions = sum(held(each) + held(each.lsn) for each in known)
+        tags = held(self.tags) + sum(map(held, self.tags)) if self.tags else 0
+        early = 2 * FLOAT if self.quiet_until is not self.fresh_until else 0
+        packed = held(self.packed) if self.packed else 0
+        return times * FLOAT + _STAMP + positions + tags + early + packed
+
+    def head_size(self, head: int, field: int) -> int:
+        """The octets of a head made from it: what CPython holds for it, and for each field."""
+        values = self._values
+        text = sum(map(len, values)) if isinstance(values, tuple) else len(values)
+        return head + field * len(self._names) + text
+
+    def verify(self, until: float) -> None:
+        """Say until when it may be served without the log; before it is kept."""
+        self.verified_until = until
+        self.size += FLOAT
 
     def reached(self, need: Position | None) -> bool:
         """Whether everything up to `need` is certainly in the entry."""
@@ -199,3 +256,8 @@ class Entry(Record):
         """The values of several fields, in one pass; see `field`."""
         found = {name: value for name, value in reversed(self.headers) if name in names}
         return [found[name].decode("latin-1") if name in found else None for name in names]
+
+
+def _same(moment: float, other: float) -> float:
+    """A moment, or the very object of another that is equal."""
+    return other if moment == other else moment

@@ -145,6 +145,17 @@ def stamp_of(data: bytes) -> int:
     return int(data[4:20], 16)
 
 
+def material_of(data: bytes) -> bytes:
+    """The key that a frame echoes, for who knows only its digest; empty if it is no frame.
+
+    It is not to be believed before `read` has accepted the frame for it.
+    """
+    if data[:4] != MAGIC or len(data) < _START:
+        return b""
+    length: int = _NUMBERS.unpack_from(data, _PREFIX)[5]
+    return data[_START : _START + length]
+
+
 def _read(data: bytes, material: bytes, seal: Seal) -> Frame:
     if data[:4] != MAGIC:
         raise Unreadable("later" if _LATER.match(data) else "damaged")

@@ -1,4 +1,4 @@
-"""The memory tier: a `cachetools.Cache` bounded by bytes, evicting by SIEVE.
+"""The memory tier, bounded by the bytes that the process really holds for it, evicting by SIEVE.
 
 A hit takes no lock: it reads one dict and sets one attribute. Everything that changes the
 structure holds the lock. SIEVE keeps records in the order of insertion; a hand moves from the
@@ -6,49 +6,82 @@ oldest to the newest, spares what was visited since it last came by, and evicts 
 (Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024).
 """
 
+from sys import getsizeof
 from threading import Lock
+from typing import Any
 
-from cachetools import Cache
-
-from regionware.caching.entry import Key, Record
+from regionware.caching.dressed import Ring
+from regionware.caching.entry import Entry, Key, Record
 from regionware.errors import ConfigurationError
 
-#: An entry larger than this, or than 1/32 of the whole, is not kept in memory.
+#: By default an entry larger than this, or than 1/32 of the whole, is not kept in memory.
 LARGEST = 1 << 20
 _SHARE = 32
 _SMALLEST = 1 << 16
 
 
-class Memory(Cache[Key, Record]):
-    """This process's tier. Its size is the accounted bytes of all records."""
+class Memory:
+    """This process's tier.
 
-    def __init__(self, maxsize: int) -> None:
+    Attributes:
+        maxsize: bytes that it may hold.
+        currsize: bytes that are accounted: the records, their table, and what is reserved for the
+            heads that adapters prepare. Never more than `maxsize`.
+        largest: the largest record that is kept, in accounted bytes.
+    """
+
+    def __init__(self, maxsize: int, largest: int | None = None) -> None:
         """Bound the tier.
 
         Args:
             maxsize: bytes, at least 65,536.
+            largest: bytes of the largest record, at most 1/32 of `maxsize`; by default that, and
+                at most 1 MiB.
 
         Raises:
-            ConfigurationError: fewer bytes.
+            ConfigurationError: fewer bytes, or a larger record.
         """
+        share = maxsize // _SHARE
         if maxsize < _SMALLEST:
             raise ConfigurationError(f"memory is a number of bytes, at least {_SMALLEST}")
-        super().__init__(maxsize, getsizeof=_size)
+        if largest is not None and not 1024 <= largest <= share:
+            raise ConfigurationError(
+                f"memory_entry is a number of bytes from 1024 to 1/{_SHARE} of memory: {share}"
+            )
+        self.maxsize = maxsize
+        self.largest = min(LARGEST, share) if largest is None else largest
         self._lock = Lock()
+        self._records: dict[Key, Record] = {}
+        self._held = self._reserved = share
+        self._ring = Ring(share)
         self._oldest: Record | None = None
         self._newest: Record | None = None
         self._hand: Record | None = None
-        #: The largest record that is kept, in accounted bytes.
-        self.largest = min(LARGEST, maxsize // _SHARE)
+        self.currsize = self._held + getsizeof(self._records)
 
     def lookup(self, key: Key) -> Record | None:
         """The record of a key, and a mark that it was wanted; lock-free."""
-        try:
-            record = self[key]
-        except KeyError:
-            return None
-        record.visited = True
+        record = self._records.get(key)
+        if record is not None:
+            record.visited = True
         return record
+
+    def peek(self, key: Key) -> Record | None:
+        """The record of a key, for who does not want it."""
+        return self._records.get(key)
+
+    def records(self) -> list[Record]:
+        """All records, as they are at this moment."""
+        return list(self._records.values())
+
+    def dress(self, entry: Entry, wire: tuple[object, int, Any]) -> tuple[object, int, Any]:
+        """Keep the head that an adapter has prepared from an entry, if there is room; lock-free."""
+        known = entry.wire
+        if known is not None and known[0] is wire[0]:
+            entry.wire = wire
+        else:
+            self._ring.enter(entry, wire)
+        return wire
 
     def put(self, record: Record) -> bool:
         """Keep a record, in place of an older one; `False` if it is too large."""
@@ -56,42 +89,58 @@ class Memory(Cache[Key, Record]):
             return False
         with self._lock:
             self._discard(record.key)
-            self[record.key] = record
+            self._make_room(record.size)
+            self._records[record.key] = record
             self._append(record)
+            self._held += record.size
+            self._make_room(0)  # the table may have grown
+            self._account()
         return True
 
     def discard(self, record: Record) -> None:
         """Drop a record, unless another has taken its place."""
         with self._lock:
-            if super().get(record.key) is record:
+            if self._records.get(record.key) is record:
                 self._discard(record.key)
+                self._account()
 
     def clear(self) -> None:
         """Empty the tier."""
         with self._lock:
-            super().clear()
+            self._records.clear()
             self._oldest = self._newest = self._hand = None
-
-    def popitem(self) -> tuple[Key, Record]:
-        """Evict what SIEVE chooses; called by `cachetools` when room is needed.
-
-        Raises:
-            KeyError: the tier is empty.
-        """
-        record = self._hand or self._oldest
-        while record is not None and record.visited:
-            record.visited = False
-            record = record.newer or self._oldest
-        if record is None:
-            raise KeyError("the memory tier is empty")
-        self._hand = record.newer
-        self._discard(record.key)
-        return record.key, record
+            self._held = self._reserved
+            self._account()
 
     def renew_lock(self) -> None:
         """After a fork: nobody holds the lock in the child, and nothing can be trusted."""
         self._lock = Lock()
         self.clear()
+
+    def __len__(self) -> int:
+        """How many records are kept."""
+        return len(self._records)
+
+    def __contains__(self, key: Key) -> bool:
+        """Whether there is a record of a key."""
+        return key in self._records
+
+    def _account(self) -> None:
+        self.currsize = self._held + getsizeof(self._records)
+
+    def _make_room(self, size: int) -> None:
+        while self._records and self._held + size + getsizeof(self._records) > self.maxsize:
+            self._evict()
+
+    def _evict(self) -> None:
+        """Drop what SIEVE chooses."""
+        record = self._hand or self._oldest
+        while record is not None and record.visited:
+            record.visited = False
+            record = record.newer or self._oldest
+        if record is not None:
+            self._hand = record.newer
+            self._discard(record.key)
 
     def _append(self, record: Record) -> None:
         record.newer, record.older = None, self._newest
@@ -101,10 +150,10 @@ class Memory(Cache[Key, Record]):
         self._oldest = self._oldest or record
 
     def _discard(self, key: Key) -> None:
-        record = super().get(key)
+        record = self._records.pop(key, None)
         if record is None:
             return
-        del self[key]
+        self._held -= record.size
         if self._hand is record:
             self._hand = record.newer
         if record.older is not None:
@@ -117,7 +166,3 @@ class Memory(Cache[Key, Record]):
             self._newest = record.older
         # Links keep neighbours alive, and a late reader of this record must not follow them.
         record.newer = record.older = None
-
-
-def _size(record: Record) -> int:
-    return record.size

@@ -75,6 +75,7 @@ REPAIR = _script("repair")
 REGISTER, LATE, RELAY = map(_script, ("register", "late", "relay"))
 #: Seconds for a question of one who waits for a purge to be applied elsewhere, and asks again.
 _QUESTION = 1.0
+HOT = _script("hot")
 
 
 class Names(NamedTuple):
@@ -89,13 +90,14 @@ class Names(NamedTuple):
     outbox: str
     relayed: str
     workers: str
+    hot: str
 
     @classmethod
     def of(cls, namespace: str, release: str) -> "Names":
-        """Entries belong to a release; fences, the clock and the log to the whole namespace."""
+        """What is stored belongs to a release; fences, clock and log to the whole namespace."""
         shared = f"{{{namespace}}}"
-        rest = (f"{shared}:{name}" for name in cls._fields[1:])
-        return cls(f"{namespace}:e:{release}:", *rest)
+        rest = (f"{shared}:{name}" for name in cls._fields[1:-1])
+        return cls._make((f"{namespace}:e:{release}:", *rest, f"{shared}:hot:{release}"))
 
 
 class RedisTier:

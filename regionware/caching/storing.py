@@ -150,5 +150,5 @@ def life(lifetime: Lifetime) -> int:
 
 def verified(entry: Entry, began: float) -> Entry:
     """An entry that this process made itself: it has missed no purge up to when it began."""
-    entry.verified_until = began + BOUND
+    entry.verify(began + BOUND)
     return entry

@@ -303,7 +303,7 @@ def test_it_is_made_once_and_counted(world: World, packings: list[int]) -> None:
     for _ in range(4):
         site.get("/x", headers=TAKES)
     assert packings == [len(BODY)]
-    (record,) = (each for each in site.rw.memory.values() if isinstance(each, Entry))
+    (record,) = (each for each in site.rw.memory.records() if isinstance(each, Entry))
     assert record.packed
     assert record.size > len(BODY) + len(record.packed)
     assert site.rw.memory.currsize >= record.size

@@ -1,5 +1,7 @@
 """The memory tier against a model of SIEVE that is too simple to be wrong."""
 
+from sys import getsizeof
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -21,6 +23,8 @@ class Model(RuleBasedStateMachine):
         super().__init__()
         self.memory = Memory(BOUND)
         self.order: list[Record] = []
+        #: Goes through the same as the tier's, so it is as large.
+        self.table: dict[Key, Record] = {}
         self.visited: set[int] = set()
         self.hand: Record | None = None
 
@@ -29,6 +33,7 @@ class Model(RuleBasedStateMachine):
         if self.hand is record:
             self.hand = self.order[at + 1] if at + 1 < len(self.order) else None
         del self.order[at]
+        del self.table[record.key]
         self.visited.discard(id(record))
 
     def _evict(self) -> None:
@@ -38,6 +43,11 @@ class Model(RuleBasedStateMachine):
             at = (at + 1) % len(self.order)
         self.hand = self.order[at]
         self._remove(self.order[at])
+
+    @property
+    def account(self) -> int:
+        reserved = BOUND // 32
+        return reserved + sum(each.size for each in self.order) + getsizeof(self.table)
 
     def _find(self, key: Key) -> Record | None:
         return next((record for record in self.order if record.key == key), None)
@@ -52,9 +62,12 @@ class Model(RuleBasedStateMachine):
             known = self._find(key)
             if known is not None:
                 self._remove(known)
-            while sum(each.size for each in self.order) + record.size > BOUND:
+            while self.order and self.account + record.size > BOUND:
                 self._evict()
             self.order.append(record)
+            self.table[key] = record
+            while self.account > BOUND:
+                self._evict()
 
     @rule(start=st.integers(0, 40), count=st.integers(1, 60))
     def put_many(self, start: int, count: int) -> None:
@@ -90,17 +103,18 @@ class Model(RuleBasedStateMachine):
     def clear(self) -> None:
         self.memory.clear()
         self.order.clear()
+        self.table.clear()
         self.visited.clear()
         self.hand = None
 
     @invariant()
     def the_bound_holds_and_the_account_is_right(self) -> None:
         assert self.memory.currsize <= BOUND
-        assert self.memory.currsize == sum(record.size for record in self.memory.values())
+        assert self.memory.currsize == self.account
 
     @invariant()
     def what_is_kept_is_what_the_model_keeps(self) -> None:
-        assert {id(each) for each in self.memory.values()} == {id(each) for each in self.order}
+        assert {id(each) for each in self.memory.records()} == {id(each) for each in self.order}
 
 
 TestModel = Model.TestCase
@@ -112,6 +126,18 @@ def test_a_record_over_the_limit_is_refused() -> None:
     assert not memory.put(Record(("large",), memory.largest))
     assert memory.put(Record(("small",), memory.largest - 600))
     assert (len(memory), memory.lookup(("large",))) == (1, None)
+
+
+def test_the_limit_of_a_record_can_be_set() -> None:
+    memory = Memory(1 << 20, 2048)
+    assert memory.put(Record(("small",), 1000))
+    assert not memory.put(Record(("large",), 2048))
+
+
+@pytest.mark.parametrize("largest", [0, 1023, (1 << 15) + 1])
+def test_a_limit_that_makes_no_sense_is_refused(largest: int) -> None:
+    with pytest.raises(ConfigurationError, match="memory_entry"):
+        Memory(1 << 20, largest)
 
 
 def test_what_is_wanted_survives_what_is_not() -> None:
@@ -126,9 +152,9 @@ def test_what_is_wanted_survives_what_is_not() -> None:
 
 def test_a_second_chance_is_only_one() -> None:
     memory = Memory(BOUND)
-    keys = [(str(number),) for number in range(BOUND // 1600)]
-    for key in keys:
-        memory.put(Record(key, 1000))
+    for number in range(BOUND // 1000):
+        memory.put(Record((str(number),), 1000))
+    keys = [record.key for record in memory.records()]
     for key in keys:
         assert memory.lookup(key) is not None
     for number in range(len(keys)):
