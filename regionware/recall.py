@@ -146,4 +146,6 @@ def _unpack(exchange: "Exchange", found: Found, key: Key, material: bytes) -> En
     if found.vary:
         names = names_in(found.vary)
         key = variant_key(key, names, select(names, exchange.request))
+    # It may have been stored when the policy gave other tags: a purge of today's reaches it too.
+    frame.tags = tuple(dict.fromkeys((*frame.tags, *exchange.tags())))
     return from_frame(frame, key, stamp=found.stamp, now=exchange.prepared.clock())

@@ -64,9 +64,7 @@ class Failing:
 def test_fusioncache_648_what_was_cleared_is_no_fail_safe(
     world: World, monkeypatch: pytest.MonkeyPatch, guarded: bool, names: dict[str, Any]
 ) -> None:
-    """FusionCache #648: after a hard clear a failing load was answered from what had expired and
-    still lay in Redis, for the fail-safe.
-    """
+    """FusionCache #648: after a hard clear the fail-safe served what had expired in Redis."""
     handler = Failing()
     site = world.site(handler, LENIENT)
     site.get("/x")
@@ -91,8 +89,9 @@ def test_fusioncache_648_what_was_cleared_is_no_fail_safe(
 def test_fusioncache_553_a_look_takes_no_fail_safe_away(
     world: World, ask: Mapping[str, Any]
 ) -> None:
-    """FusionCache #553: a read that could not load removed what a tag had made stale from Redis,
-    and so every other node's fail-safe with it.
+    """FusionCache #553: a read that cannot load removed what a tag had made stale from Redis.
+
+    The other nodes then had nothing to fall back to.
     """
     handler = Failing()
     one, other = pair(world, handler, LONG)
@@ -112,9 +111,7 @@ def test_fusioncache_553_a_look_takes_no_fail_safe_away(
 def test_fusioncache_638_not_modified_revives_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch, guarded: bool, when: str
 ) -> None:
-    """FusionCache #638: a load that said "not modified" gave an entry that its tag had removed a
-    new life.
-    """
+    """FusionCache #638: "not modified" gave a new life to what its tag had removed."""
     gate = Gate()
 
     def handler(seen: Seen) -> Response:
@@ -143,9 +140,7 @@ def test_fusioncache_638_not_modified_revives_nothing(
 def test_fusioncache_319_a_node_whose_clock_is_behind(
     world: World, monkeypatch: pytest.MonkeyPatch, guarded: bool
 ) -> None:
-    """FusionCache #319: times are each node's own, and the removal by a tag on a node that was 15
-    minutes behind removed nothing.
-    """
+    """FusionCache #319: a node whose clock was 15 minutes behind could remove nothing."""
     handler = counting()
     one = world.site(handler, TAGGED)
     behind = world.regionware(TAGGED, wall=lambda: time.time() - QUARTER / 1e6)
@@ -201,7 +196,7 @@ def _without_stamp(ask: Lookup) -> Lookup:
 
 @REDIS
 def test_dialcache_evicted_marks(world: World, redis_server: RedisServer) -> None:
-    """DialCache warns of it, HybridCache does not: marks that Redis evicts bring back the removed."""
+    """DialCache warns of it: with the marks that Redis evicts, what they removed comes back."""
     one, _ = pair(world, counting())
     old = one.get("/x").body
     in_redis(one, "/x")
@@ -277,8 +272,9 @@ def _forgotten(site: Any) -> bool:
 
 @REDIS
 def test_fusioncache_611_a_purge_is_no_storm(world: World, redis_server: RedisServer) -> None:
-    """FusionCache #442, #611: each node that heard of a change read it from Redis at once, wanted
-    or not, and Redis went down under it.
+    """FusionCache #442, #611: whoever heard of a change read it from Redis at once.
+
+    Every node did, wanted or not, and Redis timed out under it.
     """
     keys, sites = 40, pair(world, counting())
     for site in sites:

@@ -32,7 +32,11 @@ from tests.regressions.rivals import (
     unheard,
 )
 
-NAMES = {"tag": {"tags": ["t"]}, "url": {"urls": ["/x"]}, "all": {"everything": True}}
+NAMES: dict[str, dict[str, Any]] = {
+    "tag": {"tags": ["t"]},
+    "url": {"urls": ["/x"]},
+    "all": {"everything": True},
+}
 RELOAD = {"Cache-Control": "no-cache"}
 
 
@@ -93,8 +97,10 @@ def test_hydracache_whoever_comes_after_a_purge_joins_no_older_load(world: World
 def test_cashews_a_read_that_races_an_invalidation(
     world: World, monkeypatch: pytest.MonkeyPatch, guarded: bool, when: str
 ) -> None:
-    """Cashews 7.6, async-hybrid-cache 0.5: what had been read from Redis went into memory when its
-    invalidation had been handled there, and stayed; in cashews without an end.
+    """In cashews 7.6 and async-hybrid-cache 0.5 memory kept what an invalidation had overtaken.
+
+    It had been read from Redis before, and was put into memory after the invalidation had been
+    handled there: in cashews without an end.
     """
     one, other = pair(world, counting())
     one.get("/x")
@@ -117,7 +123,7 @@ def test_cashews_a_read_that_races_an_invalidation(
 @REDIS
 @GUARDED
 def test_cashews_two_writers_disagree(world: World, guarded: bool) -> None:
-    """Cashews 7.6: two nodes that wrote one key at the same time disagreed after half of all rounds.
+    """In cashews 7.6 two nodes that wrote one key disagreed for good, in half of all rounds.
 
     Each took the other's message for the echo of its own.
     """
@@ -151,7 +157,7 @@ def test_cashews_two_writers_disagree(world: World, guarded: bool) -> None:
 @REDIS
 @GUARDED
 def test_cashews_a_peers_word_soon_after_an_own_write(world: World, guarded: bool) -> None:
-    """Cashews 7.6: for five seconds after an own write no invalidation of the key was heeded."""
+    """In cashews 7.6, for five seconds after an own write no invalidation of the key was heeded."""
     one, other = pair(world, counting())
     assert one.get("/x").body == b"1"
     if not guarded:
@@ -187,8 +193,9 @@ def test_bentocache_a_slow_writer_that_comes_last(world: World) -> None:
 @REDIS
 @GUARDED
 def test_hybridcache_7771_a_purge_that_is_still_being_read(world: World, guarded: bool) -> None:
-    """HybridCache #7771: while the time of a tag's removal was on its way from Redis, what had been
-    removed was served from there, in 97 % of all reads.
+    """HybridCache #7771: what a tag had removed was served until its time had come from Redis.
+
+    That was so in 97 % of all reads of a process that had just begun.
     """
     one, other = pair(world, counting())
     one.get("/x")
@@ -223,8 +230,9 @@ def test_hybridcache_7411_a_tag_whose_time_was_read_once(world: World, guarded: 
 def test_hybridcache_5824_memory_outlives_redis(
     world: World, monkeypatch: pytest.MonkeyPatch, guarded: bool
 ) -> None:
-    """HybridCache #5824 (repaired in #5987), cashews: what memory took from Redis lived there for
-    a whole lifetime once more, or without an end.
+    """HybridCache #5824: what memory took from Redis lived there for a whole lifetime once more.
+
+    Repaired in #5987. In cashews, what memory has of Redis has no end at all.
     """
     if not guarded:
         monkeypatch.setattr(recall, "from_frame", _reborn)
@@ -250,8 +258,9 @@ def _reborn(frame: Any, key: Any, *, stamp: int, now: float) -> Any:
 def test_fusioncache_627_what_is_read_again_is_no_new_purge(
     world: World, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, guarded: bool
 ) -> None:
-    """FusionCache #627: a tag's mark that was loaded once more was told to all with a new time, so
-    that what had been stored since was evicted everywhere.
+    """FusionCache #627: a tag's mark that was loaded once more was told to all with a new time.
+
+    What had been stored since was evicted everywhere.
     """
     one, other = pair(world, counting())
     one.get("/x")
