@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 import redis as redis_py
 
+from regionware import Regionware
 from regionware.caching.claim import Claim
 from regionware.caching.coherence import Fences, Verdict
 from regionware.caching.flights import Flights
 from regionware.caching.purging import Purged
 from regionware.parts.redis import RedisServer
 from regionware.policies import Cache, Route
-from tests.conformance.application import Handler
+from tests.conformance.application import DEADLINE, Handler
 from tests.conformance.conftest import World
-from tests.conformance.harness import Call, Site, until
+from tests.conformance.harness import Site, until
 
 REDIS = pytest.mark.parametrize("tier", ["redis"])
 MEMORY = pytest.mark.parametrize("tier", ["memory"])
@@ -33,6 +34,18 @@ def pair(world: World, handler: Handler, *routes: Route, **options: Any) -> tupl
     routes = routes or (TAGGED,)
     one = world.site(handler, *routes, **options)
     return one, world.behind(world.regionware(*routes, **options), one.app)
+
+
+def patient(rw: Regionware) -> Regionware:
+    """A worker that knows its region's purges, and waits for a busy machine."""
+    rim = rw._parts.rim
+    assert rim.tier is not None
+    assert rim._log is not None
+    rim.tier._deadline = DEADLINE
+    rim.tier.forget()
+    rw.start()
+    assert rim._log.synced.wait(DEADLINE)
+    return rw
 
 
 def purge(site: Site, **names: Any) -> Purged:
@@ -67,14 +80,10 @@ def in_redis(site: Site, path: str) -> None:
     site.rw.memory.clear()
 
 
-def asked(site: Site, calls: int) -> bool:
-    """Whether the application has been asked this often."""
-    return len(site.app.calls) >= calls
-
-
-def results(calls: list[Call]) -> list[bytes]:
-    """The bodies of several requests."""
-    return [call.result().body for call in calls]
+def told(rw: Regionware, event: str) -> int:
+    """How often something happened in a worker, whatever the details."""
+    counts = rw.counts().items()
+    return sum(number for name, number in counts if name.partition(":")[0] == event)
 
 
 def direct(server: RedisServer) -> "redis_py.Redis":
