@@ -5,6 +5,7 @@ event to happen at a moment that no request can choose, it is done here and nowh
 """
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -119,6 +120,15 @@ def unfenced(monkeypatch: pytest.MonkeyPatch) -> None:
 def uncollapsed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for another's fill."""
     monkeypatch.setattr(Flights, "join", lambda *_: (None, False))
+
+
+def replaced(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
+    """Another value for a name, in every module of the brain that has it."""
+    modules = [module for module in sys.modules if module.startswith("regionware.")]
+    having = [m for m in modules if ".parts" not in m and name in vars(sys.modules[m])]
+    assert having, name
+    for module in having:
+        monkeypatch.setattr(f"{module}.{name}", value)
 
 
 def deafen(site: Site) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from regionware import recall
 from regionware.caching.coherence import Fence, Fences
 from regionware.caching.storing import from_frame
 from regionware.effects import Lookup
@@ -28,6 +27,7 @@ from tests.regressions.rivals import (
     in_redis,
     pair,
     purge,
+    replaced,
     unfenced,
     unheard,
 )
@@ -235,7 +235,7 @@ def test_hybridcache_5824_memory_outlives_redis(
     Repaired in #5987. In cashews, what memory has of Redis has no end at all.
     """
     if not guarded:
-        monkeypatch.setattr(recall, "from_frame", _reborn)
+        replaced(monkeypatch, "from_frame", _reborn)
     one, other = pair(world, counting(), Route("/x", cache=Cache(ttl=60)))
     one.get("/x")
     in_redis(other, "/x")
@@ -247,10 +247,9 @@ def test_hybridcache_5824_memory_outlives_redis(
         assert (int(hit.cache_status["ttl"]) <= 58) is guarded
 
 
-def _reborn(frame: Any, key: Any, *, stamp: int, now: float) -> Any:
+def _reborn(frame: Any, key: Any, **moment: Any) -> Any:
     """Forget that time has passed in Redis."""
-    del stamp
-    return from_frame(frame, key, stamp=frame.created, now=now)
+    return from_frame(frame, key, **{**moment, "stamp": frame.created})
 
 
 @REDIS

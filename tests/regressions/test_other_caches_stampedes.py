@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from regionware import Region, Regionware, Topology, recall
+from regionware import Region, Regionware, Topology
 from regionware.policies import Cache, Route
 from tests.conformance.application import DEADLINE, Application, Gate, Response, Seen, text
 from tests.conformance.conftest import World
@@ -24,6 +24,7 @@ from tests.regressions.rivals import (
     pair,
     patient,
     purge,
+    replaced,
     uncollapsed,
 )
 from tests.rig import Rig
@@ -121,7 +122,7 @@ def test_symfony_nobody_is_sent_away_for_waiting(
 
     FusionCache's locks (#608) have no end of their own.
     """
-    monkeypatch.setattr(recall, "PATIENCE", 0.2)
+    replaced(monkeypatch, "PATIENCE", 0.2)
     gate = Gate()
     answers = iter([Response([b"slow"], hold=gate)])
     site = world.site(lambda _: next(answers, text("quick")))
