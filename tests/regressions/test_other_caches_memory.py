@@ -32,7 +32,7 @@ def test_fusioncache_532_large_values_fill_the_memory(world: World) -> None:
     cache-handler #118 went from 0.5 to 5 GB in three days.
     """
     site = world.site(lambda seen: text(b"x" * int(seen.path[1:].partition("/")[0])), memory=SMALL)
-    for number in range(300):
+    for number in range(120):
         site.get(f"/500/{number}")
     memory = site.rw.memory
     assert 0 < memory.currsize <= SMALL
@@ -52,12 +52,12 @@ def test_async_hybrid_cache_a_lock_for_each_key_for_ever(world: World) -> None:
     site = world.site(counting(), TAGGED, memory=SMALL)
     site.get("/warm")
     before = _alive()
-    for number in range(600):
+    for number in range(200):
         site.get(f"/{number}")
     purge(site)
     site.rw.memory.clear()
     site.app.calls.clear()
-    until(lambda: _alive() - before < 300)
+    until(lambda: _alive() - before < 100)
 
 
 def _alive() -> int:

@@ -186,7 +186,7 @@ def test_dialcache_redis_time_goes_back(
     if guarded:
         assert other.get("/x").body == second
         heard(other, purge(one))
-        assert other.get("/x").body > second
+        assert other.get("/x").body != second
 
 
 def _without_stamp(ask: Lookup) -> Lookup:
@@ -204,7 +204,7 @@ def test_dialcache_evicted_marks(world: World, redis_server: RedisServer) -> Non
     with direct(redis_server) as client:
         client.delete("{regionware}:fences", "{regionware}:ages", "{regionware}:clock")
     late = world.behind(world.regionware(TAGGED), one.app)
-    assert late.get("/x").body > old
+    assert late.get("/x").body != old
 
 
 # What a listener misses
@@ -239,7 +239,7 @@ def test_redis_py_a_listener_that_was_away(
         assert other.get("/x").body == old or guarded
         line.heal()
         if guarded:
-            until(lambda: other.get("/x").body > old, other.rw.staleness_bound + 15)
+            until(lambda: other.get("/x").body != old, other.rw.staleness_bound + 15)
         else:
             assert other.get("/x").body == old
         rig.shut(other.rw)

@@ -84,7 +84,7 @@ def test_hybridcache_122143_a_reader_that_knows_other_tags(
         if not guarded:
             unfenced(monkeypatch)
         heard(other, purge(one, tags=[name]))
-        assert (other.get("/x").body > before) is guarded
+        assert (other.get("/x").body != before) is guarded
         one.rw.memory.clear()
 
 
@@ -100,7 +100,7 @@ def test_bentocache_83_tags_that_a_new_version_of_the_code_gives(world: World, w
     if where == "memory":
         assert other.get("/x").body == before
     purge(other, tags=["new"])
-    assert other.get("/x").body > before
+    assert other.get("/x").body != before
 
 
 @pytest.mark.parametrize("ask", [{"headers": ONLY_STORED}, {"method": "HEAD"}], ids=str)
@@ -218,7 +218,7 @@ def test_souin_646_there_is_no_index(world: World, redis_server: RedisServer) ->
     """
     site = world.site(counting(), TAGGED)
     sizes = []
-    for many in (10, 150):
+    for many in (10, 80):
         for number in range(many):
             site.get(f"/{many}/{number}")
         purge(site)
