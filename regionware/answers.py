@@ -163,7 +163,7 @@ class Answers:
     def reply(self, entry: Entry, status_field: str, *, refresh: "Exchange | None" = None) -> Reply:
         """Answer from an entry."""
         if self.prepared.events.wanted:
-            self.tell("hit", status_field.rpartition("=")[2])
+            self.tell("hit", _word(status_field))
         extra = self.provenance(status_field, entry)
         if extra:
             status_field = self.keyed(status_field)
@@ -202,3 +202,11 @@ class Answers:
         ):
             return ()
         return ((b"regionware-provenance", describe(self, status_field, entry).encode()),)
+
+
+def _word(status_field: str) -> str:
+    """What an event says of an answer: its `detail`, else how it came to be one."""
+    _, told, word = status_field.partition("; detail=")
+    if told:
+        return word
+    return "collapsed" if status_field.endswith("; collapsed") else "validated"

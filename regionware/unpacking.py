@@ -77,6 +77,8 @@ def _unpack(
         frame = read(found.frame, material, prepared.seal)
     except Unreadable as error:
         return None, _judged(error.flaw, found)
+    # It may have been stored when the policy gave other tags: a purge of today's reaches it too.
+    frame.tags = tuple(dict.fromkeys((*frame.tags, *exchange.tags())))
     cache = exchange.plan.compiled.route.cache
     return from_frame(frame, key, stamp=found.stamp, now=prepared.clock(), cache=cache), ""
 

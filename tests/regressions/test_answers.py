@@ -10,6 +10,7 @@ import regionware
 from regionware import Region, Regionware, Topology
 from regionware.http.request import Request
 from regionware.locate import Claim, Header
+from regionware.observe import Event
 from regionware.policies import Cache, Route
 from tests.conformance.application import (
     DEADLINE,
@@ -159,6 +160,27 @@ def test_a_provider_may_ask_for_the_request() -> None:
     thread.start()
     thread.join(DEADLINE)
     assert bodies == [b"local"]
+
+
+def test_a_hit_is_told_in_one_word(world: World) -> None:
+    """However an answer came to be one, its event can serve as a label."""
+    events: list[Event] = []
+    gate = Gate()
+    fields = [("ETag", '"1"')]
+
+    def handler(seen: Seen) -> Response:
+        known = "if-none-match" in seen.headers
+        return Response((), 304, fields) if known else Response([b"x"], 200, fields, gate)
+
+    site = world.site(handler, sinks=[events.append])
+    calls = [site.start("/a") for _ in range(2)]
+    until(lambda: site.parked == 1)
+    gate.open()
+    for call in calls:
+        call.result()
+    site.get("/a")
+    site.get("/a", headers={"Cache-Control": "no-cache"})
+    assert [e.detail for e in events if e.name == "hit"] == ["collapsed", "memory", "validated"]
 
 
 @REDIS
