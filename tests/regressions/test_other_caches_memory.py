@@ -36,11 +36,11 @@ def test_fusioncache_532_large_values_fill_the_memory(world: World) -> None:
         site.get(f"/500/{number}")
     memory = site.rw.memory
     assert 0 < memory.currsize <= SMALL
-    assert sum(len(r.body) for r in memory.values() if hasattr(r, "body")) <= SMALL
+    assert sum(len(r.body) for r in memory.records() if hasattr(r, "body")) <= SMALL
     assert len(memory) < SMALL / 500
     # What is larger than its share goes by: into Redis, if there is one.
     site.get("/50000/large")
-    assert all(record.size <= SMALL / 32 for record in memory.values())
+    assert all(record.size <= SMALL / 32 for record in memory.records())
     if world.tier == "redis":
         until(lambda: detail(site, "/50000/large") == "redis")
     else:
@@ -99,12 +99,12 @@ def test_cachetools_80_threads_break_the_account(world: World) -> None:
     for thread in threads:
         thread.join()
     assert failed == []
-    assert memory.currsize == sum(record.size for record in memory.values()) <= SMALL
+    assert memory.currsize == sum(record.size for record in memory.records()) <= SMALL
     for number in range(200):  # and it goes on, from one thread
         path = f"/later/{number}"
         site.get(path)
         assert site.get(path).hit
-    assert memory.currsize == sum(record.size for record in memory.values()) <= SMALL
+    assert memory.currsize == sum(record.size for record in memory.records()) <= SMALL
 
 
 def zipf(number: int, once: float, seed: int) -> list[str]:
