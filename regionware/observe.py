@@ -15,7 +15,8 @@ class Event:
 
     Attributes:
         name: what: `hit`, `stored`, `refused`, `observed`, `rescued`, `refresh-failed`,
-            `stripped`, `distrusted`, `token-refused`, `redis-down`, `redis-up`, `purge`,
+            `stripped`, `distrusted`, `token-refused`, `redis-down`, `redis-up`,
+            `redis-half-open`, `redis-moved`, `pool-exhausted`, `purge`,
             `purge-queued`, `purge-dropped`.
         route: the template of the route, if the event is about a request.
         detail: more, from a small set of words where it can serve as a label.
