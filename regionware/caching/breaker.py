@@ -10,6 +10,7 @@ No clock is read and no thread is started here: the clock is injected, and so is
 guards a change of state.
 """
 
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from itertools import count
@@ -26,7 +27,9 @@ WINDOW: Final = 1.0
 STEP = 0.25
 #: Of how many calls one may ask, step by step.
 SHARES: Final = (8, 4, 2)
-_QUARTERS: Final = 4
+_QUARTER: Final = WINDOW / 4
+#: How many quarters count besides the one that runs.
+_PAST: Final = 3
 
 State = Literal["closed", "open", "half-open"]
 #: Told the state that was entered, and why it was opened: `failures`, `rate` or `relapse`.
@@ -48,8 +51,9 @@ class Breaker:
         "_clock",
         "_good",
         "_lock",
+        "_next",
         "_on_change",
-        "_quarter",
+        "_past",
         "_row",
         "_since",
         "_state",
@@ -77,9 +81,8 @@ class Breaker:
         self._state: State = "closed"
         self._since = 0.0
         self._turns = count()
-        self._quarter = 0
-        self._good: list[int] = []
-        self._bad: list[int] = []
+        self._next = 0.0
+        self._past: deque[tuple[int, int]] = deque(maxlen=_PAST)
         self._start_counting()
 
     @property
@@ -98,10 +101,9 @@ class Breaker:
         """A call was answered in time."""
         if self.shut:
             return  # a call from before: what opened it is newer
-        quarter = int(self._clock() * _QUARTERS)
-        if quarter != self._quarter:
-            self._turn(quarter)
-        self._good[quarter % _QUARTERS] += 1
+        if self._clock() >= self._next:
+            self._turn()
+        self._good += 1
         self._row = 0
 
     def failed(self) -> None:
@@ -136,12 +138,12 @@ class Breaker:
             return ""
         if self._state == "half-open":
             return "relapse"
-        quarter = int(self._clock() * _QUARTERS)
-        if quarter != self._quarter:
-            self._turn(quarter)
-        self._bad[quarter % _QUARTERS] += 1
+        if self._clock() >= self._next:
+            self._turn()
+        self._bad += 1
         self._row += 1
-        bad, good = sum(self._bad), sum(self._good)
+        bad = self._bad + sum(quarter[0] for quarter in self._past)
+        good = self._good + sum(quarter[1] for quarter in self._past)
         if self._row >= FAILURES:
             return "failures"
         return "rate" if bad + good >= CALLS and bad >= good else ""
@@ -156,12 +158,14 @@ class Breaker:
         return SHARES[step] if step < len(SHARES) else None
 
     def _start_counting(self) -> None:
-        self._row = 0
-        self._quarter = int(self._clock() * _QUARTERS)
-        self._good, self._bad = [0] * _QUARTERS, [0] * _QUARTERS
+        self._row = self._bad = self._good = 0
+        self._past.clear()
+        self._next = self._clock() + _QUARTER
 
-    def _turn(self, quarter: int) -> None:
-        """Forget the quarters that have left the window."""
-        for passed in range(max(self._quarter + 1, quarter - _QUARTERS + 1), quarter + 1):
-            self._good[passed % _QUARTERS] = self._bad[passed % _QUARTERS] = 0
-        self._quarter = quarter
+    def _turn(self) -> None:
+        """Begin another quarter, and forget those that have left the window."""
+        passed = int((self._clock() - self._next) / _QUARTER) + 1
+        self._past.append((self._bad, self._good))
+        self._past.extend([(0, 0)] * min(passed - 1, _PAST))
+        self._bad = self._good = 0
+        self._next += passed * _QUARTER

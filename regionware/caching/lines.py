@@ -6,6 +6,7 @@ retried, and never queues for a connection. `loop_lines` is the same for event l
 """
 
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -20,6 +21,7 @@ from regionware.caching.replies import PoolExhausted, Unasked, checked, is_serve
 #: Connections of one process, or of one event loop, to one server.
 LIMIT = 64
 _PIECE = 65_536
+_WHILE = 0.001
 
 
 class Line:
@@ -28,7 +30,7 @@ class Line:
     redis-py's own reader grants its timeout to every piece of a reply; here it holds for all.
     """
 
-    __slots__ = ("_reader", "_socket")
+    __slots__ = ("_reader", "_socket", "has_more")
 
     def __init__(self, make: Maker, end: float) -> None:
         """Connect and log in before `end`.
@@ -40,6 +42,8 @@ class Line:
         """
         connection = make()
         self._reader = hiredis.Reader()
+        #: Whether something is left over that would answer the next call.
+        self.has_more: Callable[[], bool] = self._reader.has_data
         self._socket = dial(connection, end)
         try:
             self._greet(greeting(connection), end)
@@ -63,11 +67,23 @@ class Line:
             hiredis.HiredisError: what came is no reply.
             ResponseError: Redis said so.
         """
-        self._socket.settimeout(remaining(end))
+        left = end - monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline has passed")
+        self._socket.settimeout(left)
         self._socket.sendall(command)
-        return checked(self._receive(end))
+        # To set a timeout is a system call: once is enough, unless sending has taken a while.
+        if end - monotonic() < left - _WHILE:
+            self._socket.settimeout(remaining(end))
+        data = self._socket.recv(_PIECE)
+        if not data:
+            raise RedisConnectionError("Redis closed the connection")
+        self._reader.feed(data)
+        reply = self._reader.gets()
+        return checked(reply if reply is not False else self._receive(end))
 
     def _receive(self, end: float) -> Any:
+        """The next reply, of which some may have arrived."""
         reply: Any = self._reader.gets()
         while reply is False:
             self._socket.settimeout(remaining(end))
@@ -77,11 +93,6 @@ class Line:
             self._reader.feed(data)
             reply = self._reader.gets()
         return reply
-
-    @property
-    def clean(self) -> bool:
-        """Nothing is left over that would answer the next call."""
-        return not self._reader.has_data()
 
     def close(self) -> None:
         """Close the connection."""
@@ -177,11 +188,14 @@ class Lines:
         except BaseException:
             line.close()  # who has asked is gone: that says nothing of the other connections
             raise
-        self._return(line)
+        if self.keep and not line.has_more():
+            self._idle.append(line)
+        else:
+            line.close()
         return reply
 
     def _return(self, line: Line) -> None:
-        if self.keep and line.clean:
+        if self.keep and not line.has_more():
             self._idle.append(line)
         else:
             line.close()

@@ -135,8 +135,7 @@ class LogReader:
                 # Whatever a server may answer, the next snapshot is what counts. And a connection
                 # that `stop` has cut says so in many ways.
                 logger.debug("the region's log cannot be read: %s", error)
-                # Where Redis is absent from the start, no request asks it: somebody has to say so.
-                self._tier.health.failed()
+                self._tier.unheard()
                 stop.wait(pause)
                 pause = min(pause * 2, _PAUSE_LIMIT)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from time import monotonic
@@ -30,6 +31,8 @@ class AsyncLine(asyncio.Protocol):
     def __init__(self, connection: Any) -> None:
         """Take over a connected connection."""
         self._reader = hiredis.Reader()
+        #: See `Line`.
+        self.has_more: Callable[[], bool] = self._reader.has_data
         self._reply: asyncio.Future[Any] | None = None
         # There is no public way to the transport. The writer is kept, since it would close its
         # transport with itself; and redis-py is not to close, or to miss, what is ours from now.
@@ -75,11 +78,6 @@ class AsyncLine(asyncio.Protocol):
         finally:
             timer.cancel()
             self._reply = None
-
-    @property
-    def clean(self) -> bool:
-        """See `Line.clean`."""
-        return not self._reader.has_data()
 
     def close(self) -> None:
         """Close the connection at once."""
@@ -129,7 +127,7 @@ class AsyncLines:
         breaker = self._breaker
         if breaker is not None and breaker.shut and not breaker.admits():
             raise Unasked("the server is not asked at present")
-        pool = self._pool()
+        pool = self._loops.get(asyncio.get_running_loop()) or self._new_pool()
         if pool.busy >= LIMIT:
             raise PoolExhausted(f"all {LIMIT} connections are in use")
         pool.busy += 1
@@ -150,14 +148,11 @@ class AsyncLines:
             breaker.succeeded()
         return reply
 
-    def _pool(self) -> _Pool:
-        loop = asyncio.get_running_loop()
-        pool = self._loops.get(loop)
-        if pool is None:
-            # A line keeps its loop alive: those of loops that have ended are let go here.
-            for ended in [each for each in list(self._loops) if each.is_closed()]:
-                self._loops.pop(ended, None)
-            pool = self._loops[loop] = _Pool()
+    def _new_pool(self) -> _Pool:
+        # A line keeps its loop alive: those of loops that have ended are let go here.
+        for ended in [each for each in list(self._loops) if each.is_closed()]:
+            self._loops.pop(ended, None)
+        pool = self._loops[asyncio.get_running_loop()] = _Pool()
         return pool
 
     async def _call(self, pool: _Pool, command: bytes, end: float, first: bytes | None) -> Any:
@@ -178,14 +173,14 @@ class AsyncLines:
         except BaseException:
             line.close()  # who has asked is gone: that says nothing of the other connections
             raise
-        if self.keep and line.clean:
+        if self.keep and not line.has_more():
             pool.idle.append(line)
         else:
             await self._return(pool, line)
         return reply
 
     async def _return(self, pool: _Pool, line: AsyncLine) -> None:
-        if self.keep and line.clean:
+        if self.keep and not line.has_more():
             pool.idle.append(line)
             return
         line.close()

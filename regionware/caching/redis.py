@@ -4,36 +4,26 @@ Whatever goes wrong is a miss, within a deadline. A server that fails is left al
 the background is answered as fast as a request needs it (`breaker`, `prober`).
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import sha1
 from importlib.resources import files
-from random import random
-from threading import Lock
-from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from redis.exceptions import NoScriptError, RedisError
 
 from regionware.caching import replies
-from regionware.caching.breaker import Breaker, State
 from regionware.caching.dialing import maker
 from regionware.caching.leases import LEASE
-from regionware.caching.lines import Lines
-from regionware.caching.loop_lines import AsyncLines
-from regionware.caching.places import Finder
-from regionware.caching.prober import Prober
-from regionware.caching.replies import Argument, PoolExhausted, pack
-from regionware.caching.spread import AsyncSpreadLines, SpreadLines
+from regionware.caching.replies import Argument, pack
+from regionware.caching.servers import Servers
 from regionware.effects import Fill, Found, Hold, Lookup, Release, Repair, Verdict
 from regionware.errors import ConfigurationError
 from regionware.http.fields import is_token
-from regionware.redis_url import Address, read_redis_url
+from regionware.redis_url import read_redis_url
 
 #: Seconds that one call may add to a request.
 DEADLINE = 0.05
-#: Seconds for each step of connecting, where a caller can wait.
-PATIENT = 2.0
 MAX_VARIANTS = 16
 #: How many wake-ups the region remembers, about: a reader is never that far behind.
 _WAKES = 1000
@@ -46,15 +36,6 @@ _MOST = 600_000
 
 #: What a call that was not answered as it should be may raise.
 TROUBLE = replies.TROUBLE
-
-#: What becomes of a server, as an event.
-_EVENTS: Final[dict[State, str]] = {
-    "open": "redis-down",
-    "half-open": "redis-half-open",
-    "closed": "redis-up",
-}
-#: Stands for the one server of a URL that names one.
-_SOLE: Final[Address] = ("", 0)
 
 
 class Script(NamedTuple):
@@ -100,7 +81,7 @@ class Names(NamedTuple):
         return cls._make((f"{namespace}:e:{release}:", *rest, f"{shared}:hot:{release}"))
 
 
-class RedisTier:
+class RedisTier(Servers):
     """The region's tier, for threads and for event loops."""
 
     def __init__(
@@ -116,81 +97,13 @@ class RedisTier:
         Args:
             url: any URL that `regionware.redis_url` reads.
             names: the keys.
-            on_event: told the name and the detail of what happens: `redis-down` with why,
-                `redis-half-open`, `redis-up`, `pool-exhausted`. From any thread.
+            on_event: told the name and the detail of what happens; see `Servers`.
             deadline: seconds for one call, connecting included.
         """
         self.names = names
         #: Seconds for which a lease holds without being renewed.
         self.lease = LEASE
-        self._where = read_redis_url(url)
-        self._url = url
-        self._deadline = deadline
-        self._on_event = on_event
-        self._prober = Prober(random)
-        self._finder: Finder | None = None
-        if self._where.kind != "one":
-            self._finder = Finder(self._where, on_news=self._found, random=random)
-        self.forget()
-
-    def forget(self) -> None:
-        """After a fork, and at first: the parent's sockets are not ours to use or to close."""
-        self._prober.forget()
-        self._breakers: dict[Address, Breaker] = {}
-        self._connect()
-
-    def _connect(self) -> None:
-        """Make what makes connections: where one server has every key, nothing else is asked."""
-        # Nobody's page waits for a purge as it does for a look-up.
-        if self._finder is None:
-            url, sole = self._where.text, self._breaker_of(_SOLE)
-            self._lines: Lines | SpreadLines = Lines(url, self._deadline, breaker=sole)
-            self._alines: AsyncLines | AsyncSpreadLines = AsyncLines(
-                url, self._deadline, breaker=sole
-            )
-            self._patient: Lines | SpreadLines = Lines(url, PATIENT, keep=False)
-            self._apatient: AsyncLines | AsyncSpreadLines = AsyncLines(url, PATIENT, keep=False)
-            return
-        self._finder.forget()
-        given = self._where, self._finder, self.names.clock
-        self._lines = SpreadLines(*given, self._deadline, breaker_of=self._breaker_of)
-        self._alines = AsyncSpreadLines(*given, self._deadline, breaker_of=self._breaker_of)
-        self._patient = SpreadLines(*given, PATIENT, keep=False)
-        self._apatient = AsyncSpreadLines(*given, PATIENT, keep=False)
-
-    # Servers that fail, and that change places
-
-    def heard(self) -> None:
-        """Somebody in the background was answered, however slowly: a probe may be worth it."""
-        self._prober.hint()
-
-    def _breaker_of(self, address: Address) -> Breaker:
-        breaker = self._breakers.get(address)
-        if breaker is None:
-            made = Breaker(monotonic, Lock(), partial(self._changed, address))
-            breaker = self._breakers.setdefault(address, made)
-        return breaker
-
-    def _changed(self, address: Address, breaker: Breaker, state: State, why: str) -> None:
-        self._on_event(_EVENTS[state], why)
-        if state == "open" and self._breakers.get(address) is breaker:
-            self._watch(address, breaker)
-
-    def _watch(self, address: Address, breaker: Breaker) -> None:
-        # A small write: a server that was demoted answers nothing else as it will answer us.
-        probe = pack(("UNLINK", self.names.clock + ":probe"))
-        lines = self._lines if isinstance(self._lines, Lines) else self._lines.at(address)
-        self._prober.watch(breaker, partial(lines.probe, probe))
-
-    def _found(self) -> None:
-        """It is known where the servers are: let go of the others, and use these."""
-        known = [] if self._finder is None else self._finder.places.nodes()
-        for address in list(self._breakers):
-            if address not in known:
-                self._prober.drop(self._breakers.pop(address))
-        for lines in (self._lines, self._alines, self._patient, self._apatient):
-            if isinstance(lines, (SpreadLines, AsyncSpreadLines)):
-                lines.prune(known)
+        super().__init__(url, names.clock, on_event=on_event, deadline=deadline)
 
     # Threads
 
@@ -281,15 +194,6 @@ class RedisTier:
     def _try(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         return self._attempt(lambda: self.call(script, keys, arguments))
 
-    def _attempt(self, call: Callable[[], Any]) -> Any:
-        try:
-            return call()
-        except PoolExhausted:
-            self._on_event("pool-exhausted", "")
-        except TROUBLE:
-            pass  # counted by the server's breaker
-        return None
-
     # Event loops
 
     async def acall(
@@ -331,15 +235,6 @@ class RedisTier:
     ) -> Any:
         return await self._aattempt(lambda: self.acall(script, keys, arguments))
 
-    async def _aattempt(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        try:
-            return await call()
-        except PoolExhausted:
-            self._on_event("pool-exhausted", "")
-        except TROUBLE:
-            pass  # counted by the server's breaker
-        return None
-
     # Both
 
     def _wake(self, digest: str) -> bytes:
@@ -369,30 +264,6 @@ class RedisTier:
     def _repair(self, ask: Repair) -> tuple[tuple[str], tuple[Argument, ...]]:
         held = sha1(ask.held, usedforsecurity=False).hexdigest()
         return (self.names.entries + ask.digest,), (ask.field, held)
-
-    def start(self) -> None:
-        """Keep connections, again, and find out in the background what is to be known there."""
-        self._lines.keep = self._alines.keep = True
-        if self._finder is not None:
-            self._finder.start()
-        self._prober.start()
-        for address, breaker in list(self._breakers.items()):
-            if breaker.shut:
-                self._watch(address, breaker)
-
-    def close(self) -> None:
-        """End the threads, close the connections; one that is busy closes when it has served."""
-        self._prober.stop()
-        if self._finder is not None:
-            self._finder.stop()
-        self._lines.keep = self._alines.keep = False
-        self._lines.close()
-        self._patient.close()
-
-    async def aclose(self) -> None:
-        """Close the running loop's connections."""
-        await self._alines.aclose()
-        await self._apatient.aclose()
 
 
 def check_url(url: str, region: str) -> None:

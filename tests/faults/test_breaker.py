@@ -261,13 +261,14 @@ def call(rig: Rig, url: str, deadline: float) -> Any:
     return rig.run(AsyncLines(url, deadline, keep=False).call(PING))
 
 
-def test_a_black_hole_ends_at_the_deadline(rig: Rig) -> None:
-    """The kernel of the machine shakes hands for a listener that never accepts."""
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+def test_a_black_hole_ends_at_the_deadline(rig: Rig, scheme: str) -> None:
+    """The kernel of the machine shakes hands for a listener that never accepts; TLS never does."""
     with socket.create_server(("127.0.0.1", 0), backlog=1) as deaf:
         port = deaf.getsockname()[1]
         began = time.monotonic()
         with pytest.raises(OSError):  # noqa: PT011 - whatever the system calls it
-            call(rig, secret(f"redis://127.0.0.1:{port}"), 0.2)
+            call(rig, f"{scheme}://user:password@127.0.0.1:{port}", 0.2)
         assert time.monotonic() - began < AMPLE
 
 

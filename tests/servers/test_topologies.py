@@ -232,6 +232,7 @@ def test_after_a_failover_the_new_master_is_used(rig: Rig, group: SentinelGroup)
         assert time.monotonic() < limit
         time.sleep(0.01)
     assert group.master is not old
+    assert one.rw.counts()["redis-moved"] >= 1
     assert purge(rig, one.rw, tags=["all"]).stamp > 0
     # The old master comes back as a replica of the new, and is left alone.
     old.start()
