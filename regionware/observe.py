@@ -16,7 +16,7 @@ class Event:
     Attributes:
         name: what: `hit`, `stored`, `refused`, `observed`, `rescued`, `refresh-failed`,
             `stripped`, `distrusted`, `token-refused`, `redis-down`, `redis-up`, `purge`,
-            `purge-queued`, `purge-dropped`.
+            `purge-queued`, `purge-dropped`, `warmed`, `shadow`.
         route: the template of the route, if the event is about a request.
         detail: more, from a small set of words where it can serve as a label.
         tier: `memory` or `redis`, where one answered.

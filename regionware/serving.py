@@ -77,7 +77,7 @@ def not_cached(request: Request) -> Reply:
 def hit_headers(entry: Entry, now: float, detail: bytes = b"memory") -> list[tuple[bytes, bytes]]:
     """An entry's fields with its age and `Cache-Status` (RFC 9211), as of now."""
     return [
-        *entry.headers,
+        *entry.pairs(),
         (b"age", b"%d" % max(now - entry.born, 0)),
         (
             b"cache-status",
@@ -107,7 +107,7 @@ def reply_from(  # noqa: PLR0917 - each is another thing, and the call is freque
         refresh: see `Reply`.
     """
     headers = [
-        *entry.headers,
+        *entry.pairs(),
         (b"age", b"%d" % max(now - entry.born, 0)),
         (b"cache-status", status_field),
         *extra,
