@@ -7,7 +7,7 @@ iterator, runs in the request's own copy of the context.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context
-from functools import lru_cache, partial
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -23,6 +23,8 @@ from regionware.serving import Reply, unavailable
 
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _NOTHING: Iterator[bytes] = iter(())
+_NAMES: dict[bytes, str] = {}
+_MOST = 1024
 
 
 class Responder:
@@ -232,15 +234,17 @@ def status_line(code: int) -> str:
     return _STATUS.get(code) or f"{code} Unknown"
 
 
-@lru_cache(maxsize=1024)
 def _name(name: bytes) -> str:
     """A field's name as text: there are not many, and responses share them."""
-    return name.decode("latin-1")
+    if len(_NAMES) >= _MOST:
+        _NAMES.clear()
+    text = _NAMES[name] = name.decode("latin-1")
+    return text
 
 
 def text(headers: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     """Fields as WSGI wants them: octets as Latin-1."""
-    return [(_name(name), value.decode("latin-1")) for name, value in headers]
+    return [(_NAMES.get(name) or _name(name), value.decode("latin-1")) for name, value in headers]
 
 
 def answer(reply: Reply, start_response: StartResponse) -> Iterable[bytes]:

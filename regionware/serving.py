@@ -1,5 +1,6 @@
 """Answers made from entries: the fields of a hit, and 304 (RFC 9110, section 15.4.5). No I/O."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,7 @@ def not_cached(request: Request) -> Reply:
 def hit_headers(entry: Entry, now: float, detail: bytes = b"memory") -> list[tuple[bytes, bytes]]:
     """An entry's fields with its age and `Cache-Status` (RFC 9211), as of now."""
     return [
-        *entry.headers,
+        *entry.pairs(),
         (b"age", b"%d" % max(now - entry.born, 0)),
         (
             b"cache-status",
@@ -108,9 +109,10 @@ def reply_from(  # noqa: PLR0917 - each is another thing, and the call is freque
         extra: further fields.
         refresh: see `Reply`.
     """
-    stored, body = entry.headers, entry.body
+    stored: Iterable[tuple[bytes, bytes]] = entry.pairs()
+    body = entry.body
     if entry.packed and _takes_packed(request):
-        stored, body = packed_fields(stored, len(entry.packed)), entry.packed
+        stored, body = packed_fields(entry.headers, len(entry.packed)), entry.packed
     headers = [
         *stored,
         (b"age", b"%d" % max(now - entry.born, 0)),

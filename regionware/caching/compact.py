@@ -6,7 +6,7 @@ one text. Everything that repeats (hosts, schemes, names) is shared through boun
 brings a new thing pays for it in the account, and whoever finds it there pays nothing.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from sys import getsizeof
 from typing import Generic, TypeVar
 
@@ -94,7 +94,9 @@ def pack(fields: Sequence[tuple[bytes, bytes]]) -> tuple[tuple[bytes, ...], Valu
     return names, tuple(parts), cost + held(tuple(parts)) + sum(map(held, parts))
 
 
-def unpack(names: tuple[bytes, ...], values: Values) -> tuple[tuple[bytes, bytes], ...]:
+def unpack(names: tuple[bytes, ...], values: Values) -> Iterator[tuple[bytes, bytes]]:
     """The inverse of `pack`."""
-    parts = values if isinstance(values, tuple) else values.split(_SEPARATOR)
-    return tuple(zip(names, parts, strict=False))  # no fields: no name, and one empty value
+    # Of no fields there is no name, and one empty value.
+    if isinstance(values, bytes):
+        return zip(names, values.split(_SEPARATOR))  # noqa: B905 - this is faster
+    return zip(names, values)  # noqa: B905 - as above

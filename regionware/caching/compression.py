@@ -23,8 +23,8 @@ except ImportError:  # the extra is not installed, or Python was built without t
 else:
     AVAILABLE = True
 
-#: The fewest octets that are worth it.
-LEAST = 1024
+#: The fewest octets that are worth it: to unpack fewer takes longer than to transfer them.
+LEAST = 4096
 #: The fastest level: on JSON and HTML the next ones take longer and save no more than a hundredth.
 LEVEL = 1
 #: Of ten octets, at most nine may remain.

@@ -1,6 +1,6 @@
 """What the memory tier holds: entries, and two kinds of notes beside them. No I/O here."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from copy import copy
 from typing import Any
 
@@ -210,11 +210,15 @@ class Entry(Record):
     @property
     def headers(self) -> Fields:
         """The stored fields, made anew from what is kept of them."""
-        return unpack(self._names, self._values)
+        return tuple(unpack(self._names, self._values))
 
     @headers.setter
     def headers(self, headers: Fields) -> None:
         self._names, self._values, _ = pack(headers)
+
+    def pairs(self) -> Iterator[tuple[bytes, bytes]]:
+        """The stored fields one by one, for who makes a list of them."""
+        return unpack(self._names, self._values)
 
     def _rest(self) -> int:
         """The octets of tags, times and positions."""
