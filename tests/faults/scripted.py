@@ -12,7 +12,7 @@ from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from regionware.caching.redis import FILL, LOOKUP, PURGE, SNAPSHOT
+from regionware.caching.redis import FILL, LATE, LOOKUP, PURGE, REGISTER, RELAY, SNAPSHOT
 
 Command = Sequence[bytes]
 
@@ -30,7 +30,10 @@ Script = Callable[[Command], bytes]
 
 NIL = b"*-1\r\n"
 _STAMP = b"0006500000000000"
-_SCRIPTS = (("lookup", LOOKUP), ("fill", FILL), ("purge", PURGE), ("snapshot", SNAPSHOT))
+_SCRIPTS = (
+    ("lookup", LOOKUP), ("fill", FILL), ("purge", PURGE), ("snapshot", SNAPSHOT),
+    ("register", REGISTER), ("late", LATE), ("relay", RELAY),
+)  # fmt: skip
 
 
 def bulk(text: bytes) -> bytes:
