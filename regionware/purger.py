@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Literal
 
 from regionware.caching.awaiting import IN_PROCESS, Awaited
-from regionware.caching.purging import Chunks, Order, Purged, Relay, araise_here, raise_here
+from regionware.caching.purging import Chunks, Order, Purged, Relay, araise_here, late, raise_here
 from regionware.caching.redis import RedisTier
 from regionware.caching.relaying import OutboxRelay
 from regionware.context import current, open_writes
@@ -298,16 +297,10 @@ class Purger:
         return Awaited(self._tier, stamp, self._prepared.topology.here.name, regions)
 
     def _await_all(self, order: Order, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        late = [
-            r.region
-            for r in self._relays
-            if not order.done[r.region].wait(max(deadline - time.monotonic(), 0))
-        ]
-        if late:
+        if missing := late(self._relays, order, timeout):
             raise PurgeError(
-                f"not confirmed within {timeout} s by: {', '.join(late)}",
-                queued=dict.fromkeys(late, IN_PROCESS),
+                f"not confirmed within {timeout} s by: {', '.join(missing)}",
+                queued=dict.fromkeys(missing, IN_PROCESS),
             )
 
     def _everywhere(self, purged: Purged) -> Purged:

@@ -22,9 +22,6 @@ _NOTES = frozenset({_EPOCH, _HORIZON, _BEFORE})
 _PRUNING = 60.0
 _SECOND = 1_000_000
 
-#: A stream's event as clients give it: its id, and its fields as pairs or as a mapping.
-Entry = tuple[bytes, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Backplane:
@@ -119,11 +116,11 @@ class Follower:
         self.synced = True
         self._hear(sent)
 
-    def follow(self, events: Iterable[Entry], sent: float) -> bool:
+    def follow(self, events: Iterable[tuple[bytes, Any]], sent: float) -> bool:
         """Apply events that were read after the cursor.
 
         Args:
-            events: in order; at most `BATCH`.
+            events: in order, at most `BATCH`: ids, and fields as pairs or as a mapping.
             sent: monotonic seconds: when this worker, before it sent the read, last sent word
                 of itself that Redis has confirmed. So whoever has not heard of a worker for longer
                 than `BOUND` knows that it trusts its memory no more.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, takewhile
 from threading import Condition, Event, Thread
+from time import monotonic
 
 from regionware.caching.clients import background
 from regionware.caching.coherence import NO_POSITION, Fence
@@ -207,6 +208,13 @@ class Relay:
             first = self._queue[0]
             alike = takewhile(lambda order: is_like(order, first), self._queue)
             return list(islice(alike, most))
+
+
+def late(relays: Sequence[Relay], order: Order, timeout: float) -> list[str]:
+    """The regions that have not confirmed a queued purge within `timeout` seconds."""
+    end = monotonic() + timeout
+    waiting = ((relay.region, order.done[relay.region]) for relay in relays)
+    return [region for region, done in waiting if not done.wait(max(end - monotonic(), 0))]
 
 
 def is_like(left: Order, right: Order) -> bool:

@@ -13,10 +13,12 @@ else
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 end
 local confirmed = redis.call('HGET', KEYS[2], ARGV[3]) or '0'
--- Never back: another may have had the right meanwhile.
-if ARGV[4] ~= '' and tonumber(ARGV[4]) > tonumber(confirmed) then
-  confirmed = ARGV[4]
-  redis.call('HSET', KEYS[2], ARGV[3], confirmed)
+if ARGV[4] ~= '' then
+  -- Never back: another may have had the right meanwhile.
+  if tonumber(ARGV[4]) > tonumber(confirmed) then
+    confirmed = ARGV[4]
+    redis.call('HSET', KEYS[2], ARGV[3], confirmed)
+  end
   local least = tonumber(confirmed)
   for i = 5, #ARGV do least = math.min(least, tonumber(redis.call('HGET', KEYS[2], ARGV[i]) or '0')) end
   redis.call('XTRIM', KEYS[3], 'MINID', string.format('%.0f', least + 1))

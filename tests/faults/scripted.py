@@ -12,7 +12,18 @@ from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from regionware.caching.redis import FILL, LOOKUP, PURGE, REPAIR, SNAPSHOT
+from regionware.caching.redis import (
+    FILL,
+    LATE,
+    LOOKUP,
+    PURGE,
+    REGISTER,
+    RELAY,
+    RELEASE,
+    RENEW,
+    REPAIR,
+    SNAPSHOT,
+)
 
 Command = Sequence[bytes]
 
@@ -31,12 +42,10 @@ Script = Callable[[Command], bytes]
 NIL = b"*-1\r\n"
 _STAMP = b"0006500000000000"
 _SCRIPTS = (
-    ("lookup", LOOKUP),
-    ("fill", FILL),
-    ("purge", PURGE),
-    ("snapshot", SNAPSHOT),
-    ("repair", REPAIR),
-)
+    ("lookup", LOOKUP), ("fill", FILL), ("purge", PURGE), ("snapshot", SNAPSHOT),
+    ("register", REGISTER), ("late", LATE), ("relay", RELAY), ("repair", REPAIR),
+    ("release", RELEASE), ("renew", RENEW),
+)  # fmt: skip
 
 
 def bulk(text: bytes) -> bytes:

@@ -1,7 +1,5 @@
 """`wait="workers"`: all who may still trust their memory have applied the purge."""
 
-import time
-
 import pytest
 
 from regionware import ConfigurationError, PurgeError, Region, Regionware, Topology
@@ -34,20 +32,6 @@ def test_workers_have_it_when_it_returns(rig: Rig, redis_url: str) -> None:
         assert [version(site) for site in sites] == [number] * 3
 
 
-def test_workers_do_not_all_have_it_without(rig: Rig, redis_url: str) -> None:
-    """The positive control: the region's Redis alone is quicker than its workers are."""
-    item = Item()
-    sites = [item.site(rig, redis_url) for _ in range(3)]
-    warm(*sites)
-    late = 0
-    for number in range(2, 52):
-        item.version = number
-        purge(rig, sites[0].rw)
-        late += [version(site) for site in sites] != [number] * 3
-        until(lambda number=number: [version(site) for site in sites] == [number] * 3)  # type: ignore[misc]
-    assert late
-
-
 def test_a_frozen_worker(rig: Rig, redis_url: str) -> None:
     """It is named; once it cannot trust its memory any more, nobody waits for it."""
     with workers(rig.flavour, ("here", {"here": redis_url})) as origin:
@@ -61,9 +45,7 @@ def test_a_frozen_worker(rig: Rig, redis_url: str) -> None:
             purge(rig, purger, tags=[ITEM_0], wait="workers", timeout=0.5)
         assert list(caught.value.queued) == ["here"]
         assert "applied" in caught.value.queued["here"]
-        began = time.monotonic()
         assert purge(rig, purger, tags=[ITEM_0], wait="workers", timeout=60.0).regions == ("here",)
-        assert time.monotonic() - began > BOUND / 2
         frozen.thaw()
         assert frozen.version(0) == new
 
