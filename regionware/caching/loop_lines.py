@@ -188,6 +188,8 @@ class AsyncLines:
 
     async def _connect(self, end: float) -> AsyncLine:
         connection: Any = self._make()
+        # It need not say which library it is (in newer and older versions): a trip less.
+        connection.driver_info = connection.lib_name = connection.lib_version = None
         try:
             async with asyncio.timeout(remaining(end)):
                 await connection.connect()

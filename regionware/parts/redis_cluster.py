@@ -95,6 +95,8 @@ class RedisCluster:
     def move(self, slot: int, to: RedisServer) -> None:
         """Give an empty slot to another master; every master knows at once."""
         name = self.name(to)
+        # Who imports a slot gets a later epoch with it, so that nobody's gossip takes it back.
+        to.command(f"CLUSTER SETSLOT {slot} IMPORTING {self.name(self.owner(slot))}")
         to.command(f"CLUSTER SETSLOT {slot} NODE {name}")
         for node in self.masters:
             if node.running and node is not to:
