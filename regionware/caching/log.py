@@ -129,7 +129,7 @@ class LogReader:
                     self._snapshot(client)
                     pause = _PAUSE
                     while not stop.is_set():
-                        if not self._read(client):
+                        if not self._read(client, stop):
                             self._snapshot(client)
             except Exception as error:  # noqa: BLE001 - see below
                 # Whatever a server may answer, the next snapshot is what counts. And a connection
@@ -150,13 +150,15 @@ class LogReader:
         self._tier.heard()
         self.synced.set()
 
-    def _read(self, client: redis.Redis) -> bool:
+    def _read(self, client: redis.Redis, stop: Event) -> bool:
         """One read; `False` if a snapshot is needed."""
         log, wakes = self._tier.names.log.encode(), self._tier.names.wakes.encode()
         self._tell(client)
         reply: Any = client.xread(
             {log: self._follower.cursor, wakes: self._woken}, count=BATCH, block=BLOCK
         )
+        if stop.is_set():
+            return True  # whoever has stopped this has given up its trust, and that is to stay so
         streams = dict(reply or ())
         for position, fields in streams.get(wakes, ()):
             self._woken = position

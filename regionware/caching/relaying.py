@@ -28,7 +28,7 @@ from regionware.observe import Event
 #: Milliseconds for which the right to relay holds without being renewed.
 _HOLDS = 5000
 #: Milliseconds for which one read of the outbox waits.
-_BLOCK = 250
+_BLOCK = 500
 #: Seconds after which a worker without the right asks for it again.
 _TURN = 1.0
 _PAUSE = 0.2
