@@ -10,7 +10,7 @@ from regionware.caching.variants import fields_of, names_in
 from regionware.effects import Found, Plan
 from regionware.serving import Reply, not_cached
 from regionware.unpacking import read_out
-from regionware.waiting import follow, outwait
+from regionware.waiting import follow, landed, outwait
 
 if TYPE_CHECKING:
     from regionware.exchange import Exchange
@@ -51,6 +51,9 @@ def _ask_redis(exchange: "Exchange", filling: Filling, began: float) -> Plan[Rep
             # Another worker fills: what it stores is for this one too.
             if (yield from outwait(exchange, filling, found, began)):
                 return None
+            if (flight := filling.flight) is not None and flight.outcome:
+                # One who went beside us has brought what this waits for.
+                return landed(exchange, filling, flight)
             found, reply = yield from _find(exchange, filling)
         if reply is not None or exchange.bypass:
             return reply

@@ -36,8 +36,8 @@ def follow(exchange: "Exchange", filling: Filling, began: float) -> Plan[tuple[b
         if exchange.stale_for("revalidate"):
             return False, exchange.serve_stale()
         outcome = "" if filling.insists else (yield from _wait(exchange, filling, flight, began))
-        if outcome == "entry" and (entry := _shared(exchange, filling, flight)) is not None:
-            return False, exchange.reply(entry, "regionware; fwd=miss; collapsed")
+        if outcome == "entry" and (reply := landed(exchange, filling, flight)) is not None:
+            return False, reply
         if outcome == "stale" and (reply := _shared_stale(exchange, filling, flight)) is not None:
             return False, reply
         if outcome != "abandoned":
@@ -80,6 +80,12 @@ def _goes(exchange: "Exchange", filling: Filling, began: float) -> bool:
         return False
     exchange.tell("spill", "")
     return True
+
+
+def landed(exchange: "Exchange", filling: Filling, flight: Flight) -> Reply | None:
+    """The answer that another's fill makes, if it has brought one for this request."""
+    entry = _shared(exchange, filling, flight)
+    return None if entry is None else exchange.reply(entry, "regionware; fwd=miss; collapsed")
 
 
 def _shared(exchange: "Exchange", filling: Filling, flight: Flight) -> Entry | None:
