@@ -102,9 +102,6 @@ def encode(frame: Frame, seal: Seal = CHECKSUM) -> bytes:
         _position(frame.lower),
         _position(frame.upper),
         _NUMBERS.pack(
-            frame.flags, frame.status, frame.revalidate, frame.error, frame.age,
-            len(frame.material), len(tags), len(fields), len(host), len(frame.body),
-            frame.cost,
             flags, frame.status, frame.revalidate, frame.error, frame.age,
             len(frame.material), len(tags), len(fields), len(host), len(body), frame.cost,
         ),
