@@ -1,0 +1,60 @@
+"""Fleets of worker processes, and servers that a drill may break."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from regionware.parts.redis import RedisServer
+from tests.drills.fleet import Fleet
+from tests.drills.forms import Measure, Scale, note
+from tests.drills.worker import Setup
+
+Launch = Callable[..., Fleet]
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A Redis of this drill's own."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def second_server() -> Iterator[RedisServer]:
+    """Another one."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Launch]:
+    """Starts a fleet; it does not wait until the workers have heard of their region."""
+    made: list[Fleet] = []
+
+    def start(*setups: Setup) -> Fleet:
+        folder = tmp_path / f"fleet-{len(made)}"
+        folder.mkdir()
+        made.append(Fleet(folder, setups))
+        return made[-1]
+
+    yield start
+    for fleet in made:
+        fleet.close()
+
+
+@pytest.fixture
+def measure(request: pytest.FixtureRequest) -> Measure:
+    """Notes what was measured; see `report.py`."""
+    callspec = getattr(request.node, "callspec", None)
+    scale = callspec.params.get("scale", Scale(long=False)) if callspec else Scale(long=False)
+    flavour = callspec.params.get("flavour", "") if callspec else ""
+    drill = request.node.nodeid.rpartition("/")[2].partition("[")[0]
+    form = f"{flavour} {scale('short', 'long')}".strip()
+    return lambda what, value, target: note(drill, form, what, value, target)
+
+
+def lasts(seconds: float) -> None:
+    """Let the drill's trouble or load last for so long: a length, nothing is waited for."""
+    time.sleep(seconds)
