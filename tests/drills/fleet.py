@@ -105,7 +105,7 @@ class Process:
         self.thaw()
         with suppress(OSError):
             self._pipe.send(("stop", ()))
-        self._process.join(5)
+        self._process.join(2)
         self.kill()
 
 

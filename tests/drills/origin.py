@@ -80,7 +80,7 @@ class Origin:
 
     def calls(self, since: float = 0.0) -> list[Call]:
         """What the application was asked, by when it began."""
-        found = map(Call, *zip(*_RECORD.iter_unpack(self._log.read_bytes()), strict=True))
+        found = (Call(*each) for each in _RECORD.iter_unpack(self._log.read_bytes()))
         return sorted((call for call in found if call.at >= since), key=lambda call: call.at)
 
     def count(self, item: int | None = None, since: float = 0.0) -> int:
