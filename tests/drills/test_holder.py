@@ -87,11 +87,15 @@ class TestHolderAsleep:
     def test_without_lease_and_fence_it_would_be(
         self, flavour: Flavour, scale: Scale, launch: Launch, server: RedisServer
     ) -> None:
-        """The positive control: Redis has forgotten the purge and who has filled since."""
-        fleet = launch(*setups(flavour, server.url, 3))
-        fleet.ready()
+        """The positive control: Redis has forgotten the purge and who has filled since.
+
+        The holder must not hear of the purge either, when it wakes: it would not store anything.
+        """
+        deaf = Setup(flavour, {"here": server.url}, off=("hearing",))
+        fleet = launch(deaf, *setups(flavour, server.url, 2))
+        fleet.all("ready", but=fleet.workers[:1])
         item, _backup = self.sleep_over_a_purge(fleet, server, forgotten=True)
-        late = fleet.add(fleet[0].setup)
+        late = fleet.add(fleet[1].setup)
         late.do("ready")
         assert not fleet.current([item], [late])
 
