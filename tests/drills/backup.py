@@ -1,10 +1,12 @@
 """What a region's Redis knows, put aside and brought back: protections that live in its data."""
 
+from typing import Any, Self
+
 import redis
 
 from regionware.parts.redis import RedisServer
 
-_ASIDE = "aside:"
+_ASIDE = b"aside:"
 
 
 class Backup:
@@ -15,19 +17,28 @@ class Backup:
     """
 
     def __init__(self, server: RedisServer) -> None:
-        self._client = redis.Redis.from_url(server.url)
-        self._copy(self._keys(), "", _ASIDE)
+        self._client: Any = redis.Redis.from_url(server.url)  # it answers with octets
+        self._copy(self._keys(), b"", _ASIDE)
 
     def restore(self) -> None:
         """Bring the copy back."""
         for key in self._keys():
             self._client.delete(key)
-        self._copy(self._client.keys(f"{_ASIDE}*"), _ASIDE, "")
+        self._copy(self._client.keys(_ASIDE + b"*"), _ASIDE, b"")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
         self._client.close()
 
     def _keys(self) -> list[bytes]:
-        return [key for key in self._client.keys("*") if not key.startswith(_ASIDE.encode())]
+        return [key for key in self._client.keys(b"*") if not key.startswith(_ASIDE)]
 
-    def _copy(self, keys: list[bytes], cut: str, add: str) -> None:
+    def _copy(self, keys: list[bytes], cut: bytes, add: bytes) -> None:
         for key in keys:
-            self._client.copy(key, add.encode() + key.removeprefix(cut.encode()), replace=True)
+            self._client.copy(key, add + key.removeprefix(cut), replace=True)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,9 @@ from regionware.parts.redis import RedisServer
 from tests.drills.fleet import Fleet
 from tests.drills.forms import Measure, Scale, note
 from tests.drills.worker import Setup
+from tests.rig import closer, flavour, loop, rig
+
+__all__ = ["closer", "flavour", "launch", "loop", "measure", "rig", "second_server", "server"]
 
 Launch = Callable[..., Fleet]
 
@@ -48,10 +52,12 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
 def measure(request: pytest.FixtureRequest) -> Measure:
     """Notes what was measured; see `report.py`."""
     callspec = getattr(request.node, "callspec", None)
-    scale = callspec.params.get("scale", Scale(long=False)) if callspec else Scale(long=False)
-    flavour = callspec.params.get("flavour", "") if callspec else ""
-    drill = request.node.nodeid.rpartition("/")[2].partition("[")[0]
-    form = f"{flavour} {scale('short', 'long')}".strip()
+    given: dict[str, Any] = callspec.params if callspec else {}
+    scale: Scale = given.get("scale", Scale(long=False))
+    which = [str(given[name]).replace("_", "-") for name in ("how", "window") if name in given]
+    told = (request.cls.__doc__ or "") if request.cls else request.node.originalname
+    drill = " ".join([told.partition(".")[0], *which]).removeprefix("test_").replace("_", " ")
+    form = f"{given.get('flavour', '')} {scale('short', 'long')}".strip()
     return lambda what, value, target: note(drill, form, what, value, target)
 
 

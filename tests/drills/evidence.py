@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import quantiles
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 class Read(NamedTuple):
@@ -55,6 +55,11 @@ class Evidence:
     """All answers of a drill."""
 
     reads: list[Read]
+
+    @classmethod
+    def of_all(cls, parts: Iterable[Iterable[Read]]) -> Self:
+        """What several workers answered."""
+        return cls([read for part in parts for read in part])
 
     def __len__(self) -> int:
         return len(self.reads)

@@ -175,7 +175,7 @@ class Fleet:
             yield seen
         finally:
             self._load = None
-            seen.append(Evidence(sum(self.all("unload", but=but), [])))
+            seen.append(Evidence.of_all(self.all("unload", but=but)))
 
     def warm(self, items: Sequence[int]) -> None:
         """Everything in Redis, and in every memory."""

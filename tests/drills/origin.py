@@ -112,7 +112,10 @@ class Origin:
     def _steps(self, chunks: list[bytes]) -> list[Step]:
         if not self.on("step"):
             return [b"".join(chunks)]
-        return [step for chunk in chunks for step in (_Step(self), chunk)][1:]
+        steps: list[Step] = []
+        for chunk in chunks:
+            steps += [_Step(self), chunk]
+        return steps[1:]
 
 
 class _Hold(Gate):
@@ -132,7 +135,7 @@ class _Hold(Gate):
             time.sleep(0.005)
 
     async def await_(self) -> None:
-        while self._closed():
+        while self._closed():  # noqa: ASYNC110 - the switch is another process's
             await asyncio.sleep(0.005)
 
 

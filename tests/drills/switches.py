@@ -13,12 +13,25 @@ from unittest.mock import patch
 from regionware import Regionware, composition
 from regionware.caching import health, redis
 from tests.faults.garbage import ERRORS, HALVES, REPLIES
-from tests.faults.scripted import Command, Hang, Hangup, ScriptedRedis, kind, well_behaved
+from tests.faults.scripted import Hang, Hangup, ScriptedRedis
 
 __all__ = [
-    "ERRORS", "HALVES", "REPLIES", "Command", "Hang", "Hangup", "ScriptedRedis", "kind", "throw",
-    "thrown", "well_behaved",
-]  # fmt: skip
+    "ERRORS",
+    "HALVES",
+    "REPLIES",
+    "Hang",
+    "Hangup",
+    "ScriptedRedis",
+    "has_heard",
+    "throw",
+    "thrown",
+]
+
+
+def has_heard(rw: Regionware) -> bool:
+    """Whether this worker knows of the region's purges."""
+    log = rw._parts.rim._log
+    return log is not None and log.synced.is_set()
 
 
 def throw(rw: Regionware, off: Sequence[str]) -> None:
@@ -85,7 +98,7 @@ def _no_breaker() -> Any:
 
 
 def _loud() -> Any:
-    """"Whatever happens to Redis is a miss": its errors surface."""
+    """The rule that whatever happens to Redis is a miss: its errors surface."""
     return patch.object(redis, "TROUBLE", ())
 
 

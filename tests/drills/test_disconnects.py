@@ -46,9 +46,9 @@ class TestDisconnects:
             until(lambda worker=worker, then=then: quiet(then, worker.census(), at_once))  # type: ignore[misc] # each its own
         fleet.origin.set(delay=0, step=0)
         # Nobody holds a key, and nothing that is stored is a part of an answer.
-        seen = Evidence(sum(fleet.all("each", ITEMS), []))
+        seen = Evidence.of_all(fleet.all("each", ITEMS))
         fleet.all("forget")
-        seen += Evidence(sum(fleet.all("each", ITEMS), []))
+        seen += Evidence.of_all(fleet.all("each", ITEMS))
         sound(seen, least=4 * len(ITEMS))
         assert seen.stale(fleet.purges, 0.0) == []
         assert seen.slowest < AMPLE

@@ -13,7 +13,7 @@ from tests.drills.conftest import Launch, lasts
 from tests.drills.evidence import Evidence, milliseconds, sound
 from tests.drills.fleet import Fleet
 from tests.drills.forms import Measure, Scale, forms
-from tests.drills.worker import Setup
+from tests.drills.worker import PATIENT, Setup
 
 ITEMS = range(12)
 RATE = 100
@@ -67,6 +67,8 @@ def paired(old: RedisServer, new: RedisServer) -> Iterator[Pair]:
         new.command(f"REPLICAOF 127.0.0.1 {copying.port}")
         until(lambda: said(new, "master_link_status") == "up")
         yield Pair(old, new, line, copying)
+        for each in (old, new):  # which would wait for each other's data when they end
+            each.command("REPLICAOF NO ONE")
 
 
 @forms("asgi")
@@ -78,6 +80,7 @@ class TestFailover:
         flavour: Flavour,
         scale: Scale,
         launch: Launch,
+        *,
         measure: Measure,
         server: RedisServer,
         second_server: RedisServer,
@@ -102,7 +105,7 @@ class TestFailover:
             sound(seen[0], least=50)
             assert seen[0].stale(fleet.purges, bound) == []
             until(lambda: fleet.current(ITEMS))
-            late = fleet.add(Setup(flavour, {"here": pair.url}))
+            late = fleet.add(Setup(flavour, {"here": pair.url}, off=PATIENT))
             late.do("ready")
             found = Evidence(late.do("each", ITEMS))
             sound(found)
@@ -125,14 +128,14 @@ class TestFailover:
 
 def test_a_lost_purge_is_seen(launch: Launch, server: RedisServer) -> None:
     """The positive control: the same server forgets a purge, so that nobody has taken over."""
-    setup = Setup("asgi", {"here": server.url})
+    setup = Setup("asgi", {"here": server.url}, off=PATIENT)
     fleet = launch(setup)
     fleet.ready()
     fleet.warm(ITEMS)
-    backup = Backup(server)
-    assert fleet.purge(fleet[0], *ITEMS[:3])
-    assert fleet.current(ITEMS)
-    backup.restore()
+    with Backup(server) as backup:
+        assert fleet.purge(fleet[0], *ITEMS[:3])
+        assert fleet.current(ITEMS)
+        backup.restore()
     late = fleet.add(setup)
     late.do("ready")
     assert len(Evidence(late.do("each", ITEMS)).stale(fleet.purges, 0.0)) == 3

@@ -10,7 +10,7 @@ from tests.drills.evidence import going_back, milliseconds, sound
 from tests.drills.fleet import AMPLE, Fleet, Process
 from tests.drills.forms import Measure, Scale, forms
 from tests.drills.origin import Call
-from tests.drills.worker import Setup
+from tests.drills.worker import PATIENT, Setup
 
 ITEM = 7
 RATE = 100
@@ -22,7 +22,7 @@ LEASE = 10.0
 
 
 def setups(flavour: Flavour, url: str, number: int) -> list[Setup]:
-    return [Setup(flavour, {"here": url})] * number
+    return [Setup(flavour, {"here": url}, off=PATIENT)] * number
 
 
 def filling(fleet: Fleet, version: int) -> Process:
@@ -79,7 +79,7 @@ class TestHolderAsleep:
         fleet = launch(*setups(flavour, server.url, 3))
         fleet.ready()
         for _ in range(scale(2, 20)):
-            item, _backup = self.sleep_over_a_purge(fleet, server)
+            item = self.sleep_over_a_purge(fleet, server)
             fleet[2].do("forget")
             fleet[1].do("forget")
             assert fleet.current([item], fleet.workers)
@@ -91,18 +91,16 @@ class TestHolderAsleep:
 
         The holder must not hear of the purge either, when it wakes: it would not store anything.
         """
-        deaf = Setup(flavour, {"here": server.url}, off=("hearing",))
+        deaf = Setup(flavour, {"here": server.url}, off=(*PATIENT, "hearing"))
         fleet = launch(deaf, *setups(flavour, server.url, 2))
         fleet.all("ready", but=fleet.workers[:1])
-        item, _backup = self.sleep_over_a_purge(fleet, server, forgotten=True)
+        item = self.sleep_over_a_purge(fleet, server, forgotten=True)
         late = fleet.add(fleet[1].setup)
         late.do("ready")
         assert not fleet.current([item], [late])
 
     @staticmethod
-    def sleep_over_a_purge(
-        fleet: Fleet, server: RedisServer, *, forgotten: bool = False
-    ) -> tuple[int, Backup]:
+    def sleep_over_a_purge(fleet: Fleet, server: RedisServer, *, forgotten: bool = False) -> int:
         """A holder sleeps while its item is purged, and filled anew by another; then it wakes."""
         item = fleet.new()
         holder, other, purger = fleet.workers[:3]
@@ -111,16 +109,16 @@ class TestHolderAsleep:
         until(lambda: fleet.origin.count(item) == 1)
         holder.freeze()
         fleet.origin.set(hung=0)
-        backup = Backup(server)
-        assert fleet.purge(purger, item)
-        found = other.ask(item)
-        assert (found.status, found.version) == (200, fleet.origin.version(item))
-        if forgotten:
-            backup.restore()
+        with Backup(server) as backup:
+            assert fleet.purge(purger, item)
+            found = other.ask(item)
+            assert (found.status, found.version) == (200, fleet.origin.version(item))
+            if forgotten:
+                backup.restore()
         holder.thaw()
         old = holder.end()
         assert (old.status, old.version) == (200, fleet.origin.version(item) - 1)
-        return item, backup
+        return item
 
 
 def test_a_holder_that_nobody_replaces_is_felt(launch: Launch, server: RedisServer) -> None:

@@ -11,7 +11,7 @@ from tests.drills.conftest import Launch, lasts
 from tests.drills.evidence import Evidence, Read, milliseconds, sound
 from tests.drills.fleet import AMPLE, Fleet
 from tests.drills.forms import Measure, Scale, forms
-from tests.drills.worker import Setup
+from tests.drills.worker import PATIENT, Setup
 
 ITEMS = range(5)
 RATE = 200
@@ -21,7 +21,7 @@ THROTTLE = (1, 30)
 
 
 def fleet_of(launch: Launch, flavour: Flavour, url: str, **cache: float) -> Fleet:
-    fleet = launch(*[Setup(flavour, {"here": url}, cache=cache)] * WORKERS)
+    fleet = launch(*[Setup(flavour, {"here": url}, cache=cache, off=PATIENT)] * WORKERS)
     fleet.ready()
     fleet.warm(ITEMS)
     return fleet
@@ -74,7 +74,9 @@ class TestHung:
         # Nobody has waited until it came back.
         assert ended_after(seen[0].until(recovered - 1), recovered)[:3] == []
         assert calls <= len(ITEMS) * WORKERS * math.ceil(hung / THROTTLE[1])
-        measure("p99 while it hangs", milliseconds(seen[0].until(recovered).percentile(99)), "100 ms")
+        measure(
+            "p99 while it hangs", milliseconds(seen[0].until(recovered).percentile(99)), "100 ms"
+        )
         measure("calls for 5 keys", str(calls), "1 for each key in 30 s and worker")
         measure("fresh after it is back", milliseconds(fresh), "30 s")
 
@@ -95,9 +97,7 @@ class TestHungAndForgotten:
             recovered = time.monotonic()
             fleet.origin.set(hung=0)
         sound(seen[0], least=100)
-        late = ended_after(seen[0].until(recovered - 1), recovered)
-        # Redis may be too slow once, on a machine that has other things to do: that is a miss.
-        assert [read for read in late if read.detail != "miss"][:3] == []
+        assert ended_after(seen[0].until(recovered - 1), recovered)[:3] == []
 
 
 @forms("wsgi")
@@ -111,6 +111,7 @@ class TestFailing:
         scale: Scale,
         window: str,
         launch: Launch,
+        *,
         measure: Measure,
         server: RedisServer,
     ) -> None:
@@ -119,7 +120,7 @@ class TestFailing:
         fleet.origin.set(failing=1)
         began = time.monotonic()
         with fleet.under_load(ITEMS, RATE) as seen:
-            lasts(scale(3, 60))
+            lasts(scale(3, 40))
             failing = time.monotonic() - began
             calls = {item: fleet.origin.count(item, since=began) for item in ITEMS}
             for item in ITEMS:

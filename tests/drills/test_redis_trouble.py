@@ -3,7 +3,6 @@
 import math
 import time
 
-
 import pytest
 
 from regionware.parts.proxy import DelayProxy
@@ -87,6 +86,7 @@ class TestAwayAndBack:
         scale: Scale,
         how: str,
         launch: Launch,
+        *,
         measure: Measure,
         server: RedisServer,
     ) -> None:
@@ -113,7 +113,9 @@ class TestAwayAndBack:
         measure("used again", milliseconds(back), "3 s")
         measure("calls for 10 items", str(hot_calls(fleet)), "20, and 20 for each 5 s without")
         report(measure, seen[0], "150 ms (slowest)")
-        report(lambda what, *rest: measure(f"{what}, given up", *rest), seen[0].since(opened), "5 ms")
+        report(
+            lambda what, *rest: measure(f"{what}, given up", *rest), seen[0].since(opened), "5 ms"
+        )
 
 
 @forms("asgi")
@@ -121,10 +123,10 @@ class TestSlow:
     """F4."""
 
     @staticmethod
-    def run(fleet: Fleet, server: RedisServer, line: DelayProxy, seconds: float) -> tuple[
-        Evidence, int, float
-    ]:
-        """Everything seen while Redis is slow; how often it was asked, or connected to; when given up."""
+    def run(
+        fleet: Fleet, server: RedisServer, line: DelayProxy, seconds: float
+    ) -> tuple[Evidence, int, float]:
+        """What was seen while Redis is slow, how often it was asked, and when it was given up."""
         fleet.ready()
         fleet.settled()
         line.delay = 0.1

@@ -10,7 +10,7 @@ from tests.drills.conftest import Launch
 from tests.drills.evidence import Evidence, milliseconds, sound
 from tests.drills.fleet import AMPLE, Fleet
 from tests.drills.forms import Measure, Scale, forms
-from tests.drills.worker import Setup
+from tests.drills.worker import PATIENT, Setup
 
 WORKERS = 4
 
@@ -18,7 +18,7 @@ WORKERS = 4
 def burst(fleet: Fleet, item: int, each: int) -> Evidence:
     """So many requests in each worker for one item, all at the same moment."""
     at = time.monotonic() + 0.3
-    return Evidence(sum(fleet.all("burst", [item] * each, at), []))
+    return Evidence.of_all(fleet.all("burst", [item] * each, at))
 
 
 @forms("asgi", "wsgi")
@@ -28,7 +28,7 @@ class TestStampede:
     def test_one_call(
         self, flavour: Flavour, scale: Scale, launch: Launch, measure: Measure, server: RedisServer
     ) -> None:
-        fleet = launch(*[Setup(flavour, {"here": server.url})] * WORKERS)
+        fleet = launch(*[Setup(flavour, {"here": server.url}, off=PATIENT)] * WORKERS)
         fleet.ready()
         item, delay, each = fleet.new(), scale(0.5, 2.0), scale(50, 250)
         fleet.origin.set(delay=delay)
@@ -47,8 +47,8 @@ class TestStampede:
         second_server: RedisServer,
     ) -> None:
         regions = {"here": server.url, "there": second_server.url}
-        setups = [Setup(flavour, regions, here=here) for here in ("here", "here", "there", "there")]
-        fleet = launch(*setups)
+        where = ("here", "here", "there", "there")
+        fleet = launch(*[Setup(flavour, regions, here=here, off=PATIENT) for here in where])
         fleet.ready()
         item = fleet.new()
         fleet.origin.set(delay=0.5)
@@ -58,7 +58,7 @@ class TestStampede:
     def test_one_call_in_each_process_without_redis(
         self, flavour: Flavour, scale: Scale, launch: Launch, measure: Measure, server: RedisServer
     ) -> None:
-        fleet = launch(*[Setup(flavour, {"here": server.url})] * WORKERS)
+        fleet = launch(*[Setup(flavour, {"here": server.url}, off=PATIENT)] * WORKERS)
         fleet.ready()
         server.kill()
         until(lambda: given_up(fleet))
@@ -74,7 +74,7 @@ class TestStampede:
         self, flavour: Flavour, scale: Scale, launch: Launch, measure: Measure, server: RedisServer
     ) -> None:
         cache = {"ttl": 1, "stale_while_revalidate": 300}
-        fleet = launch(*[Setup(flavour, {"here": server.url}, cache=cache)] * WORKERS)
+        fleet = launch(*[Setup(flavour, {"here": server.url}, cache=cache, off=PATIENT)] * WORKERS)
         fleet.ready()
         item, each = fleet.new(), scale(50, 250)
         fleet.warm([item])
@@ -100,7 +100,7 @@ def given_up(fleet: Fleet) -> bool:
 def test_without_collapsing_there_are_many_calls(launch: Launch, server: RedisServer) -> None:
     """The positive control: nobody to join in the process."""
     server.kill()
-    fleet = launch(Setup("asgi", {"here": server.url}, off=("flights",)))
+    fleet = launch(Setup("asgi", {"here": server.url}, off=(*PATIENT, "flights")))
     fleet.origin.set(delay=0.5)
     item = fleet.new()
     sound(burst(fleet, item, 10), least=10)
