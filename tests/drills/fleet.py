@@ -196,11 +196,17 @@ class Fleet:
         return acknowledged
 
     def purge_for(
-        self, seconds: float, by: Process, items: Sequence[int], pause: float = 0.02
+        self,
+        seconds: float,
+        by: Process,
+        items: Sequence[int],
+        *,
+        pause: float = 0.02,
+        least: int = 0,
     ) -> None:
-        """Change and purge items in turn."""
+        """Change and purge items in turn, for so long, and at least so often."""
         limit, number = time.monotonic() + seconds, 0
-        while time.monotonic() < limit:
+        while time.monotonic() < limit or number < least:
             self.purge(by, items[number % len(items)])
             number += 1
             time.sleep(pause)

@@ -5,13 +5,14 @@ here, or a protection that is not found where it is looked for, is an error.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
 from regionware import Regionware, composition
-from regionware.caching import health, redis
+from regionware.caching import redis
 from tests.faults.garbage import ERRORS, HALVES, REPLIES
 from tests.faults.scripted import Hang, Hangup, ScriptedRedis
 
@@ -23,6 +24,7 @@ __all__ = [
     "Hangup",
     "ScriptedRedis",
     "has_heard",
+    "patient",
     "throw",
     "thrown",
 ]
@@ -94,13 +96,26 @@ def _no_deadline() -> Any:
 
 def _no_breaker() -> Any:
     """The breaker: Redis is asked, whatever has become of it."""
-    return patch.object(health, "FAILURES", 1 << 60)
+    return patch.object(_breaker(), "failed", lambda _: None)
+
+
+def _breaker() -> type:
+    """Whatever is told that a call has failed."""
+    for place in ("breaker.Breaker", "health.Health"):
+        module, name = place.split(".")
+        with suppress(ImportError):
+            found: type = getattr(import_module(f"regionware.caching.{module}"), name)
+            return found
+    raise LookupError("breaker")
 
 
 def _loud() -> Any:
     """The rule that whatever happens to Redis is a miss: its errors surface."""
     return patch.object(redis, "TROUBLE", ())
 
+
+#: Workers that are made in it wait for Redis as long as it takes.
+patient = _no_deadline
 
 _OF_A_WORKER: dict[str, Callable[[Regionware], None]] = {
     "hearing": _deaf,

@@ -83,12 +83,13 @@ class TestLogAway:
         with fleet.under_load(ITEMS, RATE) as seen:
             with no_log(server):
                 away = scale(bound + 2, 12)
-                fleet.purge_for(away, fleet[0], ITEMS, pause=away / 220)
+                enough = scale(50, 200)
+                fleet.purge_for(away, fleet[0], ITEMS, pause=away / 220, least=enough)
             back = time.monotonic()
             until(lambda: fleet.current(ITEMS, fleet.workers[:3]))
             healed = time.monotonic() - back
         judged(measure, fleet, seen[0], deaf, bound)
-        assert scale(50, 150) <= len(fleet.purges)
+        assert len(fleet.purges) >= enough
         afterwards = Evidence([])
         for _ in range(scale(20, 150)):
             for worker in fleet.workers[:3]:

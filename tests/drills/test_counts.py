@@ -15,7 +15,7 @@ from regionware.policies import Cache, Route
 from tests.conformance.application import Application, Seen, text
 from tests.conformance.harness import Answer, Flavour, Loop, Site, until
 from tests.drills.forms import Measure, Scale, forms
-from tests.drills.switches import has_heard
+from tests.drills.switches import has_heard, patient
 from tests.rig import Rig
 
 #: How often in a second the log's reader asks or tells something, at most, when nothing happens.
@@ -61,7 +61,8 @@ class Counted:
 @pytest.fixture
 def counted(rig: Rig, server: RedisServer) -> Iterator[Counted]:
     with DelayProxy(server.port) as line:
-        rw = rig.worker(line.through(server.url), ROUTE)
+        with patient():
+            rw = rig.worker(line.through(server.url), ROUTE)
         rw.start()
         until(lambda: has_heard(rw))
         site = rig.site(rw, Application(lambda seen: text(seen.headers["accept-language"])))
@@ -141,7 +142,8 @@ class TestPurgeIsCheap:
             return text("x" * 50)
 
         route = Route("/{tag}/{number}", cache=Cache(ttl=3000, tags=["{tag}"]))
-        rw = rig.worker(server.url, route, memory=1 << 20)
+        with patient():
+            rw = rig.worker(server.url, route, memory=1 << 20)
         return rig.site(rw, Application(answer))  # type: ignore[arg-type] # a handler
 
     def test_commands(
