@@ -34,7 +34,7 @@ class TestDisconnects:
         fleet = fleet_of(launch, flavour, server.url)
         fleet.settled()
         before = [worker.census() for worker in fleet.workers]
-        at_once, rounds, gone = scale(30, 250), scale(2, 20), 0
+        at_once, rounds, gone = scale(30, 250), scale(2, 10), 0
         each = scale(100, 250)
         fleet.origin.set(delay=0.01, step=0.005)
         for number in range(rounds):
