@@ -111,7 +111,7 @@ def _breaker() -> type:
 
 def _loud() -> Any:
     """The rule that whatever happens to Redis is a miss: its errors surface."""
-    return patch.object(redis, "TROUBLE", ())
+    return patch.object(import_module(redis.RedisTier._attempt.__module__), "TROUBLE", ())
 
 
 #: Workers that are made in it wait for Redis as long as it takes.
