@@ -209,12 +209,13 @@ def check_urls(found: dict[str, int], bound: int) -> None:
     assert found["counted"] <= 10
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("protocol", ["asgi", "wsgi"])
 def test_many_urls_stay_within_the_bound(protocol: str) -> None:
     bound = 1 << 23
-    found = filling("urls", protocol, 20_000, bound)
+    found = filling("urls", protocol, 12_000, bound)
     check_urls(found, bound)
-    assert found["hits"] >= 2000
+    assert found["hits"] >= 1200
 
 
 @pytest.mark.long
@@ -225,6 +226,7 @@ def test_two_hundred_thousand_urls_stay_within_the_default(protocol: str) -> Non
     check_urls(filling("urls", protocol, 200_000, bound), bound)
 
 
+@pytest.mark.timeout(600)
 def test_a_tier_without_eviction_would_be_noticed(tmp_path: Path) -> None:
     """Positive control: the same, where nothing is evicted."""
     code = (
@@ -241,6 +243,7 @@ def test_a_tier_without_eviction_would_be_noticed(tmp_path: Path) -> None:
     assert found["growth"] > 1.25 * (1 << 22)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("protocol", ["asgi", "wsgi"])
 def test_a_large_body_passes_through(protocol: str) -> None:
     size = 50 * (1 << 20)

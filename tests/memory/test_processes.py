@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 #: Seconds; a busy machine needs a few, and what hangs needs for ever.
-PATIENCE = 90
+PATIENCE = 100
 
 
 def status(kind: str, url: str) -> tuple[int, str]:
