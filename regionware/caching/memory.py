@@ -1,14 +1,18 @@
-"""The memory tier, bounded by the bytes that the process really holds for it, evicting by SIEVE.
+"""The memory tier: a `cachetools.Cache` bounded by real bytes, evicting by SIEVE.
 
 A hit takes no lock: it reads one dict and sets one attribute. Everything that changes the
-structure holds the lock. SIEVE keeps records in the order of insertion; a hand moves from the
-oldest to the newest, spares what was visited since it last came by, and evicts the rest
-(Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024).
+structure holds the lock, for `cachetools` has none. It counts the records; their bytes are counted
+here, because it would keep the size of each beside it, which is 75 bytes for each. SIEVE keeps
+records in the order of insertion; a hand moves from the oldest to the newest, spares what was
+visited since it last came by, and evicts the rest (Zhang et al., "SIEVE is Simpler than LRU",
+NSDI 2024).
 """
 
 from sys import getsizeof
 from threading import Lock
 from typing import Any
+
+from cachetools import Cache
 
 from regionware.caching.dressed import Ring
 from regionware.caching.entry import Entry, Key, Record
@@ -18,15 +22,14 @@ from regionware.errors import ConfigurationError
 LARGEST = 1 << 20
 _SHARE = 32
 _SMALLEST = 1 << 16
+#: No record needs fewer bytes, so that bytes run out before this many records are kept.
+_LEAST = 256
 
 
-class Memory:
+class Memory(Cache[Key, Record]):
     """This process's tier.
 
     Attributes:
-        maxsize: bytes that it may hold.
-        currsize: bytes that are accounted: the records, their table, and what is reserved for the
-            heads that adapters prepare. Never more than `maxsize`.
         largest: the largest record that is kept, in accounted bytes.
     """
 
@@ -48,31 +51,48 @@ class Memory:
             raise ConfigurationError(
                 f"memory_entry is a number of bytes from 1024 to 1/{_SHARE} of memory: {share}"
             )
-        self.maxsize = maxsize
+        super().__init__(maxsize // _LEAST)
+        self._bound = maxsize
+        # There is no public way to it; it is only measured.
+        self._table: dict[Key, Record] = vars(self)["_Cache__data"]
         self.largest = min(LARGEST, share) if largest is None else largest
         self._lock = Lock()
-        self._records: dict[Key, Record] = {}
         self._held = self._reserved = share
         self._ring = Ring(share)
         self._oldest: Record | None = None
         self._newest: Record | None = None
         self._hand: Record | None = None
-        self.currsize = self._held + getsizeof(self._records)
+        self._account()
+
+    @property
+    def maxsize(self) -> int:
+        """Bytes that it may hold."""
+        return self._bound
+
+    @property
+    def currsize(self) -> int:
+        """Bytes that are accounted, never more than `maxsize`.
+
+        The records, their table, and what is reserved for the heads that adapters prepare.
+        """
+        return self._size
 
     def lookup(self, key: Key) -> Record | None:
         """The record of a key, and a mark that it was wanted; lock-free."""
-        record = self._records.get(key)
-        if record is not None:
-            record.visited = True
+        try:
+            record = self[key]
+        except KeyError:
+            return None
+        record.visited = True
         return record
 
     def peek(self, key: Key) -> Record | None:
-        """The record of a key, for who does not want it."""
-        return self._records.get(key)
+        """The record of a key, for who does not want it; lock-free."""
+        return self._table.get(key)
 
     def records(self) -> list[Record]:
         """All records, as they are at this moment."""
-        return list(self._records.values())
+        return list(self._table.values())
 
     def dress(self, entry: Entry, wire: tuple[object, int, Any]) -> tuple[object, int, Any]:
         """Keep the head that an adapter has prepared from an entry, if there is room; lock-free."""
@@ -90,7 +110,7 @@ class Memory:
         with self._lock:
             self._discard(record.key)
             self._make_room(record.size)
-            self._records[record.key] = record
+            self[record.key] = record
             self._append(record)
             self._held += record.size
             self._make_room(0)  # the table may have grown
@@ -100,14 +120,14 @@ class Memory:
     def discard(self, record: Record) -> None:
         """Drop a record, unless another has taken its place."""
         with self._lock:
-            if self._records.get(record.key) is record:
+            if self._table.get(record.key) is record:
                 self._discard(record.key)
                 self._account()
 
     def clear(self) -> None:
         """Empty the tier."""
         with self._lock:
-            self._records.clear()
+            super().clear()
             self._oldest = self._newest = self._hand = None
             self._held = self._reserved
             self._account()
@@ -117,30 +137,28 @@ class Memory:
         self._lock = Lock()
         self.clear()
 
-    def __len__(self) -> int:
-        """How many records are kept."""
-        return len(self._records)
+    def popitem(self) -> tuple[Key, Record]:
+        """Evict what SIEVE chooses; `cachetools` calls it too, where it wants room.
 
-    def __contains__(self, key: Key) -> bool:
-        """Whether there is a record of a key."""
-        return key in self._records
-
-    def _account(self) -> None:
-        self.currsize = self._held + getsizeof(self._records)
-
-    def _make_room(self, size: int) -> None:
-        while self._records and self._held + size + getsizeof(self._records) > self.maxsize:
-            self._evict()
-
-    def _evict(self) -> None:
-        """Drop what SIEVE chooses."""
+        Raises:
+            KeyError: the tier is empty.
+        """
         record = self._hand or self._oldest
         while record is not None and record.visited:
             record.visited = False
             record = record.newer or self._oldest
-        if record is not None:
-            self._hand = record.newer
-            self._discard(record.key)
+        if record is None:
+            raise KeyError("the memory tier is empty")
+        self._hand = record.newer
+        self._discard(record.key)
+        return record.key, record
+
+    def _account(self) -> None:
+        self._size = self._held + getsizeof(self._table)
+
+    def _make_room(self, size: int) -> None:
+        while self._table and self._held + size + getsizeof(self._table) > self._bound:
+            self.popitem()
 
     def _append(self, record: Record) -> None:
         record.newer, record.older = None, self._newest
@@ -150,9 +168,10 @@ class Memory:
         self._oldest = self._oldest or record
 
     def _discard(self, key: Key) -> None:
-        record = self._records.pop(key, None)
+        record = self._table.get(key)
         if record is None:
             return
+        del self[key]
         self._held -= record.size
         if self._hand is record:
             self._hand = record.newer

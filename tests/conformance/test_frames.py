@@ -145,17 +145,17 @@ def test_why_it_is_not_read(case: str) -> None:
 
 
 def test_what_is_compressed_here_is_read_without_a_flaw() -> None:
-    one = replace(SMALL, body=b"<li>" * 500, packed=pack(TEXT, b"<li>" * 500))
+    one = replace(SMALL, body=b"<li>" * 1500, packed=pack(TEXT, b"<li>" * 1500))
     assert one.packed
     assert len(encode(one)) < 400
     assert flaw(encode(one), b"key") is None
 
 
 def test_without_the_library_it_is_a_miss(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = replace(SMALL, body=b"<li>" * 500, packed=pack(TEXT, b"<li>" * 500))
+    one = replace(SMALL, body=b"<li>" * 1500, packed=pack(TEXT, b"<li>" * 1500))
     monkeypatch.setattr(compression, "AVAILABLE", False)
     assert flaw(encode(one), b"key") == "packed"
-    assert pack(TEXT, b"<li>" * 500) == b""
+    assert pack(TEXT, b"<li>" * 1500) == b""
     assert unpack(one.packed, LARGEST) is None
 
 
@@ -277,13 +277,13 @@ KINDS = [
 @pytest.mark.parametrize(("kind", "packs"), KINDS)
 def test_which_types_are_compressed(kind: str, *, packs: bool) -> None:
     fields = ((b"content-type", kind.encode()),) if kind else ()
-    assert bool(pack(fields, b"<li>" * 1000)) is packs
+    assert bool(pack(fields, b"<li>" * 1500)) is packs
 
 
 def test_what_is_short_encoded_or_dense_is_left_alone() -> None:
     assert not pack(TEXT, b"x" * (compression.LEAST - 1))
     assert pack(TEXT, b"x" * compression.LEAST)
-    assert not pack((*TEXT, (b"content-encoding", b"gzip")), b"<li>" * 1000)
+    assert not pack((*TEXT, (b"content-encoding", b"gzip")), b"<li>" * 1500)
     assert not pack(TEXT, zstd.compress(b"".join(b"%d" % n**9 for n in range(2000))))
 
 

@@ -185,8 +185,8 @@ def test_the_table_is_in_the_account() -> None:
         memory.put(Uncacheable(("https", "h.test", f"/{number:06d}", ""), "private", 1.5))
         assert memory.currsize <= memory.maxsize
     records = sum(record.size for record in memory.records())
-    assert memory.currsize == records + sys.getsizeof(memory._records) + memory._reserved
-    assert held(memory._records) > 100_000
+    assert memory.currsize == records + sys.getsizeof(memory._table) + memory._reserved
+    assert held(memory._table) > 100_000
 
 
 # The whole process

@@ -90,7 +90,7 @@ def faults(memory: Memory) -> list[str]:
     while record is not None and len(chain) <= len(records):
         chain.append(record)
         record = record.newer
-    total = sum(each.size for each in records) + getsizeof(memory._records) + memory._reserved
+    total = sum(each.size for each in records) + getsizeof(memory._table) + memory._reserved
     checks = {
         "account": memory.currsize == total,
         "bound": total <= BOUND,
@@ -98,7 +98,7 @@ def faults(memory: Memory) -> list[str]:
         "length": len(chain) == len(records),
         "newest": memory._newest is (chain[-1] if chain else None),
         "hand": memory._hand is None or memory._hand in chain,
-        "keys": all(memory._records[each.key] is each for each in records),
+        "keys": all(memory._table[each.key] is each for each in records),
     }
     return [name for name, right in checks.items() if not right]
 
