@@ -44,8 +44,15 @@ def recall(exchange: "Exchange") -> Plan[Reply | None]:
 
 
 def _fallback(exchange: "Exchange") -> Entry | None:
-    """What may be served stale should the application fail."""
-    if exchange.rejected or not (exchange.stale_for("error") or exchange.stale_for("revalidate")):
+    """What may be served stale should the application fail, without asking it again at once.
+
+    By the book each use is another attempt.
+    """
+    if (
+        exchange.plan.is_standard
+        or exchange.rejected
+        or not (exchange.stale_for("error") or exchange.stale_for("revalidate"))
+    ):
         return None
     return exchange.stale
 
