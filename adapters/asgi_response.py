@@ -97,8 +97,8 @@ class Responder:
         more = message.get("more_body", False)
         if self._chunks is not None:
             self._copy(self._chunks, message.get("body", b""))
-            if self._left < 0:
-                await self._release()
+            if self._left < 0 and (release := self._exchange.released()) is not None:
+                await self._rim.aperform(release)
         if not more and not self._complete:
             await self._finish()
 
@@ -123,17 +123,13 @@ class Responder:
         if edits is not NO_EDITS:
             message = {**message, "headers": _dressed(headers, edits)}
         await self._send(message)
-        await self._release()
+        if (release := self._exchange.released()) is not None:
+            # What will not be stored keeps nobody in the region waiting for its end.
+            await self._rim.aperform(release)
         if edits.copy and not message.get("trailers"):
             self._status, self._headers = message["status"], message["headers"]
             self._connection = of_connection(values)
             self._chunks, self._left = [], edits.copy
-
-    async def _release(self) -> None:
-        """What will not be stored keeps nobody in the region waiting for its end."""
-        release = self._exchange.released()
-        if release is not None:
-            await self._rim.aperform(release)
 
     def _copy(self, chunks: list[bytes], chunk: bytes) -> None:
         self._left -= len(chunk)

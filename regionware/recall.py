@@ -32,15 +32,28 @@ def recall(exchange: "Exchange") -> Plan[Reply | None]:
     if leads:
         try:
             reply = yield from _ask_redis(exchange, filling, began)
+            filling.fallback = _fallback(exchange)
         except GeneratorExit:  # nobody drives this plan any more
             filling.land("abandoned")
             raise
         except BaseException:
             yield from filling.give_up()
             raise
-    if not exchange.rejected and (exchange.stale_for("error") or exchange.stale_for("revalidate")):
-        filling.fallback = exchange.stale
     return reply
+
+
+def _fallback(exchange: "Exchange") -> Entry | None:
+    """What may be served stale should the application fail, without asking it again at once.
+
+    By the book each use is another attempt.
+    """
+    if (
+        exchange.plan.is_standard
+        or exchange.rejected
+        or not (exchange.stale_for("error") or exchange.stale_for("revalidate"))
+    ):
+        return None
+    return exchange.stale
 
 
 def _ask_redis(exchange: "Exchange", filling: Filling, began: float) -> Plan[Reply | None]:

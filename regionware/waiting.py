@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from regionware.caching.entry import Entry
 from regionware.caching.filling import Filling
+from regionware.caching.variants import names_of, select, variant_key
 from regionware.effects import Flight, Found, Park, Plan, Wait
 from regionware.observe import Event
 from regionware.serving import Reply
@@ -107,7 +108,11 @@ def _shared_stale(exchange: "Exchange", filling: Filling, flight: Flight) -> Rep
     entry = flight.result
     if entry is None:
         return None
-    if entry.key == filling.key:
+    names = names_of(filling.key, entry.key)
+    mine = (
+        variant_key(filling.key, names, select(names, exchange.request)) if names else filling.key
+    )
+    if entry.key == mine:
         exchange.consider(entry, filling.need)
     return exchange.serve_throttled()
 

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import Phase, example, given, note, settings
 from hypothesis import strategies as st
 
+from regionware.caching.chance import LAST
 from regionware.policies import Cache, Route
 from tests.conformance.application import Gate, Response, Seen
 from tests.conformance.conftest import Clock, World
@@ -100,6 +101,7 @@ class Origin:
         self.clock = clock
         self.given: dict[int, Given] = {}
         self.raised: list[int] = []
+        self.raised_at: dict[str, float] = {}
         self.trouble = 0
         self.now: dict[str, Version] = {}
         self.before: dict[str, list[Version]] = {}
@@ -132,6 +134,7 @@ class Origin:
         serial, wants = self.serial, directives(seen.headers.get("cache-control", ""))
         if self.trouble == -1:
             self.raised.append(serial)
+            self.raised_at[seen.path] = self.clock.now
             raise Down
         url, version = seen.path, self.now[seen.path]
         variant = seen.headers.get("x") if version.varies else "*"
@@ -546,7 +549,7 @@ class Machine:
             return "validated"
         reason = self.rules.unstorable(given, head, made.status) or self.secret(ask, head)
         assert not reason, f"unstorable: {reason}"
-        failed = self.failed(asked.start)
+        failed = self.failed(asked.start, self.path(ask.url))
         wants = asked.wanted_by(given)
         reason = self.rules.unusable(given, head, made.status, self.clock.now, wants, failed=failed)
         assert not reason, f"unusable: {reason}"
@@ -557,8 +560,18 @@ class Machine:
         )
         return f"{'stale' if stale else 'fresh'}{' on failure' if failed and stale else ''}"
 
-    def failed(self, start: int) -> bool:
+    def resting(self, url: str) -> bool:
+        """Whether the origin may go unasked: it has failed lately for this URL."""
+        failures = [
+            each.at for each in self.origin.given.values() if each.failed and each.url == url
+        ]
+        failures.append(self.origin.raised_at.get(url, -1e9))
+        return self.clock.now - max(failures) < LAST
+
+    def failed(self, start: int, url: str) -> bool:
         later = [each for serial, each in self.origin.given.items() if serial > start]
+        if not self.rules.standard and self.resting(url):
+            return True
         return self.origin.raised[-1:] > [start] or any(each.failed for each in later)
 
     def secret(self, ask: Ask, head: Head) -> str:
@@ -635,7 +648,7 @@ class Machine:
     def not_modified(self, asked: Asked, answer: Answer) -> str:
         """A 304 of the cache's own: some stored answer must have permitted it."""
         self.wanted(asked, answer)
-        failed = self.failed(asked.start)
+        failed = self.failed(asked.start, self.path(asked.ask.url))
         shown = {name.lower(): value for name, value in answer.headers}
         reasons = []
         for each in reversed(self.origin.given.values()):

@@ -69,6 +69,7 @@ def test_what_was_purged_meanwhile_rescues_nobody(world: World, clock: Clock) ->
     clock.now += 20
     handlers.append(fails)
     assert site.get("/a").body == b"old"  # the positive control
+    clock.now += 2  # until the application is asked again
     handlers.append(purges)
     with pytest.raises(BrokenError):
         site.get("/a")
