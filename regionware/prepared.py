@@ -60,6 +60,9 @@ class FlightBoard(Protocol):
     def unspill(self, flight: Flight, /) -> None:
         """One of those has come back."""
 
+    def nudge(self, flight: Flight, /) -> None:
+        """Let those who wait look again."""
+
     def is_busy(self, key: Key, /) -> bool:
         """Whether a fill of a key is in progress."""
 

@@ -119,6 +119,9 @@ def _from_redis(exchange: "Exchange", filling: Filling, found: Found, entry: Ent
         filling.land("entry", entry)
     if not exchange.fits(entry, filling.need):
         exchange.consider(entry, filling.need)
+        if exchange.stale is entry and exchange.stale_for("revalidate"):
+            # For the others too, who would wait for whoever refreshes it.
+            filling.share(entry, names_in(found.vary))
         return None
     if exchange.may_see():
         fields = f"regionware; hit; ttl={exchange.ttl(entry)}; detail=redis"

@@ -57,6 +57,8 @@ def _wait(exchange: "Exchange", filling: Filling, flight: Flight, began: float) 
         if left <= 0 and _goes(exchange, filling, began):
             break
         outcome = yield from Wait(flight, left if left > 0 else PATIENCE)
+        if not outcome and _finds_stale(exchange, filling):
+            outcome = "stale"
     _tell(exchange, "flight", outcome or "spill", clock() - since)
     return outcome
 
@@ -103,11 +105,19 @@ def _shared(exchange: "Exchange", filling: Filling, flight: Flight) -> Entry | N
     return None
 
 
+def _finds_stale(exchange: "Exchange", filling: Filling) -> bool:
+    """Whether memory has meanwhile what may be served while it is refreshed."""
+    record = exchange.recollect(filling.key)
+    if isinstance(record, Entry):
+        exchange.consider(record, filling.need)
+    return exchange.stale_for("revalidate")
+
+
 def _shared_stale(exchange: "Exchange", filling: Filling, flight: Flight) -> Reply | None:
-    """What may be served stale while refreshes fail, if it is something for this request."""
+    """What may be served stale while it is refreshed, or refreshes fail, if it is for this one."""
     entry = flight.result
     if entry is None:
-        return None
+        return exchange.serve_stale() if exchange.stale_for("revalidate") else None
     names = names_of(filling.key, entry.key)
     mine = (
         variant_key(filling.key, names, select(names, exchange.request)) if names else filling.key

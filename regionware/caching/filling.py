@@ -254,6 +254,12 @@ class Filling(Claim):
         if (part := memory.lookup(part_key(self.key))) is not None:
             memory.discard(part)
 
+    def share(self, stale: Entry, names: tuple[str, ...]) -> None:
+        """Keep what may be served stale while it is refreshed, and let those who wait look."""
+        self.remember(stale, names)
+        if self.leads and self.flight is not None:
+            self._prepared.flights.nudge(self.flight)
+
     def refuse(self, reason: str) -> None:
         """Nobody need wait for the end of a response that will not be stored."""
         self.reason = reason

@@ -76,6 +76,15 @@ class Flights:
         if wake is not None:
             wake()
 
+    def nudge(self, flight: Flight) -> None:
+        """Let those who wait look again: there is something that may do for them meanwhile."""
+        with self._lock:
+            wakers: list[Callable[[], None]] = []
+            if isinstance(flight, Waitable):
+                wakers, flight.wakers = flight.wakers, []
+        for wake in wakers:
+            wake()
+
     def is_busy(self, key: Key) -> bool:
         """Whether a fill of a key is in progress."""
         return key in self._flights
