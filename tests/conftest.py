@@ -12,7 +12,7 @@ import pytest
 
 from regionware.parts import process
 from regionware.parts.postgres import Cluster
-from regionware.parts.redis import RedisServer
+from regionware.parts.redis import DATABASES, RedisServer
 
 
 @pytest.fixture(scope="session")
@@ -40,15 +40,20 @@ def second_redis_server() -> Iterator[RedisServer]:
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
     """The URL of an empty server."""
-    redis_server.flush()
-    return redis_server.url
+    return _emptied(redis_server)
 
 
 @pytest.fixture
 def second_redis_url(second_redis_server: RedisServer) -> str:
     """The URL of the other region's empty server."""
-    second_redis_server.flush()
-    return second_redis_server.url
+    return _emptied(second_redis_server)
+
+
+def _emptied(server: RedisServer) -> str:
+    """Another database each time: workers of an earlier test may still be about to end."""
+    server.database = (server.database + 1) % DATABASES
+    server.flush()
+    return server.url
 
 
 @pytest.fixture

@@ -107,7 +107,6 @@ def test_constructors_of_the_policies() -> None:
         lambda: Write.replay("fly"),
         lambda: GeoIP("GeoLite2-City.mmdb"),
         lambda: Cdn(vendor="akamai"),
-        lambda: Region("fra", redis="redis+cluster://fra-cache"),
     ],
 )
 def test_what_is_not_there_yet_says_so(later: Callable[[], object]) -> None:

@@ -18,6 +18,8 @@ from regionware.parts.process import (
 
 #: Seconds the server may take to start.
 PATIENCE = 10.0
+#: How many databases a server has.
+DATABASES = 1000
 
 
 class RedisServer:
@@ -25,6 +27,7 @@ class RedisServer:
 
     Attributes:
         port: where it listens on 127.0.0.1; stays the same over a restart.
+        database: which of its `DATABASES` databases `url` and `command` mean.
     """
 
     def __init__(self, *, maxmemory: int | None = None, options: Sequence[str] = ()) -> None:
@@ -35,6 +38,7 @@ class RedisServer:
             options: further words for its command line.
         """
         self.port = free_port()
+        self.database = 0
         self._further = list(options)
         self._maxmemory = maxmemory
         self._program = redis_server()
@@ -43,8 +47,8 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """The URL of its database 0."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        """The URL of its database."""
+        return f"redis://127.0.0.1:{self.port}/{self.database}"
 
     @property
     def running(self) -> bool:
@@ -116,10 +120,10 @@ class RedisServer:
             ServerFailed: it is answered by an error.
             OSError: the server is not there, or does not answer within `timeout` seconds.
         """
-        return self.ask(self.port, words, timeout=timeout)
+        return self.ask(self.port, words, timeout=timeout, database=self.database)
 
     @staticmethod
-    def ask(port: int, words: str, *, timeout: float = 5) -> str:
+    def ask(port: int, words: str, *, timeout: float = 5, database: int = 0) -> str:
         """The same, of whoever listens on a port of 127.0.0.1.
 
         Raises:
@@ -127,8 +131,11 @@ class RedisServer:
             OSError: as `command`.
         """
         with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
-            connection.sendall(words.encode() + b"\r\n")
+            chosen = f"SELECT {database}\r\n" if database else ""
+            connection.sendall(f"{chosen}{words}\r\n".encode())
             with connection.makefile("rb") as answers:
+                if chosen:
+                    answers.readline()
                 kind, answer = answers.read(1), answers.readline()
                 if kind == b"$" and int(answer) >= 0:
                     answer = answers.read(int(answer))
@@ -167,7 +174,7 @@ class RedisServer:
 
     def _options(self) -> list[str]:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
-        options += ["--appendonly", "no"]
+        options += ["--appendonly", "no", "--databases", str(DATABASES)]
         if self._maxmemory is not None:
             options += ["--maxmemory", str(self._maxmemory), "--maxmemory-policy", "noeviction"]
         return options + self._further

@@ -124,7 +124,6 @@ LATER: dict[str, Build] = {
     "Write.replay": lambda: Write.replay("fly"),
     "vendor": lambda: Cdn(max_age=30, vendor="akamai"),
     "GeoIP": lambda: GeoIP("/nowhere.mmdb"),
-    "workers": lambda: Regionware().purge(tags=["t"], wait="workers"),
 }
 
 
