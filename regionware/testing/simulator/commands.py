@@ -135,13 +135,13 @@ def incrby(keys: Keyspace, words: Words) -> Reply:
 def hget(keys: Keyspace, words: Words) -> Reply:
     """A field's value."""
     key, field = words
-    return (keys.get(key, Hash) or {}).get(field)
+    return (keys.get(key, Hash) or Hash()).get(field)
 
 
 def hmget(keys: Keyspace, words: Words) -> Reply:
     """The values of several fields."""
     key, *fields = words
-    found = keys.get(key, Hash) or {}
+    found = keys.get(key, Hash) or Hash()
     return [found.get(field) for field in fields]
 
 

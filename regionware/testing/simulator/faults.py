@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from regionware.testing.simulator.server import Server
+
 if TYPE_CHECKING:
     from regionware.testing.simulator.run import Simulation
 
 Fault = Callable[["Simulation"], str]
 
 #: Seconds by which the clock of a server that takes over may be behind.
-_BEHIND = 0.2
+_BEHIND = (0.0, 0.2, 3.0)
 
 
 def lossy(run: "Simulation") -> str:
@@ -86,11 +88,10 @@ def freeze_server(run: "Simulation") -> str:
 
 
 def lose_server(run: "Simulation") -> str:
-    """A Redis dies, and comes back without its data, with another clock."""
+    """A Redis dies, and comes back without its data."""
     server, down = run.any_server(), run.seconds(0, 2)
-    behind = run.dice.choice((0.0, _BEHIND))
-    server.lose(down, behind)
-    return f"{server.name} loses everything, down for {down:.2f} s, {behind} s behind"
+    server.lose(down, 0.0)
+    return f"{server.name} loses everything, down for {down:.2f} s"
 
 
 def evict(run: "Simulation") -> str:
@@ -108,34 +109,59 @@ def part_regions(run: "Simulation") -> str:
     return f"regions are parted for {seconds:.2f} s"
 
 
+def _oversleep(run: "Simulation", then: Callable[[Server], None]) -> str:
+    """A process stands still; just before it goes on, the log that it reads is no more."""
+    worker, seconds = run.any_worker(), run.dice.uniform(1.2, 4)
+    worker.loop.freeze(seconds)
+    server = run.servers[worker.region]
+    run.world.after(seconds - 0.001, lambda: then(server))
+    return f"{worker.name} sleeps for {seconds:.2f} s, and then"
+
+
 def flush(run: "Simulation") -> str:
-    """Somebody says FLUSHALL."""
-    server = run.any_server()
-    server.flush()
-    return f"{server.name} is flushed"
+    """Somebody says FLUSHALL, while a worker sleeps."""
+    return f"{_oversleep(run, Server.flush)} all is flushed"
 
 
 def evict_log(run: "Simulation") -> str:
-    """A full Redis drops keys, perhaps the log."""
-    server = run.any_server()
-    gone = server.evict(run.dice.choice((0.2, 0.7)))
-    return f"{server.name} evicts {len(gone)} keys, the log perhaps"
+    """A full Redis drops keys, the log among them, while a worker sleeps."""
+    share = run.dice.choice((0.0, 0.3))
+
+    def drop(server: Server) -> None:
+        server.evict(share)
+        server.evict(1.0, only=(b":log",))
+
+    return f"{_oversleep(run, drop)} the log is evicted"
 
 
 def trim_log(run: "Simulation") -> str:
-    """The log is shortened while workers are still to read it."""
-    server, most = run.any_server(), run.dice.choice((0, 1, 3))
-    server.trim(b":log", most)
-    return f"the log of {server.name} is trimmed to {most}"
+    """The log is shortened while a worker sleeps that is still to read it."""
+    most = run.dice.choice((0, 1, 2))
+    return f"{_oversleep(run, lambda server: server.trim(b':log', most))} the log is trimmed"
+
+
+def lose_clock(run: "Simulation") -> str:
+    """A Redis dies, and comes back without its data, with its clock behind."""
+    server, down, behind = run.any_server(), run.seconds(0, 2), run.dice.choice(_BEHIND)
+    server.lose(down, behind)
+    _start_soon(run, server, down)
+    return f"{server.name} loses everything, down for {down:.2f} s, {behind} s behind"
 
 
 def fail_over(run: "Simulation") -> str:
     """A replica takes over that misses the last writes, with its clock behind."""
-    server, missed, down = run.any_server(), run.seconds(0.01, 2), run.seconds(0, 1)
-    behind = run.dice.choice((0.0, _BEHIND))
+    server, missed, down = run.any_server(), run.dice.uniform(0.01, 3), run.seconds(0, 1)
+    behind = run.dice.choice(_BEHIND)
     server.replicate()
     run.world.after(missed, lambda: server.fail_over(down, behind))
+    _start_soon(run, server, missed + down)
     return f"{server.name} fails over in {missed:.2f} s, without what comes until then"
+
+
+def _start_soon(run: "Simulation", server: Server, seconds: float) -> None:
+    """Often a worker starts meanwhile, or soon after: it knows of nothing."""
+    if run.dice.random() < 0.7:
+        run.world.after(seconds + run.seconds(-0.1, 2), lambda: run.start(server.name))
 
 
 #: Everything that the protections of today hold against.
@@ -144,4 +170,4 @@ HELD: tuple[Fault, ...] = (
     freeze_server, lose_server, evict, part_regions,
 )  # fmt: skip
 #: What loses acknowledged purges without a trace: it takes an epoch, and a check for gaps.
-HARD: tuple[Fault, ...] = (flush, evict_log, trim_log, fail_over)
+HARD: tuple[Fault, ...] = (flush, evict_log, trim_log, lose_clock, fail_over)

@@ -7,6 +7,7 @@ from regionware.testing.simulator.replies import ReplyError
 
 V = TypeVar("V")
 
+
 class Hash(dict[bytes, bytes]):
     """Fields and values."""
 
@@ -95,4 +96,3 @@ class Keyspace:
             for key, value in self.values.items()
         }
         return values, dict(self.expires)
-

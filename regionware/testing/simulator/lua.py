@@ -47,7 +47,8 @@ class Lua:
             ConfigurationError: lupa is not installed.
         """
         try:
-            from lupa import lua51  # noqa: PLC0415 - an extra brings it
+            # An extra brings it, and it has no type hints.
+            from lupa import lua51  # type: ignore[import-untyped] # noqa: PLC0415
         except ImportError as error:
             raise ConfigurationError(
                 "the simulator needs lupa: install regionware[testing]"

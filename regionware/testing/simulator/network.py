@@ -149,4 +149,3 @@ def _unpack(command: bytes) -> Words:
     reader.feed(command)
     words: list[bytes] = reader.gets()
     return words
-

@@ -67,7 +67,7 @@ def zcard(keys: Keyspace, words: Words) -> Reply:
 def zscore(keys: Keyspace, words: Words) -> Reply:
     """A member's score."""
     key, member = words
-    score = (keys.get(key, SortedSet) or {}).get(member)
+    score = (keys.get(key, SortedSet) or SortedSet()).get(member)
     return None if score is None else shown(score)
 
 
@@ -216,9 +216,7 @@ def streams_of(words: Words) -> tuple[dict[str, list[bytes]], list[tuple[bytes, 
     if not names or len(names) % 2:
         raise ReplyError("ERR syntax error")
     half = len(names) // 2
-    return options(words[:at], count=1, block=1), list(
-        zip(names[:half], names[half:], strict=True)
-    )
+    return options(words[:at], count=1, block=1), list(zip(names[:half], names[half:], strict=True))
 
 
 def xread(keys: Keyspace, words: Words) -> Reply:

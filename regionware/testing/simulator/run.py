@@ -35,7 +35,7 @@ class Scenario:
         purges: changes and purges per second, in all.
     """
 
-    seconds: float = 16.0
+    seconds: float = 14.0
     faults: Sequence[Fault] = HELD
     rate: float = 6.0
     purges: float = 1.5
@@ -64,7 +64,9 @@ class Outcome:
         if not self.violations:
             return f"seed {self.seed}: {self.reads} reads, {self.purges} purges, all promises kept"
         first = self.violations[0]
-        lines = [line for line in self.trace if not first.item or first.item in line or "==" in line]
+        lines = [
+            line for line in self.trace if not first.item or first.item in line or "==" in line
+        ]
         at = next((i for i, line in enumerate(lines) if "VIOLATION" in line), len(lines) - 1)
         shown = lines[max(at + 1 - _TRACE, 0) : at + 1]
         again = f"python -m regionware.testing.simulator --seed {self.seed} --trace"
@@ -88,6 +90,7 @@ class Simulation:
         world: its clock and its dice.
         regions: the names.
         workers: the processes that live.
+        items: what is asked for.
     """
 
     def __init__(self, seed: int, scenario: Scenario) -> None:
@@ -101,6 +104,7 @@ class Simulation:
         self.servers = {name: Server(self.world, name) for name in self.regions}
         self._links: dict[tuple[str, str, bool], Link] = {}
         self._numbers = count(1)
+        self.items = self.dice.sample(ITEMS, 4)
         self.workers: list[Worker] = []
         self._ended: list[Worker] = []
         for region in self.regions:
@@ -114,10 +118,12 @@ class Simulation:
         name = f"{region}-{next(self._numbers)}"
         rate = self.dice.uniform(1 - _DRIFT, 1 + _DRIFT)
         loop = ProcessLoop(self.world, name, rate=rate, start=self.dice.uniform(0, 1e6))
-        places = [Region(r, primary=r == self.regions[0], redis=f"redis://{r}") for r in self.regions]
+        places = [
+            Region(r, primary=r == self.regions[0], redis=f"redis://{r}") for r in self.regions
+        ]
         topology = Topology(here=region, regions=places)
         connect = partial(self._connect, loop, region)
-        worker = Worker(self.world, name, topology, self.history, loop, connect)
+        worker = Worker(loop, topology, self.history, connect)
         self.workers.append(worker)
         return worker
 
@@ -129,7 +135,7 @@ class Simulation:
         self.start(worker.region)
 
     def _connect(
-        self, loop: ProcessLoop, here: str, url: str, deadline: float, background: bool
+        self, loop: ProcessLoop, here: str, url: str, deadline: float, *, background: bool
     ) -> SimulatedLines:  # fmt: skip
         region = url.removeprefix("redis://")
         link = self.link(loop.name, region, background=background, far=region != here)
@@ -175,7 +181,9 @@ class Simulation:
         self._heal()
         self._come_to_rest()
         asked = [
-            worker.loop.create_task(worker.rest(item)) for worker in self.workers for item in ITEMS
+            worker.loop.create_task(worker.rest(item))
+            for worker in self.workers
+            for item in self.items
         ]
         self._until(lambda: all(task.done() for task in asked), "an answer at rest is missing")
         for worker in self.workers:
@@ -184,7 +192,11 @@ class Simulation:
             self.history.failed(error)
         found = self.history
         return Outcome(
-            self.seed, found.reads, len(found.purges), tuple(found.violations), list(self.world.trace)
+            self.seed,
+            found.reads,
+            len(found.purges),
+            tuple(found.violations),
+            list(self.world.trace),
         )
 
     def _plan(self, end: float) -> None:
@@ -202,14 +214,14 @@ class Simulation:
         self.world.tell("FAULT ==", fault(self))
 
     def _read(self) -> None:
-        worker, item = self.any_worker(), self.dice.choice(ITEMS)
+        worker, item = self.any_worker(), self.dice.choice(self.items)
         reload = self.world.chance(0.02)
         task = worker.loop.create_task(worker.read(item, reload=reload))
         if self.world.chance(0.02):
             self.world.after(self.dice.uniform(0, 0.05), lambda: worker.loop.call_soon(task.cancel))
 
     def _purge(self) -> None:
-        worker, item = self.any_worker(), self.dice.choice(ITEMS)
+        worker, item = self.any_worker(), self.dice.choice(self.items)
         if self.world.chance(0.15):
             worker.loop.create_task(worker.post(item))
         else:

@@ -22,6 +22,7 @@ from regionware.caching.redis import (
     purge_keys,
     stamp_of,
 )
+from regionware.errors import ConfigurationError
 from regionware.middleware import Regionware
 from regionware.testing.simulator.network import SimulatedLines
 from regionware.testing.simulator.world import ProcessLoop
@@ -33,7 +34,7 @@ _FAR = 5.0
 _TOGETHER = 100
 
 #: Makes lines to a region's Redis: its URL, the deadline, and whether it is for the background.
-Connect = Callable[[str, float, bool], SimulatedLines]
+Connect = Callable[..., SimulatedLines]
 #: Told of an order for a region: that it was given to a relay, that the region has confirmed.
 Told = Callable[[str, Order], None]
 
@@ -49,21 +50,23 @@ def attach(
         connect: makes its lines.
         sent: told of each order that is given to a relay.
         delivered: told when one has been applied.
+
+    Raises:
+        ConfigurationError: its region has no Redis.
     """
-    parts = rw._parts  # noqa: SLF001 - see the module
+    parts = rw._parts
     rim, purger = parts.rim, parts.purger
-    tier, log = rim.tier, rim._log  # noqa: SLF001 - likewise
-    assert tier is not None  # noqa: S101 - every simulated region has a Redis
-    assert log is not None  # noqa: S101 - likewise
-    url = log._url  # noqa: SLF001 - likewise
-    tier._alines = connect(url, DEADLINE, False)  # type: ignore[assignment] # noqa: SLF001, FBT003 - likewise
-    tier._apatient = connect(url, PATIENT, False)  # type: ignore[assignment] # noqa: SLF001, FBT003 - likewise
-    rim._log = SimulatedReader(log, loop, connect(url, _BACKGROUND, True))  # noqa: SLF001, FBT003 - likewise
-    far = [SimulatedRelay(relay, loop, connect, sent, delivered) for relay in purger._relays]  # noqa: SLF001
-    here = purger._here  # noqa: SLF001 - likewise
-    assert here is not None  # noqa: S101 - likewise
+    tier, log = rim.tier, rim._log
+    here = purger._here
+    if tier is None or log is None or here is None:
+        raise ConfigurationError("every simulated region has a Redis")
+    url = log._url
+    tier._alines = connect(url, DEADLINE, background=False)  # type: ignore[assignment] # in its place
+    tier._apatient = connect(url, PATIENT, background=False)  # type: ignore[assignment] # in its place
+    rim._log = SimulatedReader(log, loop, connect(url, _BACKGROUND, background=True))
+    far = [SimulatedRelay(relay, loop, connect, sent, delivered) for relay in purger._relays]
     own = SimulatedRelay(here, loop, connect, sent, delivered)
-    purger._relays, purger._here = far, own  # noqa: SLF001 - likewise
+    purger._relays, purger._here = far, own
     rim.relays = [*far, own]
 
 
@@ -160,7 +163,7 @@ class SimulatedRelay(Relay):
         """Take everything over from one that has not been started."""
         super().__init__(real.region, real._url, real._names, real._on_drop)
         self._loop = loop
-        self._lines = connect(self._url, _FAR, True)  # noqa: FBT003 - see `Connect`
+        self._lines = connect(self._url, _FAR, background=True)
         self._sent = sent
         self._delivered = delivered
         self._task: asyncio.Task[None] | None = None

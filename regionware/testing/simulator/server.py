@@ -163,16 +163,19 @@ class Server:
         """Lose everything, and stay."""
         self.redis.keys.clear()
 
-    def evict(self, share: float, *, spare: tuple[bytes, ...] = ()) -> list[bytes]:
+    def evict(
+        self, share: float, *, spare: tuple[bytes, ...] = (), only: tuple[bytes, ...] = (b"",)
+    ) -> list[bytes]:
         """Lose some keys, as a full server would; which.
 
         Args:
             share: how likely for each key.
             spare: ends of names that stay.
+            only: ends of names that may go.
         """
         keys = self.redis.keys
-        gone = [k for k in sorted(keys.values) if not k.endswith(spare or (b"\0",))]
-        gone = [key for key in gone if self._world.chance(share)]
+        some = [k for k in sorted(keys.values) if k.endswith(only) and not k.endswith(spare)]
+        gone = [key for key in some if self._world.chance(share)]
         for key in gone:
             keys.delete(key)
         return gone

@@ -14,7 +14,7 @@ from regionware.policies.route import Route
 from regionware.testing.simulator.history import History, Purge
 from regionware.testing.simulator.seams import Connect, attach
 from regionware.testing.simulator.server import EPOCH
-from regionware.testing.simulator.world import ProcessLoop, World
+from regionware.testing.simulator.world import ProcessLoop
 from regionware.topology import Topology
 
 #: What is cached: by the policy's tag, by tags of the application, in variants, and briefly.
@@ -49,10 +49,17 @@ class Worker:
     """
 
     def __init__(
-        self, world: World, name: str, topology: Topology, history: History, loop: ProcessLoop,
-        connect: Connect,
-    ) -> None:  # fmt: skip
-        """Start it."""
+        self, loop: ProcessLoop, topology: Topology, history: History, connect: Connect
+    ) -> None:
+        """Start it.
+
+        Args:
+            loop: its process.
+            topology: with its region as `here`.
+            history: judges the answers.
+            connect: makes lines to a region's Redis.
+        """
+        world, name = loop.world, loop.name
         self.world = world
         self.name = name
         self.region = topology.here.name
@@ -111,7 +118,7 @@ class Worker:
         """One request; the version of the answer, or 0 for an error."""
         seen: list[Any] = []
 
-        async def send(message: Any) -> None:  # noqa: RUF029 - ASGI's word
+        async def send(message: Any) -> None:
             seen.append(message)
 
         await self._app(self._scope(item, method, reload=reload), _nothing, send)

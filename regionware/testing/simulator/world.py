@@ -11,9 +11,12 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
+from inspect import CORO_CREATED, getcoroutinestate
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, TypeVarTuple
+
+Ts = TypeVarTuple("Ts")
 
 #: Steps that the tasks of a killed process may take to end; none of them reaches anybody.
 _BURIAL = 10_000
@@ -35,14 +38,14 @@ class World:
         self.random = Random(seed)
         self.trace: deque[str] = deque(maxlen=100_000)
         self.errors: list[str] = []
-        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._queue: list[tuple[float, int, Callable[[], object]]] = []
         self._count = count()
 
-    def at(self, when: float, call: Callable[[], None]) -> None:
+    def at(self, when: float, call: Callable[[], object]) -> None:
         """Have something called at a time; what is due at once, in the order of these calls."""
         heapq.heappush(self._queue, (max(when, self.now), next(self._count), call))
 
-    def after(self, delay: float, call: Callable[[], None]) -> None:
+    def after(self, delay: float, call: Callable[[], object]) -> None:
         """Have something called after `delay` seconds."""
         self.at(self.now + delay, call)
 
@@ -103,6 +106,9 @@ class ProcessLoop(asyncio.BaseEventLoop):
         """
         self.dead = True
         for task in list(self._tasks):
+            work: Any = task.get_coro()
+            if getcoroutinestate(work) == CORO_CREATED:
+                work.close()
             task.cancel()
         for _ in range(_BURIAL):
             if not self._last_steps:
@@ -135,7 +141,7 @@ class ProcessLoop(asyncio.BaseEventLoop):
         return self._start + self.world.now * self._rate
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """Run something in this process, now."""
         handle = asyncio.Handle(callback, args, self, context)
@@ -145,14 +151,17 @@ class ProcessLoop(asyncio.BaseEventLoop):
             self.world.at(self.world.now, lambda: self._run(handle))
         return handle
 
-    # One thread runs everything, so this is the same.
-    call_soon_threadsafe = call_soon
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """The same: one thread runs everything."""
+        return self.call_soon(callback, *args, context=context)
 
     def call_at(
         self,
         when: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Run something when this process's clock shows a time."""
@@ -166,8 +175,8 @@ class ProcessLoop(asyncio.BaseEventLoop):
     def call_later(
         self,
         delay: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Run something after a while."""
@@ -192,7 +201,7 @@ class ProcessLoop(asyncio.BaseEventLoop):
         if (error := task.exception()) is not None:
             self.world.errors.append(f"{self.name}: {error!r}")
 
-    def run_in_executor(self, *_: Any) -> Any:
+    def run_in_executor(self, *_: Any) -> Any:  # type: ignore[override] # never called with success
         """There are no threads here.
 
         Raises:
