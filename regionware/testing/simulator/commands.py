@@ -167,9 +167,8 @@ def hsetnx(keys: Keyspace, words: Words) -> Reply:
 def hincrby(keys: Keyspace, words: Words) -> Reply:
     """Add to a field's number."""
     key, field, more = words
-    found = keys.make(key, Hash)
-    value = integer(found.get(field, b"0")) + integer(more)
-    found[field] = b"%d" % value
+    value = integer((keys.get(key, Hash) or Hash()).get(field, b"0")) + integer(more)
+    keys.make(key, Hash)[field] = b"%d" % value
     return value
 
 
