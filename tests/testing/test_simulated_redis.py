@@ -31,7 +31,8 @@ class Both:
         self.now = 1_700_000_000_000_000
         self.simulated = SimulatedRedis(lambda: self.now)
         self._pool = redis_py.ConnectionPool.from_url(url, protocol=2)
-        self._line: Any = Connection(**self._pool.connection_kwargs)
+        make: Any = Connection  # not typed by redis-py
+        self._line = make(**self._pool.connection_kwargs)
         self.answered = 0
 
     def close(self) -> None:
@@ -144,7 +145,7 @@ def test_the_real_scripts(both: Both, seed: int) -> None:
         which = dice.randint(0, 4)
         if which <= 1:
             floor, fields = f"{dice.choice((0, now)):016x}", "accept:x\nlanguage:de\n"
-            words = ["", floor, dice.choice(("", token)), 10_000, fields, now - 5]
+            words: list[str | int] = ["", floor, dice.choice(("", token)), 10_000, fields, now - 5]
             both.ask("EVAL", timeless(LOOKUP.text, now), 1, entry, *words)
         elif which == 2:
             created, fresh = now - dice.randint(0, 9), now + dice.choice((-5, 10**9))
@@ -153,8 +154,8 @@ def test_the_real_scripts(both: Both, seed: int) -> None:
             both.ask("EVAL", FILL.text, 1, entry, token, "", vary, "", frame, 900_000, 16)
         elif which == 3:
             names = [f"ht{dice.randint(0, 5)}" for _ in range(3)]
-            words = ["0" * 24, 4_000_000, dice.choice((0, now)), *names]
-            both.ask("EVAL", timeless(PURGE.text, now), 4, *shared, *words)
+            purge: list[str | int] = ["0" * 24, 4_000_000, dice.choice((0, now)), *names]
+            both.ask("EVAL", timeless(PURGE.text, now), 4, *shared, *purge)
         else:
             both.ask("EVAL", FILL.text, 1, entry, token, "")
         for name in (entry, shared[1]):

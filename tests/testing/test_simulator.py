@@ -8,7 +8,7 @@ import pytest
 
 from regionware.caching import log, redis, storing
 from regionware.caching.coherence import Fences, Verdict
-from regionware.caching.log import SNAPSHOT, LogReader
+from regionware.caching.log import LogReader
 from regionware.caching.purging import Purged
 from regionware.purger import Purger
 from regionware.testing.simulator import Outcome, Scenario, simulate
@@ -62,7 +62,7 @@ def without_fence(patch: pytest.MonkeyPatch) -> None:
 
 def _told(reader: LogReader, client: Any) -> Any:
     names = reader._tier.names
-    return client.eval(SNAPSHOT.text, 3, names.clock, names.fences, names.log)
+    return client.eval(redis.SNAPSHOT.text, 3, names.clock, names.fences, names.log)
 
 
 class _Says:

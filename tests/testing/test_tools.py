@@ -20,6 +20,7 @@ from regionware.testing import (
     transparent,
 )
 from regionware.testing.garbage import ERRORS
+from regionware.testing.oracle import Step
 from tests.conformance.harness import until
 from tests.rig import Rig
 
@@ -82,7 +83,14 @@ def test_what_is_within_the_staleness_passes(flavour: str) -> None:
     data, clock = dict(SHOP), Clock()
     bare, wrapped = shop(flavour, data, clock)
     oracle = Oracle(bare, wrapped, staleness=10, clock=clock)
-    steps = ["/", "/b", lambda: data.update({"/": 2}), "/", lambda: clock.advance(11), "/"]
+    steps: list[Step] = [
+        "/",
+        "/b",
+        lambda: data.update({"/": 2}),
+        "/",
+        lambda: clock.advance(11),
+        "/",
+    ]
     assert oracle.compare(steps) == []
 
 
@@ -91,7 +99,7 @@ def test_what_is_older_is_told(flavour: str) -> None:
     data, clock = dict(SHOP), Clock()
     bare, wrapped = shop(flavour, data, clock)
     oracle = Oracle(bare, wrapped, staleness=3, clock=clock)
-    steps = ["/", lambda: data.update({"/": 2}), "/", lambda: clock.advance(5), "/"]
+    steps: list[Step] = ["/", lambda: data.update({"/": 2}), "/", lambda: clock.advance(5), "/"]
     (found,) = oracle.compare(steps)
     assert (found.number, found.answer.body) == (4, b"1")
     assert [each.body for each in found.expected] == [b"2"]
