@@ -127,6 +127,14 @@ def test_random_commands_from_scripts(both: Both, seed: int) -> None:
         both.ask("EVAL", "return {#ARGV, 2.9, false, redis.call(unpack(ARGV))}", 0, *words)
 
 
+def test_numbers_in_octets(both: Both) -> None:
+    text = bytes(range(200, 216))
+    for form in (">I4I4", "<I4", ">H", ">hB", ">i4"):
+        both.ask("EVAL", f"return {{struct.unpack('{form}', ARGV[1], 3)}}", 0, text)
+    assert both.answered == 5
+    both.ask("EVAL", "return {struct.unpack('>I4', ARGV[1], 15)}", 0, text)
+
+
 def timeless(text: str, microseconds: int) -> str:
     """A script by a clock that both have."""
     seconds, rest = divmod(microseconds, 1_000_000)
@@ -184,6 +192,11 @@ def test_what_is_not_there_says_so(redis_server: RedisServer) -> None:
     for script in (b"return nowhere", b"made = 1"):
         with pytest.raises(Exception, match="global"):
             simulated.execute([b"EVAL", script, b"0"])
+
+
+def test_a_first_line_for_the_server_is_no_lua(both: Both) -> None:
+    both.ask("EVAL", "#!lua flags=allow-oom\nreturn 7", 0)
+    assert both.answered == 1
 
 
 def test_a_script_is_known_by_its_digest_and_knows_its_server() -> None:

@@ -1,17 +1,22 @@
 """Runs scripts as Redis does, in the Lua that Redis has: 5.1."""
 
+import re
 from collections.abc import Callable, Sequence
 from hashlib import sha1
-from typing import Any
+from typing import Any, Literal
 
 from regionware.errors import ConfigurationError
 from regionware.testing.simulator.replies import Reply, ReplyError, Status
+
+#: Octets of a number, by the letters of Lua's `struct`.
+_SIZES = {b"b": 1, b"B": 1, b"h": 2, b"H": 2, b"i": 4, b"I": 4, b"l": 8, b"L": 8}
 
 Call = Callable[[Sequence[bytes]], Reply]
 
 # As in Redis, a script has no globals of its own, and none that does not exist.
 _PRELUDE = b"""
-local call, sha1hex = ...
+local call, sha1hex, unpacked = ...
+struct = {unpack = function(...) return unpack(unpacked(...)) end}
 redis = {
   call = call,
   sha1hex = sha1hex,
@@ -57,7 +62,7 @@ class Lua:
         self._runtime = lua51.LuaRuntime(
             encoding=None, register_eval=False, register_builtins=False
         )
-        self._runtime.execute(_PRELUDE, self._perform, _sha1hex)
+        self._runtime.execute(_PRELUDE, self._perform, _sha1hex, self._unpacked)
         self._scripts: dict[bytes, Any] = {}
         self._error: ReplyError | None = None
 
@@ -65,7 +70,9 @@ class Lua:
         """Keep a script; its digest."""
         digest = _sha1hex(text)
         if digest not in self._scripts:
-            self._scripts[digest] = self._runtime.execute(b"return function()\n%b\nend" % text)
+            # A first line such as "#!lua flags=allow-oom" is for the server.
+            body = text.partition(b"\n")[2] if text.startswith(b"#!") else text
+            self._scripts[digest] = self._runtime.execute(b"return function()\n%b\nend" % body)
         return digest
 
     def knows(self, digest: bytes) -> bool:
@@ -92,6 +99,19 @@ class Lua:
 
     def _perform(self, *words: Any) -> Any:
         return self._to_lua(self._call([_word(word) for word in words]))
+
+    def _unpacked(self, form: bytes, text: bytes, at: int = 1) -> Any:
+        """`struct.unpack`, of whole numbers: what is found, and where it ends."""
+        order: Literal["little", "big"] = "big" if form[:1] == b">" else "little"
+        found = []
+        for kind, digits in re.findall(rb"([A-Za-z])(\d*)", form):
+            size = int(digits or _SIZES[kind])
+            if len(text) < at - 1 + size:
+                raise ReplyError("ERR data string too short")
+            number = int.from_bytes(text[at - 1 : at - 1 + size], order, signed=kind.islower())
+            found.append(number)
+            at += size
+        return self._runtime.table_from([*found, at])
 
     def _to_lua(self, reply: Reply) -> Any:
         if reply is None:
