@@ -19,6 +19,7 @@ CONTRACT = {
         "Purged", "Region", "Regionware", "RegionwareError", "Topology", "current",
     },
     "regionware.policies": {"Cache", "Cdn", "Database", "Route", "Write"},
+    "regionware.testing": {"ChaosStore", "Clock", "DelayProxy", "Oracle", "ScriptedRedis"},
     "regionware.locate": {"Cookie", "GeoIP", "Header", "Platform"},
 }  # fmt: skip
 

@@ -13,8 +13,8 @@ from unittest.mock import patch
 
 from regionware import Regionware, composition
 from regionware.caching import redis
-from tests.faults.garbage import ERRORS, HALVES, REPLIES
-from tests.faults.scripted import Hang, Hangup, ScriptedRedis
+from regionware.testing.garbage import ERRORS, HALVES, REPLIES
+from regionware.testing.scripted import Hang, Hangup, ScriptedRedis
 
 __all__ = [
     "ERRORS",

@@ -24,9 +24,9 @@ from regionware.caching.redis import RedisTier
 from regionware.caching.replies import PoolExhausted, Unasked, pack
 from regionware.parts.proxy import DelayProxy
 from regionware.parts.redis import RedisServer
+from regionware.testing.scripted import Command, Hang, ScriptedRedis, kind, well_behaved
 from tests.conformance.application import DEADLINE, Application, text
 from tests.conformance.harness import until
-from tests.faults.scripted import Command, Hang, ScriptedRedis, kind, well_behaved
 from tests.rig import AMPLE, Client, Rig
 
 PING = pack(("PING",))

@@ -7,9 +7,8 @@ import pytest
 
 from regionware import PurgeError, Regionware
 from regionware.effects import Lookup
-from tests.conformance.harness import until
-from tests.faults.garbage import ERRORS, HALVES, REPLIES
-from tests.faults.scripted import (
+from regionware.testing.garbage import ERRORS, HALVES, REPLIES
+from regionware.testing.scripted import (
     Command,
     Hang,
     Hangup,
@@ -20,6 +19,7 @@ from tests.faults.scripted import (
     kind,
     well_behaved,
 )
+from tests.conformance.harness import until
 from tests.rig import Rig
 
 Purge = Callable[[], Any]

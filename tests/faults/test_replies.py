@@ -1,25 +1,28 @@
 """Whatever a Redis replies, a request is answered as the bare application would answer it."""
 
 import itertools
-import socket
 
 import pytest
 
 from regionware.caching import breaker
-from tests.conformance.application import Application, text
-from tests.conformance.harness import until
-from tests.faults.garbage import ERRORS, HALVES, REPLIES
-from tests.faults.scripted import (
+from regionware.testing.garbage import ERRORS, HALVES, REPLIES
+from regionware.testing.scripted import (
     Command,
     Hang,
     Hangup,
     Script,
     ScriptedRedis,
+    constantly,
+    dripping,
+    erring,
     found,
     granted,
     kind,
+    stopping,
     well_behaved,
 )
+from tests.conformance.application import Application, text
+from tests.conformance.harness import until
 from tests.rig import AMPLE, Client, Rig
 
 
@@ -44,20 +47,9 @@ def suffer(rig: Rig, script: Script, *, everything: bool = False) -> None:
         until(lambda: server.open == 0)
 
 
-def constantly(reply: bytes) -> Script:
-    return lambda _: reply
-
-
-def stopping(reply: bytes, how: type[Hang] | type[Hangup]) -> Script:
-    def script(_: Command) -> bytes:
-        raise how(reply)
-
-    return script
-
-
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error[:10].decode("latin-1") or "-")
 def test_errors(rig: Rig, error: bytes) -> None:
-    suffer(rig, constantly(b"-" + error + b"\r\n"))
+    suffer(rig, erring(error))
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error[:10].decode("latin-1") or "-")
@@ -99,18 +91,9 @@ def test_half_a_word(rig: Rig, how: type[Hang] | type[Hangup]) -> None:
     suffer(rig, stopping(b"+O", how), everything=True)
 
 
-class Dripping(ScriptedRedis):
-    """Sends its longer answers octet by octet, each well within the deadline of a read."""
-
-    def say(self, connection: socket.socket, reply: bytes) -> None:
-        for octet in [bytes((octet,)) for octet in reply] if len(reply) > 200 else [reply]:
-            connection.sendall(octet)
-            self.closing.wait(0.02 if len(reply) > 200 else 0)
-
-
 def test_a_reply_that_drips(rig: Rig) -> None:
     """The deadline is one for the whole call, however often something arrives."""
-    with Dripping(constantly(granted(frame=b"x" * 400))) as server:
+    with ScriptedRedis(dripping(granted(frame=b"x" * 400))) as server:
         one = client(rig, server)
         until(lambda: bool(one.ask()) and server.seen["lookup"] > 0)
         assert one.slowest < AMPLE

@@ -2,8 +2,9 @@
 
 import random
 
-from tests.faults.scripted import NIL, bulk, granted
+from regionware.testing.scripted import NIL, bulk, granted
 
+#: Errors of every kind that a Redis answers with, and some that it never would.
 ERRORS = [
     b"LOADING Redis is loading the dataset in memory",
     b"READONLY You can't write against a read only replica.",
@@ -23,9 +24,12 @@ ERRORS = [
     b"NOREPLICAS Not enough good replicas to write.",
     b"UNKILLABLE \xff\xfe",
     b"ERR max number of clients reached",
+    b"EXECABORT Transaction discarded because of previous errors.",
+    b"CROSSSLOT Keys in request don't hash to the same slot",
     b"",
 ]
 
+#: Whole replies that are not what was asked for, by what they are.
 REPLIES = {
     "a number": b":7\r\n",
     "a word": b"+OK\r\n",
@@ -63,4 +67,5 @@ REPLIES = {
     "one hundred for one": granted() * 100,
 }
 
+#: Beginnings of replies.
 HALVES = [b"", b"*", b"*4\r\n", b"*4\r\n$16\r\n00065", granted()[:-3], b"$100\r\nhalf", b"-ERR"]

@@ -36,7 +36,17 @@ class Hangup(Exception):
     """Close this connection. Carries what is said before."""
 
 
-#: What a command is answered with: octets, or one of the two exceptions, raised.
+class Drip(Exception):
+    """Say it octet by octet, with a pause after each. Carries the reply, and the seconds."""
+
+    def __init__(self, reply: bytes, pause: float = 0.02) -> None:
+        """Keep what is said, and how slowly."""
+        super().__init__(reply, pause)
+        self.reply = reply
+        self.pause = pause
+
+
+#: What a command is answered with: octets, or one of the three exceptions, raised.
 Script = Callable[[Command], bytes]
 
 NIL = b"*-1\r\n"
@@ -68,6 +78,35 @@ def well_behaved(command: Command) -> bytes:
     return {"lookup": granted(), "purge": bulk(_STAMP)}.get(kind(command), b":1\r\n")
 
 
+def constantly(reply: bytes) -> Script:
+    """A script that says the same to everything."""
+    return lambda _: reply
+
+
+def erring(error: bytes | str) -> Script:
+    """A script that answers everything by an error, such as `LOADING` or one of `ERRORS`."""
+    text = error.encode() if isinstance(error, str) else error
+    return constantly(b"-" + text + b"\r\n")
+
+
+def stopping(reply: bytes, how: type[Hang] | type[Hangup]) -> Script:
+    """A script that says a part of a reply, then nothing more."""
+
+    def script(_: Command) -> bytes:
+        raise how(reply)
+
+    return script
+
+
+def dripping(reply: bytes, pause: float = 0.02) -> Script:
+    """A script whose replies come octet by octet, each well within the deadline of a read."""
+
+    def script(_: Command) -> bytes:
+        raise Drip(reply, pause)
+
+    return script
+
+
 def kind(command: Command) -> str:
     """What a command is about."""
     script = command[1].decode() if len(command) > 1 else ""
@@ -88,7 +127,13 @@ class ScriptedRedis:
         closing: set when the server ends.
     """
 
-    def __init__(self, script: Script, *, everything: bool = False) -> None:
+    def __init__(self, script: Script = well_behaved, *, everything: bool = False) -> None:
+        """Listen on any free port of 127.0.0.1; nobody is answered before `with`.
+
+        Args:
+            script: answers look-ups, fills and purges.
+            everything: the script answers every command, the handshake's too.
+        """
         self.script = script
         self.everything = everything
         self.seen: Counter[str] = Counter()
@@ -101,6 +146,7 @@ class ScriptedRedis:
 
     @property
     def url(self) -> str:
+        """Its URL."""
         port: int = self._listener.getsockname()[1]
         return f"redis://127.0.0.1:{port}/0"
 
@@ -114,6 +160,7 @@ class ScriptedRedis:
         self.everything, self.script = False, well_behaved
 
     def __enter__(self) -> Self:
+        """Begin to answer."""
         self._threads[0].start()
         return self
 
@@ -123,6 +170,7 @@ class ScriptedRedis:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Break every connection, and end."""
         self.closing.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -165,6 +213,10 @@ class ScriptedRedis:
             except Hangup as goodbye:
                 connection.sendall(b"".join(goodbye.args))
                 return
+            except Drip as drip:
+                for octet in drip.reply:
+                    self.say(connection, bytes((octet,)))
+                    self.closing.wait(drip.pause)
             except Hang as last:
                 connection.sendall(b"".join(last.args))
                 while commands.read(1):

@@ -1,0 +1,208 @@
+"""The simulated Redis answers as a real one does: random commands and the real scripts, to both."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis as redis_py
+from redis.connection import Connection
+from redis.exceptions import ResponseError
+
+from regionware.caching.redis import FILL, LOOKUP, PURGE, SNAPSHOT
+from regionware.parts.redis import RedisServer
+from regionware.testing.simulator.redis import SimulatedRedis
+from regionware.testing.simulator.replies import ReplyError
+
+KEYS = [b"{k}:1", b"{k}:2", b"{k}:3"]
+FIELDS = [b"a", b"b", b"c", b"10"]
+NUMBERS = [b"0", b"1", b"-1", b"5", b"1700000000000000", b"2.5"]
+IDS = [b"0-1", b"1-0", b"1-1", b"5-0", b"5-*", b"7", b"0-0"]
+BOUNDS = [b"-", b"+", b"0", b"1", b"(1-0", b"5-0"]
+#: Where two things are wrong, which one is said does not matter here.
+ERROR = object()
+SCORES = [b"-inf", b"+inf", b"(1", b"1", b"5", b"(5"]
+
+
+class Both:
+    """Asks both, and holds the one against the other."""
+
+    def __init__(self, url: str) -> None:
+        self.now = 1_700_000_000_000_000
+        self.simulated = SimulatedRedis(lambda: self.now)
+        self._pool = redis_py.ConnectionPool.from_url(url, protocol=2)
+        make: Any = Connection  # not typed by redis-py
+        self._line = make(**self._pool.connection_kwargs)
+        self.answered = 0
+
+    def close(self) -> None:
+        self._line.disconnect()
+
+    def ask(self, *words: bytes | str | int) -> None:
+        packed = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+        one, other = self._real(packed), self._made_up(packed)
+        if packed[0] in {b"HGETALL", b"HKEYS"} and isinstance(one, list):
+            one, other = sorted(one), sorted(other)
+        if packed[0] == b"PTTL" and one > 0:
+            one, other = round(one, -5), round(other, -5)
+        assert one == other, packed
+        self.answered += one is not ERROR
+
+    def _real(self, words: list[bytes]) -> Any:
+        self._line.send_command(*words)
+        try:
+            return self._line.read_response()
+        except ResponseError:
+            return ERROR
+
+    def _made_up(self, words: list[bytes]) -> Any:
+        try:
+            return _plain(self.simulated.execute(words))
+        except ReplyError:
+            return ERROR
+
+
+def _plain(reply: Any) -> Any:
+    if isinstance(reply, list):
+        return [_plain(each) for each in reply]
+    return bytes(reply) if isinstance(reply, bytes) else reply
+
+
+@pytest.fixture
+def both(redis_url: str) -> Iterator[Both]:
+    both = Both(redis_url)
+    yield both
+    both.close()
+
+
+def command(dice: random.Random) -> list[bytes]:
+    """A command with words that make sense, mostly."""
+    key, field, number = dice.choice(KEYS), dice.choice(FIELDS), dice.choice(NUMBERS)
+    some = dice.sample(FIELDS, dice.randint(1, 3))
+    few = b"%d" % dice.randint(1, 3)
+    scored = [word for each in some for word in (dice.choice(NUMBERS), each)]
+    named = [word for each in some for word in (each, dice.choice(NUMBERS))]
+    forms: list[list[bytes]] = [
+        [b"SET", key, number], [b"SET", key, field, b"NX"], [b"SET", key, field, b"PX", b"900000"],
+        [b"SET", key, field, b"XX", b"KEEPTTL"], [b"GET", key], [b"INCR", key],
+        [b"INCRBY", key, number], [b"DEL", key], [b"UNLINK", *KEYS[:2]], [b"EXISTS", *KEYS],
+        [b"TYPE", key], [b"PTTL", key], [b"PEXPIRE", key, b"900000"], [b"PERSIST", key],
+        [b"PEXPIRE", key, b"900000", b"NX"], [b"PEXPIRE", key, b"0"],
+        [b"PEXPIRE", key, b"1", b"GT"],
+        [b"HSET", key, *named], [b"HGET", key, field], [b"HMGET", key, *some], [b"HKEYS", key],
+        [b"HDEL", key, *some], [b"HLEN", key], [b"HEXISTS", key, field], [b"HGETALL", key],
+        [b"HSETNX", key, field, number], [b"HINCRBY", key, field, number],
+        [b"ZADD", key, *scored], [b"ZADD", key, dice.choice([b"NX", b"GT", b"XX"]), *scored],
+        [b"ZREM", key, *some], [b"ZCARD", key], [b"ZSCORE", key, field],
+        [b"ZRANGEBYSCORE", key, dice.choice(SCORES), dice.choice(SCORES), b"WITHSCORES"],
+        [b"ZRANGEBYSCORE", key, b"-inf", dice.choice(SCORES), b"LIMIT", b"0", few],
+        [b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"], [b"ZRANGE", key, b"-2", few],
+        [b"ZREMRANGEBYSCORE", key, dice.choice(SCORES), dice.choice(SCORES)],
+        [b"XADD", key, dice.choice(IDS), *named], [b"XADD", key, b"9%b-0" % few, *named],
+        [b"XADD", key, b"MAXLEN", few, b"8%b-*" % few, *named], [b"XLEN", key],
+        [b"XRANGE", key, dice.choice(BOUNDS), dice.choice(BOUNDS)], [b"XTRIM", key, b"MAXLEN", few],
+        [b"XREVRANGE", key, b"+", b"-", b"COUNT", few], [b"XTRIM", key, b"MINID", b"5-0"],
+        [b"XREAD", b"COUNT", few, b"STREAMS", key, dice.choice([b"0", b"1-0", b"$"])],
+    ]  # fmt: skip
+    return dice.choice(forms)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_commands(both: Both, seed: int) -> None:
+    dice = random.Random(seed)
+    for _ in range(400):
+        both.ask(*command(dice))
+    assert both.answered > 100
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_commands_from_scripts(both: Both, seed: int) -> None:
+    """What a script makes of a reply, and Redis of what the script returns."""
+    dice = random.Random(100 + seed)
+    for _ in range(200):
+        words = command(dice)
+        if words[0] == b"PTTL":
+            continue  # by the clock of each
+        both.ask("EVAL", "return redis.call(unpack(ARGV))", 0, *words)
+        both.ask("EVAL", "return {#ARGV, 2.9, false, redis.call(unpack(ARGV))}", 0, *words)
+
+
+def test_numbers_in_octets(both: Both) -> None:
+    text = bytes(range(200, 216))
+    for form in (">I4I4", "<I4", ">H", ">hB", ">i4"):
+        both.ask("EVAL", f"return {{struct.unpack('{form}', ARGV[1], 3)}}", 0, text)
+    assert both.answered == 5
+    both.ask("EVAL", "return {struct.unpack('>I4', ARGV[1], 15)}", 0, text)
+
+
+def timeless(text: str, microseconds: int) -> str:
+    """A script by a clock that both have."""
+    seconds, rest = divmod(microseconds, 1_000_000)
+    assert "redis.call('TIME')" in text
+    return text.replace("redis.call('TIME')", f"{{'{seconds}', '{rest}'}}")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_real_scripts(both: Both, seed: int) -> None:
+    dice = random.Random(seed)
+    shared = ["{n}:clock", "{n}:fences", "{n}:ages", "{n}:log"]
+    now, tokens = 1_700_000_000_000_000, ["one", "two", "three"]
+    for step in range(150):
+        now += dice.choice((0, 1, 700, 3_000_000))
+        entry, token = f"n:e::{dice.randint(0, 2)}", dice.choice(tokens)
+        which = dice.randint(0, 4)
+        if which <= 1:
+            floor, fields = f"{dice.choice((0, now)):016x}", "accept:x\nlanguage:de\n"
+            words: list[str | int] = ["", floor, dice.choice(("", token)), 10_000, fields, now - 5]
+            both.ask("EVAL", timeless(LOOKUP.text, now), 1, entry, *words)
+        elif which == 2:
+            created, fresh = now - dice.randint(0, 9), now + dice.choice((-5, 10**9))
+            frame = f"RWF1{created:016x}{fresh:016x}{'0' * 48}{step}"
+            vary = dice.choice(("", "language"))
+            both.ask("EVAL", FILL.text, 1, entry, token, "", vary, "", frame, 900_000, 16)
+        elif which == 3:
+            names = [f"ht{dice.randint(0, 5)}" for _ in range(3)]
+            purge: list[str | int] = ["0" * 24, 4_000_000, dice.choice((0, now)), *names]
+            both.ask("EVAL", timeless(PURGE.text, now), 4, *shared, *purge)
+        else:
+            both.ask("EVAL", FILL.text, 1, entry, token, "")
+        for name in (entry, shared[1]):
+            both.ask("HGETALL", name)
+        both.ask("ZRANGE", shared[2], 0, -1, "WITHSCORES")
+        both.ask("XRANGE", shared[3], "-", "+")
+    snapshot = timeless(SNAPSHOT.text, now)
+    both.ask(
+        "EVAL", f"local f = function() {snapshot}\nend return f()[1]", 3, *shared[:2], shared[3]
+    )
+    assert both.answered > 500
+
+
+def test_what_is_different_is_noticed(both: Both) -> None:
+    """The positive control."""
+    both.simulated.execute([b"SET", b"{k}:1", b"only here"])
+    with pytest.raises(AssertionError):
+        both.ask("GET", "{k}:1")
+
+
+def test_what_is_not_there_says_so(redis_server: RedisServer) -> None:
+    simulated = SimulatedRedis(lambda: 0)
+    for words in ([b"GEOADD", b"k"], [b"EVAL", b"return redis.call('GEOADD', 'k')", b"0"]):
+        with pytest.raises(ReplyError, match="unknown command"):
+            simulated.execute(words)
+    for script in (b"return nowhere", b"made = 1"):
+        with pytest.raises(Exception, match="global"):
+            simulated.execute([b"EVAL", script, b"0"])
+
+
+def test_a_first_line_for_the_server_is_no_lua(both: Both) -> None:
+    both.ask("EVAL", "#!lua flags=allow-oom\nreturn 7", 0)
+    assert both.answered == 1
+
+
+def test_a_script_is_known_by_its_digest_and_knows_its_server() -> None:
+    simulated = SimulatedRedis(lambda: 5, run_id="a" * 40)
+    digest = simulated.execute([b"SCRIPT", b"LOAD", b"return redis.call('INFO', 'server')"])
+    assert b"run_id:" + b"a" * 40 in simulated.execute([b"EVALSHA", digest, b"0"])
+    simulated.execute([b"SCRIPT", b"FLUSH"])
+    with pytest.raises(ReplyError, match="NOSCRIPT"):
+        simulated.execute([b"EVALSHA", digest, b"0"])

@@ -1,0 +1,193 @@
+"""The simulator finds nothing, and finds every protection that is switched off."""
+
+from collections.abc import Callable, Iterable
+from hashlib import sha1
+from typing import Any
+
+import pytest
+
+from regionware.caching import log, redis, storing
+from regionware.caching.coherence import Fences, Verdict
+from regionware.caching.log import LogReader
+from regionware.caching.purging import Purged
+from regionware.purger import Purger
+from regionware.testing.simulator import Outcome, Scenario, simulate
+from regionware.testing.simulator.__main__ import main
+from regionware.testing.simulator.faults import HARD, HELD, Fault, deafen, partition
+
+#: Seeds of every run of the tests, in parts that several processes can share.
+SEEDS, PARTS = 300, 20
+LONG_SEEDS, LONG_PARTS = 5000, 20
+
+# Some seconds for each, and minutes where a machine is busy with everything else.
+pytestmark = pytest.mark.timeout(900)
+
+
+def part(number: int, parts: int, seeds: int) -> range:
+    return range(number, seeds, parts)
+
+
+def first_violation(seeds: Iterable[int], *faults: Fault) -> Outcome | None:
+    """The first seed that breaks a promise."""
+    scenario = Scenario(faults=faults or HELD)
+    outcomes = (simulate(seed, scenario) for seed in seeds)
+    return next((found for found in outcomes if found.violations), None)
+
+
+@pytest.mark.parametrize("number", range(PARTS))
+def test_promises_are_kept(number: int) -> None:
+    reads = 0
+    for seed in part(number, PARTS, SEEDS):
+        outcome = simulate(seed)
+        assert not outcome.violations, str(outcome)
+        reads += outcome.reads
+    assert reads > 100 * SEEDS / PARTS
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", range(LONG_PARTS))
+def test_promises_are_kept_for_thousands_of_seeds(number: int) -> None:
+    for seed in part(number, LONG_PARTS, LONG_SEEDS):
+        outcome = simulate(SEEDS + seed)
+        assert not outcome.violations, str(outcome)
+
+
+# Without one of the protections: each is a positive control of the tests above
+
+
+def without_fence(patch: pytest.MonkeyPatch) -> None:
+    """An entry is never compared with the fences that this process knows."""
+    patch.setattr(Fences, "judge", lambda *_: Verdict.GOOD)
+
+
+def _told(reader: LogReader, client: Any) -> Any:
+    names = reader._tier.names
+    return client.eval(redis.SNAPSHOT.text, 3, names.clock, names.fences, names.log)
+
+
+class _Says:
+    """A client that answers what it is made with."""
+
+    def __init__(self, reply: object) -> None:
+        self._reply = reply
+
+    def eval(self, *_: object) -> object:
+        return self._reply
+
+
+def without_tombstones(patch: pytest.MonkeyPatch) -> None:
+    """The region's stored fences are not read: a worker knows only those it has heard of."""
+    real = LogReader._snapshot
+
+    def snapshot(self: LogReader, client: Any) -> bytes:
+        stamp, last, _ = _told(self, client)
+        says: Any = _Says([stamp, last, []])
+        return real(self, says)
+
+    patch.setattr(LogReader, "_snapshot", snapshot)
+
+
+def without_replay(patch: pytest.MonkeyPatch) -> None:
+    """After an interruption the log is read on from its end, as pub/sub would."""
+    real = LogReader._snapshot
+
+    def snapshot(self: LogReader, client: Any) -> bytes:
+        if not self.synced.is_set():
+            return real(self, client)
+        _, last, _ = _told(self, client)
+        self._heard(self._clock())
+        found: bytes = last
+        return found
+
+    patch.setattr(LogReader, "_snapshot", snapshot)
+
+
+def without_bound(patch: pytest.MonkeyPatch) -> None:
+    """Memory is trusted for ever after the last word from the log."""
+    patch.setattr(log, "BOUND", 1e9)
+
+
+def without_bound_for_its_own(patch: pytest.MonkeyPatch) -> None:
+    """What a process has made itself is trusted for ever."""
+    patch.setattr(storing, "BOUND", 1e9)
+
+
+def without_own_fences(patch: pytest.MonkeyPatch) -> None:
+    """Who purges hears of it through the log only."""
+    real = Purger._relay
+
+    def relay(self: Purger, order: Any, stamp: int) -> Purged:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(Fences, "raise_to", lambda *_: None)
+            inner.setattr(Fences, "raise_alone", lambda *_: None)
+            return real(self, order, stamp)
+
+    patch.setattr(Purger, "_relay", relay)
+
+
+MUTANTS = [
+    without_fence, without_tombstones, without_replay, without_bound, without_bound_for_its_own,
+    without_own_fences,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("switch_off", MUTANTS, ids=lambda each: each.__name__)
+def test_a_protection_that_is_switched_off_is_missed(
+    switch_off: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch_off(monkeypatch)
+    # The one that takes most seeds is shown where it matters.
+    faults = (deafen, partition) if switch_off is without_bound_for_its_own else ()
+    found = first_violation(range(SEEDS), *faults)
+    assert found is not None
+    assert f"--seed {found.seed}" in str(found)
+    assert "VIOLATION" in str(found)
+
+
+def test_the_check_of_the_lease_is_a_second_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fill whose lease is lost may be stored, and is refused by whoever reads it.
+
+    Its stamp is that of its look-up, so every fence that it should have seen is later: with one
+    clock that never goes back, the promise does not hang on the lease. It is there so that one
+    fills at a time, and for a server that comes back without its data and with an older clock.
+    """
+    text = redis.FILL.text.replace("not holds and ARGV[1] ~= ''", "false")
+    assert text != redis.FILL.text
+    digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
+    monkeypatch.setattr(redis, "FILL", redis.Script(text, digest))
+    assert first_violation(range(20)) is None
+
+
+# The simulator itself
+
+
+def test_a_seed_repeats_itself() -> None:
+    one, other = simulate(5), simulate(5)
+    assert one.trace == other.trace
+    assert one == other
+    assert simulate(6).trace != one.trace
+
+
+def test_everything_that_may_go_wrong_does() -> None:
+    """Each fault can be drawn, and says what it did; nobody fails for another reason."""
+    for fault in (*HELD, *HARD):
+        outcome = simulate(1, Scenario(seconds=8, faults=(fault,)))
+        assert any("FAULT" in line for line in outcome.trace)
+        assert not [v for v in outcome.violations if v.kind == "error"]
+
+
+def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seed", "3", "--seconds", "4", "--trace"]) == 0
+    told = capsys.readouterr().out
+    assert "nothing goes wrong any more" in told
+    assert "seed 3:" in told
+
+
+def test_the_command_line_shows_what_broke(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_fence(monkeypatch)
+    assert main(["--seeds", "3", "--first"]) == 1
+    told = capsys.readouterr().out
+    assert "VIOLATION" in told
+    assert "python -m regionware.testing.simulator --seed 0 --trace" in told
