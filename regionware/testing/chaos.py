@@ -153,11 +153,11 @@ class _Chaotic:
             return _UNAVAILABLE
         return _told(what, await self._tier.alookup(_seen(what, ask)))
 
-    def fill(self, ask: Fill) -> bool:
+    def fill(self, ask: Fill) -> bool | None:
         what = self._next()
         return what == "lied" or (what == "passed" and self._tier.fill(ask))
 
-    async def afill(self, ask: Fill) -> bool:
+    async def afill(self, ask: Fill) -> bool | None:
         what = await self._anext()
         return what == "lied" or (what == "passed" and await self._tier.afill(ask))
 
@@ -190,7 +190,7 @@ class _Chaotic:
 
 def _seen(what: str, ask: Lookup) -> Lookup:
     """A liar asks without a lease: nobody shall wait for what it denies."""
-    return replace(ask, leases=False) if what == "lied" else ask
+    return replace(ask, token="", waits=False) if what == "lied" else ask
 
 
 def _told(what: str, found: Found) -> Found:

@@ -6,14 +6,24 @@ from typing import Any
 
 import pytest
 
-from regionware.caching import log, redis, storing
+from regionware.caching import following, log, redis, storing
 from regionware.caching.coherence import Fences, Verdict
-from regionware.caching.log import LogReader
+from regionware.caching.following import Follower, as_mapping
 from regionware.caching.purging import Purged
 from regionware.purger import Purger
 from regionware.testing.simulator import Outcome, Scenario, simulate
 from regionware.testing.simulator.__main__ import main
-from regionware.testing.simulator.faults import HARD, HELD, Fault, deafen, partition
+from regionware.testing.simulator.faults import (
+    HARD,
+    HELD,
+    Fault,
+    deafen,
+    evict_log,
+    fail_over,
+    kill_worker,
+    partition,
+    trim_log,
+)
 
 #: Seeds of every run of the tests, in parts that several processes can share.
 SEEDS, PARTS = 300, 20
@@ -23,13 +33,16 @@ LONG_SEEDS, LONG_PARTS = 5000, 20
 pytestmark = pytest.mark.timeout(900)
 
 
+EVERYTHING = Scenario(faults=(*HELD, *HARD))
+
+
 def part(number: int, parts: int, seeds: int) -> range:
     return range(number, seeds, parts)
 
 
 def first_violation(seeds: Iterable[int], *faults: Fault) -> Outcome | None:
     """The first seed that breaks a promise."""
-    scenario = Scenario(faults=faults or HELD)
+    scenario = Scenario(faults=faults or (*HELD, *HARD))
     outcomes = (simulate(seed, scenario) for seed in seeds)
     return next((found for found in outcomes if found.violations), None)
 
@@ -38,7 +51,7 @@ def first_violation(seeds: Iterable[int], *faults: Fault) -> Outcome | None:
 def test_promises_are_kept(number: int) -> None:
     reads = 0
     for seed in part(number, PARTS, SEEDS):
-        outcome = simulate(seed)
+        outcome = simulate(seed, EVERYTHING)
         assert not outcome.violations, str(outcome)
         reads += outcome.reads
     assert reads > 100 * SEEDS / PARTS
@@ -48,7 +61,7 @@ def test_promises_are_kept(number: int) -> None:
 @pytest.mark.parametrize("number", range(LONG_PARTS))
 def test_promises_are_kept_for_thousands_of_seeds(number: int) -> None:
     for seed in part(number, LONG_PARTS, LONG_SEEDS):
-        outcome = simulate(SEEDS + seed)
+        outcome = simulate(SEEDS + seed, EVERYTHING)
         assert not outcome.violations, str(outcome)
 
 
@@ -60,51 +73,65 @@ def without_fence(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Fences, "judge", lambda *_: Verdict.GOOD)
 
 
-def _told(reader: LogReader, client: Any) -> Any:
-    names = reader._tier.names
-    return client.eval(redis.SNAPSHOT.text, 3, names.clock, names.fences, names.log)
-
-
-class _Says:
-    """A client that answers what it is made with."""
-
-    def __init__(self, reply: object) -> None:
-        self._reply = reply
-
-    def eval(self, *_: object) -> object:
-        return self._reply
-
-
 def without_tombstones(patch: pytest.MonkeyPatch) -> None:
     """The region's stored fences are not read: a worker knows only those it has heard of."""
-    real = LogReader._snapshot
+    real = Follower.snapshot
 
-    def snapshot(self: LogReader, client: Any) -> bytes:
-        stamp, last, _ = _told(self, client)
-        says: Any = _Says([stamp, last, []])
-        return real(self, says)
+    def snapshot(self: Follower, reply: Any, sent: float) -> None:
+        pairs = dict(zip(reply[2][::2], reply[2][1::2], strict=True))
+        real(self, [*reply[:2], [b"#", pairs[b"#"]], *reply[3:]], sent)
 
-    patch.setattr(LogReader, "_snapshot", snapshot)
+    patch.setattr(Follower, "snapshot", snapshot)
 
 
 def without_replay(patch: pytest.MonkeyPatch) -> None:
     """After an interruption the log is read on from its end, as pub/sub would."""
-    real = LogReader._snapshot
+    real = Follower.snapshot
 
-    def snapshot(self: LogReader, client: Any) -> bytes:
-        if not self.synced.is_set():
-            return real(self, client)
-        _, last, _ = _told(self, client)
-        self._heard(self._clock())
-        found: bytes = last
-        return found
+    def snapshot(self: Follower, reply: Any, sent: float) -> None:
+        if not self.synced:
+            real(self, reply, sent)
+        self.cursor = reply[1]
+        self._hear(sent)
 
-    patch.setattr(LogReader, "_snapshot", snapshot)
+    patch.setattr(Follower, "snapshot", snapshot)
+
+
+def without_epochs(patch: pytest.MonkeyPatch) -> None:
+    """Which server holds the fences is not asked: a replica that takes over is believed."""
+    text = redis.SNAPSHOT.text.replace("local ends = not epoch or", "local ends = not epoch --")
+    text = text.replace("if not ends and ARGV[2] ~= ''", "if false")
+    assert text.count("if false") == text.count("not epoch --") == 1
+    for module in (redis, log):
+        patch.setattr(module, "SNAPSHOT", script(text))
+    real = Follower._note
+
+    def note(self: Follower, told: Any, *, behind: bool = False) -> None:
+        self.epoch = told.get(b"#", b"").decode() or self.epoch
+        real(self, told)
+
+    patch.setattr(Follower, "_note", note)
+
+
+def without_gaps(patch: pytest.MonkeyPatch) -> None:
+    """Nobody asks whether the log has lost something."""
+    real = Follower.follow
+
+    def follow(self: Follower, events: Any, sent: float) -> bool:
+        bare = [(at, {n: v for n, v in as_mapping(e).items() if n != b"<"}) for at, e in events]
+        return real(self, bare, sent)
+
+    patch.setattr(Follower, "follow", follow)
+    patch.setattr(Follower, "registered", lambda *_: None)
 
 
 def without_bound(patch: pytest.MonkeyPatch) -> None:
     """Memory is trusted for ever after the last word from the log."""
-    patch.setattr(log, "BOUND", 1e9)
+    patch.setattr(following, "BOUND", 1e9)
+
+
+def script(text: str) -> redis.Script:
+    return redis.Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 def without_bound_for_its_own(patch: pytest.MonkeyPatch) -> None:
@@ -127,8 +154,16 @@ def without_own_fences(patch: pytest.MonkeyPatch) -> None:
 
 MUTANTS = [
     without_fence, without_tombstones, without_replay, without_bound, without_bound_for_its_own,
-    without_own_fences,
+    without_own_fences, without_epochs, without_gaps,
 ]  # fmt: skip
+
+
+#: Where a protection matters most, so that few seeds show it.
+_SHOWN: dict[Any, tuple[Fault, ...]] = {
+    without_bound_for_its_own: (deafen, partition),
+    without_epochs: (fail_over, kill_worker),
+    without_gaps: (trim_log, evict_log),
+}
 
 
 @pytest.mark.parametrize("switch_off", MUTANTS, ids=lambda each: each.__name__)
@@ -136,8 +171,7 @@ def test_a_protection_that_is_switched_off_is_missed(
     switch_off: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     switch_off(monkeypatch)
-    # The one that takes most seeds is shown where it matters.
-    faults = (deafen, partition) if switch_off is without_bound_for_its_own else ()
+    faults = _SHOWN.get(switch_off, ())
     found = first_violation(range(SEEDS), *faults)
     assert found is not None
     assert f"--seed {found.seed}" in str(found)
@@ -151,10 +185,10 @@ def test_the_check_of_the_lease_is_a_second_line(monkeypatch: pytest.MonkeyPatch
     clock that never goes back, the promise does not hang on the lease. It is there so that one
     fills at a time, and for a server that comes back without its data and with an older clock.
     """
-    text = redis.FILL.text.replace("not holds and ARGV[1] ~= ''", "false")
-    assert text != redis.FILL.text
-    digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
-    monkeypatch.setattr(redis, "FILL", redis.Script(text, digest))
+    check = "if not lease or string.sub(lease, 42) ~= ARGV[1] then return 0 end"
+    assert check in redis.FILL.text
+    patched = redis.FILL.text.replace(check, "lease = lease or string.rep(' ', 42)")
+    monkeypatch.setattr(redis, "FILL", script(patched))
     assert first_violation(range(20)) is None
 
 

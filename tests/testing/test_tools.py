@@ -202,13 +202,17 @@ def test_nothing_changes_but_the_speed(redis_url: str, wrong: dict[str, float]) 
     assert counts[expected] > 5
 
 
-def test_a_seed_repeats_what_goes_wrong(redis_server: Any) -> None:
-    def counts(seed: int) -> dict[str, int]:
-        redis_server.flush()
-        return run(seed, redis_server.url, fail=0.5)[1]
+def test_a_seed_repeats_what_goes_wrong(redis_url: str) -> None:
+    def thrown(seed: int) -> list[tuple[str, float]]:
+        chaos = ChaosStore(Regionware(topology=region(redis_url)), seed=seed)
+        chaos.fail(0.3)
+        chaos.lie(0.3)
+        chaos.delay(0.1, 0.2, probability=0.5)
+        return [chaos.throw() for _ in range(50)]
 
-    assert counts(3) == counts(3)
-    assert counts(3) != counts(4)
+    assert thrown(3) == thrown(3)
+    assert thrown(3) != thrown(4)
+    assert {what for what, _ in thrown(3)} == {"failed", "lied", "passed"}
 
 
 def test_chaos_reaches_event_loops_and_purges_too(rig: Rig, redis_url: str) -> None:

@@ -37,6 +37,8 @@ class Purge:
         item: which.
         version: what the origin had when it was ordered.
         worker: who ordered it.
+        region: where it was acknowledged.
+        stamp: and when, by that region's clock; 0 if not.
         waiting: the regions that have not applied it, and still may.
         queued: those for which it is queued in its process.
         applied: those that have.
@@ -46,6 +48,8 @@ class Purge:
     version: int
     worker: str
     waiting: set[str]
+    region: str = ""
+    stamp: int = 0
     queued: set[str] = field(default_factory=set)
     applied: set[str] = field(default_factory=set)
 
@@ -108,9 +112,16 @@ class History:
     def applied(self, purge: Purge, region: str) -> None:
         """A region has confirmed a purge: from now on it is a promise there."""
         purge.waiting.discard(region)
+        purge.region = purge.region or region
         purge.applied.add(region)
         self._promises[region, purge.item].add(self.world.now, purge.version)
         self.world.tell(region, f"has applied the purge of {purge.item} v{purge.version}")
+
+    def relayed(self, source: str, region: str, stamp: int) -> None:
+        """A region has confirmed all that stands in another's outbox up to a stamp."""
+        for purge in self.purges:
+            if purge.region == source and region in purge.waiting and 0 < purge.stamp <= stamp:
+                self.applied(purge, region)
 
     def returned(self, purge: Purge) -> None:
         """The call of a worker has returned, or failed: it reads its own purge from now on."""
@@ -119,7 +130,7 @@ class History:
     def died(self, worker: str) -> None:
         """What a process had queued died with it."""
         for purge in self.purges:
-            if purge.worker == worker:
+            if purge.worker == worker and not purge.stamp:
                 purge.waiting.clear()
 
     def judge(self, region: str, worker: str, item: str, began: float, version: int) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import hiredis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from regionware.caching.breaker import Breaker
 from regionware.testing.simulator.replies import ReplyError, Words
 from regionware.testing.simulator.server import Lost, Server
 from regionware.testing.simulator.world import ProcessLoop, World
@@ -64,7 +65,14 @@ class SimulatedLines:
     Like a connection, it does not know whether a command that went unanswered was executed.
     """
 
-    def __init__(self, loop: ProcessLoop, server: Server, link: Link, deadline: float) -> None:
+    def __init__(
+        self,
+        loop: ProcessLoop,
+        server: Server,
+        link: Link,
+        deadline: float,
+        breaker: Breaker | None = None,
+    ) -> None:
         """Connect nothing.
 
         Args:
@@ -72,7 +80,9 @@ class SimulatedLines:
             server: whom.
             link: how messages travel.
             deadline: seconds for a call.
+            breaker: of this server, where not everything may ask.
         """
+        self._breaker = breaker
         self.keep = True
         self._loop = loop
         self._world = loop.world
@@ -80,14 +90,27 @@ class SimulatedLines:
         self._link = link
         self._deadline = deadline
 
-    async def call(self, command: bytes, deadline: float | None = None) -> Any:
-        """Send a packed command; see `AsyncLines.call`.
+    async def call(self, command: bytes, deadline: float | None = None, _: str = "") -> Any:
+        """Send a packed command, if the breaker admits it; see `AsyncLines.call`.
 
         Raises:
             OSError: the deadline has passed.
             RedisError: the server has gone, or answers by an error.
         """
-        return await self.ask(_unpack(command), deadline)
+        breaker = self._breaker
+        if breaker is None:
+            return await self.ask(_unpack(command), deadline)
+        if breaker.shut and not breaker.admits():
+            raise RedisConnectionError("nobody asks now")
+        try:
+            reply = await self.ask(_unpack(command), deadline)
+        except ResponseError:
+            raise
+        except (RedisError, OSError):
+            breaker.failed()
+            raise
+        breaker.succeeded()
+        return reply
 
     async def ask(self, words: Words, deadline: float | None = None) -> Any:
         """Send a command, word by word; see `call`."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 
+from regionware.caching.breaker import Breaker
 from regionware.caching.coherence import BOUND
 from regionware.testing.simulator.faults import HELD, Fault
 from regionware.testing.simulator.history import History, Violation
@@ -135,11 +136,12 @@ class Simulation:
         self.start(worker.region)
 
     def _connect(
-        self, loop: ProcessLoop, here: str, url: str, deadline: float, *, background: bool
+        self, loop: ProcessLoop, here: str, url: str, deadline: float, *, background: bool,
+        breaker: Breaker | None = None,
     ) -> SimulatedLines:  # fmt: skip
         region = url.removeprefix("redis://")
         link = self.link(loop.name, region, background=background, far=region != here)
-        return SimulatedLines(loop, self.servers[region], link, deadline)
+        return SimulatedLines(loop, self.servers[region], link, deadline, breaker)
 
     def link(self, worker: str, region: str, *, background: bool, far: bool = False) -> Link:
         """How a worker's messages travel."""

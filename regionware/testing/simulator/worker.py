@@ -12,8 +12,9 @@ from regionware.middleware import Regionware
 from regionware.policies.cache import Cache
 from regionware.policies.route import Route
 from regionware.testing.simulator.history import History, Purge
-from regionware.testing.simulator.seams import Connect, attach
+from regionware.testing.simulator.seams import attach
 from regionware.testing.simulator.server import EPOCH
+from regionware.testing.simulator.tasks import Connect
 from regionware.testing.simulator.world import ProcessLoop
 from regionware.topology import Topology
 
@@ -68,7 +69,8 @@ class Worker:
         self.rw = Regionware(
             topology=topology, routes=ROUTES, clock=loop.time, wall=lambda: EPOCH + world.now
         )
-        attach(self.rw, loop, connect, self._sent, self._delivered)
+        self.rw._parts.prepared.random = world.random.random  # noqa: SLF001 - there is no option for it
+        attach(self.rw, loop, connect, self._sent, self._delivered, confirmed=self._confirmed)
         self._app = self.rw.asgi(self._application)
         self._orders: dict[int, tuple[Order, Purge]] = {}
         self.rw.start()
@@ -166,10 +168,12 @@ class Worker:
         _CURRENT.set(purge)
         self.world.tell(self.name, f"purges {item} v{purge.version} by {how}")
         try:
-            await self.rw.apurge(**words_of(item, how), timeout=self.world.random.choice((0.05, 2)))
+            timeout = self.world.random.choice((0.05, 2))
+            done = await self.rw.apurge(**words_of(item, how), timeout=timeout)
         except PurgeError as error:
             self.world.tell(self.name, f"purge of {item} is not confirmed: {error}")
         else:
+            purge.stamp = done.stamp
             self.history.applied(purge, self.region)
         self.history.returned(purge)
 
@@ -178,9 +182,12 @@ class Worker:
             purge.queued.add(region)
             self._orders[id(order)] = (order, purge)
 
+    def _confirmed(self, region: str, stamp: int) -> None:
+        self.history.relayed(self.region, region, stamp)
+
     def _delivered(self, region: str, order: Order) -> None:
-        _, purge = self._orders[id(order)]
-        self.history.applied(purge, region)
+        if (known := self._orders.get(id(order))) is not None:
+            self.history.applied(known[1], region)
 
 
 async def _nothing() -> Any:
