@@ -9,10 +9,15 @@ absence is an error that says what to install.
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from regionware.parts import process
 from regionware.parts.postgres import Cluster
 from regionware.parts.redis import DATABASES, RedisServer
+
+# How fast a machine is, is no property of what is tested.
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

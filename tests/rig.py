@@ -142,5 +142,6 @@ class Client:
 
 
 def clients(server: RedisServer) -> int:
-    """How many connections a Redis server has, besides the one that asks."""
-    return len(server.command("CLIENT LIST").splitlines()) - 1
+    """How many connections a Redis server has to its database, besides the one that asks."""
+    listed = server.command("CLIENT LIST").splitlines()
+    return sum(f" db={server.database} " in line for line in listed) - 1

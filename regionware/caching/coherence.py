@@ -20,8 +20,23 @@ NO_POSITION = "0" * 24
 
 _LONGEST = 256
 
+#: Microseconds; no clock reads later in two hundred years, and Lua's numbers are exact below.
+_LATEST = 2**53
+
 #: Seconds for which a memory entry may be served after the last word from the region's log.
 BOUND = 5.0
+
+
+def read_stamp(text: str | bytes) -> int:
+    """A reading of the region's clock, from its hexadecimal digits.
+
+    Raises:
+        ValueError: it is none.
+    """
+    stamp = int(text, 16)
+    if not 0 <= stamp < _LATEST:
+        raise ValueError("not a reading of the region's clock")
+    return stamp
 
 
 class Verdict(Enum):
@@ -67,7 +82,7 @@ class Fence:
             raise ValueError(f"not a fence: {text!r}")
         position = text[16:]
         return cls(
-            int(text[:16], 16), None if position == NO_POSITION else Position.from_hex(position)
+            read_stamp(text[:16]), None if position == NO_POSITION else Position.from_hex(position)
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from regionware.caching.coherence import BOUND, EVERYTHING, Fence, Fences, mark
+from regionware.caching.coherence import BOUND, EVERYTHING, Fence, Fences, mark, read_stamp
 from regionware.observe import Event
 
 #: Events of one read. With as many, more are waiting, and some may be forgotten before their turn.
@@ -106,7 +106,7 @@ class Follower:
             TypeError: the same.
         """
         text, cursor, pairs = reply[:3]
-        stamp, known = int(text, 16), dict(zip(pairs[::2], pairs[1::2], strict=True))
+        stamp, known = read_stamp(text), dict(zip(pairs[::2], pairs[1::2], strict=True))
         behind = stamp < self._asked
         self._fences.raise_to(_fences(known))
         self._note(known, behind=behind)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import NoScriptError, RedisError
 
 from regionware.caching import replies
+from regionware.caching.coherence import read_stamp
 from regionware.caching.dialing import maker
 from regionware.caching.leases import LEASE
 from regionware.caching.replies import Argument, pack
@@ -295,7 +296,7 @@ def stamp_of(reply: Any) -> int:
     """
     if not isinstance(reply, bytes) or len(reply) != 16:
         raise ValueError("Redis did not confirm the purge")
-    return int(reply, 16)
+    return read_stamp(reply)
 
 
 def _stamp(reply: Any) -> int:
@@ -322,7 +323,7 @@ def _found(reply: Any, token: str) -> Found:
         garbled = not all(map(is_token, names.split(",") if names else ()))
         lease = token if granted == 1 else ""
         verdict, left = _verdict(granted)
-        stamp = int(stamp, 16)
+        stamp = read_stamp(stamp)
         return Found(True, stamp, frame, names, lease, verdict, left, garbled=garbled)  # noqa: FBT003
     except (TypeError, ValueError, AttributeError):
         return Found(available=False)

@@ -463,7 +463,7 @@ class Failing:
 def test_after_a_failure_nobody_in_the_region_tries_at_once(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, how: str, window: str
 ) -> None:
-    monkeypatch.setattr("regionware.caching.filling.delays", lambda _: (5.0, 5.0))
+    monkeypatch.setattr("regionware.caching.filling.delays", lambda _: (15.0, 15.0))
     failing = Failing()
     one, other = fleet(failing.app, 2, ttl=1, **{window: 600})
     assert one.get("/x").body == other.get("/x").body == b"good"

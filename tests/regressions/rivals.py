@@ -89,7 +89,7 @@ def told(rw: Regionware, event: str) -> int:
 
 def direct(server: RedisServer) -> "redis_py.Redis":
     """A client that looks into a server beside the workers."""
-    return redis_py.Redis(port=server.port)
+    return redis_py.Redis(port=server.port, db=server.database)
 
 
 def commands(server: RedisServer, name: str) -> int:
