@@ -261,8 +261,11 @@ class Exchange(Looking):
                 state=self.state,
                 tags=self.tags(),
             )
-        except BaseException:
+        except GeneratorExit:  # nobody drives this plan any more
             self.filling.land("abandoned")
+            raise
+        except BaseException:
+            yield from self.filling.give_up()
             raise
         if self.prepared.events.wanted:
             self.tell("stored" if stored else "refused", "" if stored else self.filling.reason)

@@ -93,14 +93,14 @@ def read_redis_url(url: str) -> RedisUrl:
         )
     kind, port = _KINDS[scheme]
     options = _read_options(rest.partition("?")[2], kind)
+    if "#" in rest.partition("?")[0]:
+        raise ValueError("is not a URL: # begins a fragment; a password writes it as %23")
     if kind == "one":
         _check_one(url, options)
         return RedisUrl("one", text=url)
     where, _, path = rest.partition("?")[0].partition("/")
     account, at, hosts = where.rpartition("@")
     seeds = tuple(_address(each, port) for each in hosts.split(","))
-    if "#" in rest.partition("?")[0]:
-        raise ValueError("is not a URL: # begins a fragment; a password writes it as %23")
     master, database = _read_path(path, kind)
     named = [(name, value) for name, value in options if name != "db"]
     databases = {value for name, value in options if name == "db"} | {database or "0"} - {"0"}
@@ -122,9 +122,10 @@ def _read_options(query: str, kind: Kind) -> list[tuple[str, str]]:
         if name in _SENTINELS and kind == "sentinel":
             continue
         if name not in _OPTIONS and not name.startswith("ssl_"):
-            # The name is the user's own word for an option, never a password.
+            # Behind an unescaped "?" a password goes on: then nothing of it is shown.
+            shown = "" if "@" in query or not name.isidentifier() else f": {name[:40]!r}"
             raise ValueError(
-                f"has an option that is not one of {', '.join(_OPTIONS)} and ssl_…: {name[:40]!r}"
+                f"has an option that is not one of {', '.join(_OPTIONS)} and ssl_…{shown}"
             )
     return options
 

@@ -92,6 +92,7 @@ class Rim:
         self._purger = purger
         self._chores = chores
         self._patient = True
+        self._starting = Lock()
         self._workers: ThreadPoolExecutor | None = None
         self._waiting = 0
         self._performers: dict[type[Effect[Any]], Callable[[Any], Any]] = {
@@ -124,7 +125,9 @@ class Rim:
             self.databases.start()
 
     def _start_tier(self) -> None:
-        if self.tier is not None and self._log is not None:
+        if self.tier is None or self._log is None:
+            return
+        with self._starting:
             self.tier.start()
             self._log.start()
             for outbox in self.outboxes:
@@ -166,7 +169,7 @@ class Rim:
         self.memory.renew_lock()
         self._flights.renew()
         self.prepared.events.renew_lock()
-        self.prepared.fences.writing = Lock()
+        self.prepared.fences.writing, self._starting = Lock(), Lock()
         renew_lock()
         self._workers, self._waiting = None, 0
         shared = self.tier, self._log, self.leases, self._wakes, self._purger

@@ -31,7 +31,8 @@ _NOT_IN_304 = frozenset(
 _IN_416 = frozenset({b"accept-ranges", b"age", b"cache-status", b"date", b"vary"})
 _ORDERED = (b"etag", b"last-modified", b"date")
 _VALIDATORS = frozenset(_ORDERED)
-_OF_IDENTITY = frozenset({b"accept-ranges", b"content-length"})
+#: With its date a client could ask for a piece of the other form (RFC 9110, section 13.1.5).
+_OF_IDENTITY = frozenset({b"accept-ranges", b"content-length", b"last-modified"})
 _OF_PART = frozenset({b"content-length", b"content-range"})
 _CONDITIONS = frozenset({"if-none-match", "if-modified-since", "range"})
 

@@ -37,6 +37,9 @@ def follow(exchange: "Exchange", filling: Filling, began: float) -> Plan[tuple[b
         if exchange.stale_for("revalidate"):
             return False, exchange.serve_stale()
         outcome = "" if filling.insists else (yield from _wait(exchange, filling, flight, began))
+        # What was purged meanwhile counts for what comes.
+        filling.restart()
+        filling.heed(exchange.tags())
         if outcome == "entry" and (reply := landed(exchange, filling, flight)) is not None:
             return False, reply
         if outcome == "stale" and (reply := _shared_stale(exchange, filling, flight)) is not None:

@@ -151,6 +151,7 @@ class Claim:
     def restart(self) -> None:
         """It has waited: what comes is begun now."""
         self._began = self._prepared.clock()
+        self._created = max(self._created, self._prepared.fences.stamp + 1)
 
     def interrupted(self) -> Release | None:
         """What to say to the store after a look-up that did not end: it may have granted."""
@@ -168,8 +169,7 @@ class Claim:
             self._created = found.stamp
             self._stamped = True
             # No entry of this process is later, so a purge that only it knows of reaches them all.
-            fences = self._prepared.fences
-            fences.stamp = max(fences.stamp, found.stamp)
+            self._prepared.fences.see(found.stamp)
             self._lease = found.lease
             self._names = names_in(found.vary)
             self._leased = variant_name(self._names, select(self._names, request))

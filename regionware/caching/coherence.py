@@ -22,6 +22,7 @@ _LONGEST = 256
 
 #: Microseconds; no clock reads later in two hundred years, and Lua's numbers are exact below.
 _LATEST = 2**53
+_DIGITS = 16
 
 #: Seconds for which a memory entry may be served after the last word from the region's log.
 BOUND = 5.0
@@ -34,7 +35,7 @@ def read_stamp(text: str | bytes) -> int:
         ValueError: it is none.
     """
     stamp = int(text, 16)
-    if not 0 <= stamp < _LATEST:
+    if len(text) != _DIGITS or not 0 <= stamp < _LATEST:
         raise ValueError("not a reading of the region's clock")
     return stamp
 
@@ -160,15 +161,22 @@ class Fences:
         """Raise what another worker has purged, above every stamp that was read here before.
 
         A region's clock may go back when its Redis fails over; the other worker does not know how
-        far this one has read it. The price is a refill.
+        far this one has read it. The price is a refill. What this worker has raised with the same
+        stamp is its own; what others ask for beside it is joined.
         """
-        new = {
-            name: Fence(max(fence.stamp, self.stamp), fence.position)
-            for name, fence in fences.items()
-            if (known := self._table.get(name)) is None or known.stamp < fence.stamp
-        }
+        new = {}
+        for name, fence in fences.items():
+            known = self._table.get(name)
+            own = known is not None and known.stamp == fence.stamp
+            new[name] = fence if own else Fence(max(fence.stamp, self.stamp), fence.position)
         if new:
             self.raise_to(new)
+
+    def see(self, stamp: int) -> None:
+        """A reading of the region's clock: no entry of this process is later."""
+        if stamp > self.stamp:
+            with self.writing:
+                self.stamp = max(self.stamp, stamp)
 
     def raise_alone(self, names: Iterable[str], position: Position | None) -> None:
         """Raise fences that no Redis has given a stamp: later than all that is known here."""
@@ -202,7 +210,8 @@ class Fences:
             soft = self._table.get("s" + name)
             if soft is not None and not soft.passes(entry):
                 verdict = Verdict.STALE
-        return verdict
+        # Fences that were forgotten meanwhile have left the horizon behind.
+        return Verdict.GONE if entry.created <= self.horizon else verdict
 
     def standing(self, key: Key, tags: Iterable[str], kinds: str = "hs") -> Iterable[Fence]:
         """The fences that a fill of this key must pass: hard ones (`h`), soft ones (`s`)."""

@@ -6,7 +6,6 @@ nothing is compressed, and what another worker has compressed cannot be read: a 
 
 import re
 import sys
-from collections.abc import Iterable
 from typing import cast
 
 from regionware.caching.entry import AS_IS, Fields
@@ -107,8 +106,10 @@ def for_clients(cache: Cache, fields: Fields, body: bytes, flags: int, known: by
     return known if known and is_compressible(fields) else pack(fields, body)
 
 
-def _is_exact(fields: Iterable[tuple[bytes, bytes]]) -> bool:
-    control = []
+def _is_exact(fields: Fields) -> bool:
+    control, names = [], {name for name, _ in fields}
+    if b"last-modified" in names and b"etag" not in names:
+        return True  # by its date alone a client could put pieces of both forms together
     for name, value in fields:
         if name in _EXACT:
             return True

@@ -17,6 +17,8 @@ from regionware.caching.variants import names_in
 from regionware.effects import Found
 from regionware.policies.cache import Cache
 
+Policy = tuple[Cache, tuple[str, ...]]
+
 #: Characters; what varies on longer fields is not worth a mention.
 LONGEST = 1024
 _DIGEST = re.compile(r"[0-9a-f]{32}\Z")
@@ -69,7 +71,7 @@ def asked(told: str) -> tuple[str, str] | None:
 
 
 def found_entry(
-    told: str, found: Found, now: float, seal: Seal, cache_of: Callable[[Key], Cache | None]
+    told: str, found: Found, now: float, seal: Seal, policy_of: Callable[[Key], Policy | None]
 ) -> tuple[Entry, tuple[str, ...]] | None:
     """The entry that a look-up of a mention has found, and the names that select it.
 
@@ -78,7 +80,7 @@ def found_entry(
         found: what Redis has said.
         now: monotonic seconds.
         seal: how frames end here.
-        cache_of: the policy under which a key is cached today.
+        policy_of: how a key is cached today, and with which tags.
     """
     material = material_of(found.frame)
     key = key_of(material) if material else None
@@ -86,7 +88,10 @@ def found_entry(
     based = base_of(key) if key is not None else None
     if key is None or frame is None or based is None or digest(canonical(based[0])) != told[:32]:
         return None
-    names, cache = names_in(found.vary), cache_of(based[0])
-    if cache is None or names != based[1]:
+    names, policy = names_in(found.vary), policy_of(based[0])
+    if policy is None or names != based[1]:
         return None
+    cache, today = policy
+    # As at any hit in Redis: a purge of today's tags reaches what was stored without them.
+    frame.tags = tuple(dict.fromkeys((*frame.tags, *today)))
     return from_frame(frame, key, stamp=found.stamp, now=now, cache=cache), names

@@ -270,7 +270,7 @@ class Filling(Claim):
             self.note(UNCACHEABLE)
             self._uncacheable = True
         # The failure of one who went beside the leader is not the key's.
-        passing = reason == "unfinished" or (self.spills and reason in _PASSING)
+        passing = reason in {"unfinished", "fence"} or (self.spills and reason in _PASSING)
         self.land("abandoned" if passing else "uncacheable")
 
     def note(self, seconds: float) -> Uncacheable:

@@ -110,7 +110,7 @@ class Follower:
         behind = stamp < self._asked
         self._fences.raise_to(_fences(known))
         self._note(known, behind=behind)
-        self._fences.stamp = max(self._fences.stamp, stamp)
+        self._fences.see(stamp)
         self.cursor, self._news = bytes(cursor), 0
         self._due, self._lost = 0, False
         self.synced = True

@@ -5,8 +5,10 @@ with a deadline of its own does not want (measured: see `docs/performance.md`). 
 retried, and never queues for a connection. `loop_lines` is the same for event loops.
 """
 
+import select
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -22,6 +24,8 @@ from regionware.caching.replies import PoolExhausted, Unasked, checked, is_serve
 LIMIT = 64
 _PIECE = 65_536
 _WHILE = 0.001
+#: Seconds of rest after which a connection is looked at before it is used: servers close idle ones.
+_RESTED = 1.0
 
 
 class Line:
@@ -30,7 +34,7 @@ class Line:
     redis-py's own reader grants its timeout to every piece of a reply; here it holds for all.
     """
 
-    __slots__ = ("_reader", "_socket", "has_more")
+    __slots__ = ("_reader", "_socket", "_used", "has_more")
 
     def __init__(self, make: Maker, end: float) -> None:
         """Connect and log in before `end`.
@@ -44,6 +48,7 @@ class Line:
         self._reader = hiredis.Reader()
         #: Whether something is left over that would answer the next call.
         self.has_more: Callable[[], bool] = self._reader.has_data
+        self._used = monotonic()
         self._socket = dial(connection, end)
         try:
             self._greet(greeting(connection), end)
@@ -80,6 +85,7 @@ class Line:
             raise RedisConnectionError("Redis closed the connection")
         self._reader.feed(data)
         reply = self._reader.gets()
+        self._used = monotonic()
         return checked(reply if reply is not False else self._receive(end))
 
     def _receive(self, end: float) -> Any:
@@ -93,6 +99,14 @@ class Line:
             self._reader.feed(data)
             reply = self._reader.gets()
         return reply
+
+    def has_ended(self) -> bool:
+        """Whether the server has closed it, or has said something unasked, while it was idle."""
+        if monotonic() - self._used < _RESTED:
+            return False
+        waiting = select.poll()
+        waiting.register(self._socket, select.POLLIN)
+        return bool(waiting.poll(0))
 
     def close(self) -> None:
         """Close the connection."""
@@ -164,11 +178,18 @@ class Lines:
             breaker.succeeded()
         return reply
 
+    def _take(self, end: float) -> Line:
+        """An idle connection that the server has not closed meanwhile, or a new one."""
+        while self._idle:
+            with suppress(IndexError):  # another thread was quicker
+                line = self._idle.pop()
+                if not line.has_ended():
+                    return line
+                line.close()
+        return Line(self._make, end)
+
     def _call(self, command: bytes, end: float, first: bytes | None) -> Any:
-        try:
-            line = self._idle.pop()
-        except IndexError:
-            line = Line(self._make, end)
+        line = self._take(end)
         try:
             if first is not None:
                 line.call(first, end)

@@ -43,8 +43,9 @@ local function reply(verdict) return {hexnow, frame, spec, verdict} end
 local function promises(position)
   return ARGV[1] == '' or (string.sub(position, 1, 8) == string.sub(ARGV[1], 1, 8) and position >= ARGV[1])
 end
-local readable = string.sub(frame, 1, 4) == 'RWF1' and promises(string.sub(frame, 37, 60))
 local created = string.sub(frame, 5, 20)
+-- What was begun later than now, by one who knew a clock that has gone back since, no purge reaches.
+local readable = string.sub(frame, 1, 4) == 'RWF1' and created <= hexnow and promises(string.sub(frame, 37, 60))
 if readable and created > ARGV[2] and string.sub(frame, 21, 36) > hexnow then return reply(0) end
 if ARGV[3] == '' then return reply(0) end
 

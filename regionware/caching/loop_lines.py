@@ -79,6 +79,10 @@ class AsyncLine(asyncio.Protocol):
             timer.cancel()
             self._reply = None
 
+    def has_ended(self) -> bool:
+        """Whether the server has closed it while it was idle."""
+        return self._transport.is_closing()
+
     def close(self) -> None:
         """Close the connection at once."""
         self._transport.abort()
@@ -156,6 +160,8 @@ class AsyncLines:
         return pool
 
     async def _call(self, pool: _Pool, command: bytes, end: float, first: bytes | None) -> Any:
+        while pool.idle and pool.idle[-1].has_ended():
+            pool.idle.pop().close()
         line = pool.idle.pop() if pool.idle else await self._connect(end)
         try:
             if first is not None:

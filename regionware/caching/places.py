@@ -121,8 +121,8 @@ class Master:
             return None
 
     def _is_master(self, address: Address) -> bool:
-        lines = Lines(self._url.node(address), _PATIENT, keep=False)
         try:
+            lines = Lines(self._url.node(address), _PATIENT, keep=False)
             reply = lines.call(pack(("ROLE",)))
         except TROUBLE:
             return False
@@ -151,6 +151,8 @@ class Slots:
         """Where the slot is from now on; the address may leave out the host of who was asked."""
         address = error.host or asked[0], error.port
         if self._table:
+            if not 0 <= error.slot_id < len(self._table):
+                raise ValueError("a slot that does not exist")
             self._table[error.slot_id] = address
         return address
 
@@ -243,14 +245,23 @@ class Finder:
             thread.join(_JOIN)
         self.places.close()
 
+    def _learns(self) -> bool:
+        try:
+            if learnt := self.places.learn():
+                self._on_news()
+        except Exception:
+            # Whatever a server may have answered, the next failover has to be found all the same.
+            logger.exception("an answer about where the region's Redis is cannot be used")
+            return False
+        return learnt
+
     def _run(self, stop: Event) -> None:
         said = False
         while not stop.is_set():
             self._doubted.clear()
             began = monotonic()
-            if self.places.learn():
+            if self._learns():
                 said = False
-                self._on_news()
             elif not said:
                 said = True
                 logger.warning("nobody says where the region's Redis is; it is asked for further")

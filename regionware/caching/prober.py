@@ -1,10 +1,13 @@
 """Asks, in the background, the servers that nobody else may ask any more."""
 
+import logging
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 from time import monotonic
 
 from regionware.caching.breaker import STEP, Breaker
+
+logger = logging.getLogger("regionware")
 
 #: Seconds between two probes of a server: at first, and at most; doubled in between.
 FIRST = 0.25
@@ -58,12 +61,21 @@ class Prober:
             if breaker in self._watched or self._ended:
                 return
             self._watched[breaker] = _Watched(probe, monotonic() + self._jittered(FIRST))
-            if self._thread is None:
-                self._news = Event()
-                self._thread = Thread(target=self._run, name="regionware-probe", daemon=True)
-                self._thread.start()
-            else:
-                self._news.set()
+            self._wake()
+
+    def _wake(self) -> None:
+        """Start the thread, or tell it; where there can be no further thread, the next tries."""
+        if self._thread is not None:
+            self._news.set()
+            return
+        self._news = Event()
+        thread = Thread(target=self._run, name="regionware-probe", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            logger.exception("no thread to probe Redis with")
+        else:
+            self._thread = thread
 
     def hint(self) -> None:
         """Something else has heard from a server: probe soon, not more often than at first."""
@@ -73,7 +85,7 @@ class Prober:
         with self._lock:
             for each in self._watched.values():
                 each.due = min(each.due, soon)
-            self._news.set()
+            self._wake()
 
     def drop(self, breaker: Breaker) -> None:
         """Stop probing a server that is of no interest any more."""

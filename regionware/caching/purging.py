@@ -175,7 +175,7 @@ class Relay:
                     # One of them can never be sent: one by one, until it is found.
                     together = 1 if len(orders) > 1 else self._drop(orders[0])
                     continue
-                except TROUBLE as error:
+                except Exception as error:  # noqa: BLE001 - a reply may be anything; it goes on
                     logger.warning("purge for region %s waits: %s", self.region, error)
                     # One more try after the order to stop, and no further pause then.
                     if stop.is_set():

@@ -120,7 +120,7 @@ class OutboxRelay:
                 try:
                     busy = self._turn(near, far, stop, ending=ending)
                     pause = _PAUSE
-                except TROUBLE as error:
+                except Exception as error:  # noqa: BLE001 - a reply may be anything; it goes on
                     logger.debug("the outbox cannot be relayed to %s: %s", self.region, error)
                     busy = False
                     stop.wait(pause)
@@ -171,7 +171,8 @@ class OutboxRelay:
         """A purge as it was made; after something that is missing, or unreadable, everything."""
         everything = Order((mark(EVERYTHING, soft=False),), None, self._retention)
         try:
-            missing = int(told.pop(_BEFORE, b"0")) != before
+            # After nothing: at the first use, or because the outbox and its cursors were lost.
+            missing = int(told.pop(_BEFORE, b"0")) != before or before == 0
             order = self._order(told)
         except ValueError:
             missing, order = True, everything

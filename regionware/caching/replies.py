@@ -17,7 +17,7 @@ Argument = str | bytes | int
 
 #: What one key, one script or a full memory is to blame for: the server answers, and what it has
 #: can be read.
-_NOT_THE_SERVER: Final = {"ASK", "MOVED", "NOSCRIPT", "OOM", "WRONGTYPE"}
+_NOT_THE_SERVER: Final = {"ASK", "CROSSSLOT", "MOVED", "NOSCRIPT", "OOM", "TRYAGAIN", "WRONGTYPE"}
 
 #: Whatever can go wrong between us and a Redis.
 TROUBLE = (RedisError, hiredis.HiredisError, OSError, ValueError)

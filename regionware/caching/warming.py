@@ -21,6 +21,7 @@ from regionware.caching.redis import HOT, TROUBLE, RedisTier
 from regionware.effects import Lookup
 from regionware.observe import Event as Happened
 from regionware.policies.cache import Cache
+from regionware.policies.table import render
 from regionware.prepared import Prepared
 
 #: Mentions that a region keeps, and a worker fetches, at most.
@@ -135,15 +136,19 @@ class Warming(Chore):
         if not found.available:
             return False
         # No entry of this process is later, so a purge that only it knows of reaches them all.
-        fences.stamp = max(fences.stamp, found.stamp)
-        made = found_entry(told, found, prepared.clock(), prepared.seal, self._cache_of)
+        fences.see(found.stamp)
+        made = found_entry(told, found, prepared.clock(), prepared.seal, self._policy_of)
         if made is not None and is_fresh(fences, made[0], None, prepared.clock()):
             self._keep(*made)
         return True
 
-    def _cache_of(self, key: Key) -> Cache | None:
-        keys = self._prepared.keys_of(key[1], key[2])
-        return None if keys is None else keys.cache
+    def _policy_of(self, key: Key) -> tuple[Cache, tuple[str, ...]] | None:
+        """How a key is cached today, and its tags."""
+        prepared = self._prepared
+        plan = prepared.plans[prepared.table.match("GET", key[1], key[2]).index]
+        if plan.keys is None:
+            return None
+        return plan.keys.cache, render(plan.tags, plan.compiled.arguments(key[2]))
 
     def _keep(self, entry: Entry, names: tuple[str, ...]) -> None:
         if entry.key in self._memory or not self._memory.put(entry):

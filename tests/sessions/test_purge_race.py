@@ -8,7 +8,7 @@ from regionware.parts.postgres import Cluster
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import until
 from tests.rig import Rig
-from tests.sessions.conftest import Open, Replay, stranger
+from tests.sessions.conftest import Open, Replay, impatient, stranger
 
 KINDS = ["items", "lag", "eventual"]
 
@@ -103,6 +103,8 @@ def test_a_commit_stands_when_its_purge_is_not_confirmed(
     one, other, path = open_shop(), open_shop(), f"/items/{item}"
     for site in (one, other):
         assert stranger(site).look(path)[0] == 0
+    for site in (one, other):
+        impatient(site.rw)
     redis_server.pause()
     stranger(one).put(path, 1, "&purge=inside")
     assert stranger(one).see(path) == 1
