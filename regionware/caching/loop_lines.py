@@ -81,7 +81,7 @@ class AsyncLine(asyncio.Protocol):
 
     def has_ended(self) -> bool:
         """Whether the server has closed it while it was idle."""
-        return self._transport.is_closing()
+        return bool(self._transport.is_closing())
 
     def close(self) -> None:
         """Close the connection at once."""
