@@ -93,6 +93,8 @@ class OutboxRelay:
         self._token = os.urandom(8).hex()
         self._stop = Flag()
         self._thread: Thread | None = None
+        #: The latest cursor that was seen here.
+        self._furthest = 0
 
     def start(self) -> None:
         """Start the thread, once."""
@@ -135,6 +137,7 @@ class OutboxRelay:
             stop.wait(_TURN)
             return False
         now, cursor = held
+        self._furthest = max(self._furthest, cursor)
         post = self._read(near, cursor, block=None if ending else _BLOCK)
         if post is not None:
             self._deliver(far, post, now)
@@ -171,8 +174,8 @@ class OutboxRelay:
         """A purge as it was made; after something that is missing, or unreadable, everything."""
         everything = Order((mark(EVERYTHING, soft=False),), None, self._retention)
         try:
-            # After nothing: at the first use, or because the outbox and its cursors were lost.
-            missing = int(told.pop(_BEFORE, b"0")) != before or before == 0
+            lost = before == 0 and self._furthest > 0  # the outbox and its cursors are gone
+            missing = int(told.pop(_BEFORE, b"0")) != before or lost
             order = self._order(told)
         except ValueError:
             missing, order = True, everything
