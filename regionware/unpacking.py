@@ -77,6 +77,8 @@ def _unpack(
         frame = read(found.frame, material, prepared.seal)
     except Unreadable as error:
         return None, _judged(error.flaw, found)
+    if frame.created > found.stamp:
+        return None, ""  # by a clock that has gone back since: no purge of today's would reach it
     # It may have been stored when the policy gave other tags: a purge of today's reaches it too.
     frame.tags = tuple(dict.fromkeys((*frame.tags, *exchange.tags())))
     cache = exchange.plan.compiled.route.cache

@@ -89,7 +89,7 @@ def found_entry(
     if key is None or frame is None or based is None or digest(canonical(based[0])) != told[:32]:
         return None
     names, policy = names_in(found.vary), policy_of(based[0])
-    if policy is None or names != based[1]:
+    if policy is None or names != based[1] or frame.created > found.stamp:
         return None
     cache, today = policy
     # As at any hit in Redis: a purge of today's tags reaches what was stored without them.

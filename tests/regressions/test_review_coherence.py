@@ -187,7 +187,6 @@ def test_what_is_begun_later_than_now_is_not_found_fresh(
 
 
 @REDIS
-@pytest.mark.xfail(strict=True, reason="the worker serves the frame that came with the lease")
 def test_what_is_begun_later_than_now_is_not_served_after_a_purge(
     world: World, vault: Vault
 ) -> None:

@@ -38,18 +38,10 @@ def regions(postgres: Cluster, redis_url: str, second_redis_url: str, goods: str
     ]
 
 
-def impatient(rw: Regionware) -> None:
-    """Give up a Redis that hangs as early as users' workers do."""
-    tier = rw._parts.rim.tier
-    assert tier is not None
-    tier._deadline = 0.05
-    tier.forget()
-
-
-def ready(rw: Regionware) -> Regionware:
+def ready(rw: Regionware, *, patient: bool = True) -> Regionware:
     """Wait until it knows its databases, and has heard from its Redis."""
     tier = rw._parts.rim.tier
-    if tier is not None:
+    if tier is not None and patient:
         tier._deadline = DEADLINE  # a busy machine is no missing Redis
         tier.forget()
     rw.start()
@@ -65,12 +57,17 @@ def ready(rw: Regionware) -> Regionware:
 @pytest.fixture(name="open_shop")
 def _open_shop(rig: Rig, regions: list[Region], postgres: Cluster) -> Open:
     def open_shop(
-        here: str = "fra", shop: Shop | None = None, routes: list[Route] = ROUTES, **options: Any
+        here: str = "fra",
+        shop: Shop | None = None,
+        routes: list[Route] = ROUTES,
+        *,
+        patient: bool = True,
+        **options: Any,
     ) -> Site:
         shop = shop or Shop()
         topology = Topology(here=here, regions=regions)
         shop.rw = rig.worker(topology, *routes, **{"secret": SECRET, **options})
-        return rig.site(ready(shop.rw), shop)
+        return rig.site(ready(shop.rw, patient=patient), shop)
 
     postgres.settle()
     return open_shop
