@@ -226,15 +226,19 @@ def test_a_purge_during_a_fill_sends_nobody_but_one_to_the_application(world: Wo
 
 
 @pytest.mark.parametrize(
-    ("before", "told", "gap"), [(0, b"0", True), (5, b"4", True), (5, b"5", False)]
+    ("furthest", "before", "told", "gap"),
+    [(0, 0, b"0", False), (9, 0, b"0", True), (5, 5, b"4", True), (5, 5, b"5", False)],
 )
-def test_after_nothing_everything_is_purged_first(before: int, told: bytes, gap: bool) -> None:
-    """At the first use, or because the outbox and its cursors were lost: nobody knows which."""
+def test_what_a_lost_outbox_had_is_made_up_for(
+    furthest: int, before: int, told: bytes, gap: bool
+) -> None:
+    """The outbox and its cursors are gone: whoever has seen it says that everything is purged."""
     events: list[Happened] = []
     relay = OutboxRelay(
         "far", near="redis://h", far="redis://i", names=Names.of("n", ""), retention=1,
         regions=["far"], tell=events.append,
     )  # fmt: skip
+    relay._furthest = furthest
     orders: list[Order] = relay._orders({b"<": told, b"htx": NO_POSITION.encode()}, before)
     everything = [[mark(EVERYTHING, soft=False)]] if gap else []
     assert [list(each.names) for each in orders] == [*everything, ["htx"]]
