@@ -187,4 +187,7 @@ class SentinelGroup:
 
 
 def _is_master(server: RedisServer) -> bool:
-    return "role:master" in server.command("INFO replication")
+    try:
+        return "role:master" in server.command("INFO replication")
+    except (OSError, ServerFailed):
+        return False  # it does not say yet
