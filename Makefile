@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 # Most tests wait for a server: more workers than cores.
-WORKERS ?= 4
+WORKERS ?= 3
 RUN := $(VENV)/bin/python -m
 PIP = test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV); $(RUN) pip install --quiet --constraint constraints.txt
-.PHONY: test test-long demo lint bench wheel-test
-test: $(VENV)/.dev ; $(RUN) $(COVERAGE) pytest -n $(WORKERS) -m 'not long' $(ARGS)
+.PHONY: test drills test-long demo lint bench wheel-test
+test: $(VENV)/.dev ; $(RUN) $(COVERAGE) pytest -n $(WORKERS) -m 'not long' --ignore=tests/drills $(ARGS)
+drills: $(VENV)/.dev ; $(RUN) pytest tests/drills -m 'not long' $(ARGS)
 test-long: $(VENV)/.dev ; $(RUN) pytest -m long --timeout 1800 $(ARGS)
 demo: $(VENV)/.demo ; $(VENV)/bin/regionware demo $(ARGS)
 lint: $(VENV)/.dev ; $(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy && $(VENV)/bin/lint-imports
