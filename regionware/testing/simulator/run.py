@@ -16,7 +16,6 @@ from regionware.testing.simulator.world import ProcessLoop, World
 from regionware.topology import Region, Topology
 
 _REGIONS = ("ams", "syd")
-_MOST_WORKERS = 5
 #: A process's clock runs this much fast or slow at most.
 _DRIFT = 0.0005
 #: Seconds in which everything must come to rest, once nothing goes wrong any more.
