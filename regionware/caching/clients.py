@@ -15,6 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from regionware.caching.dialing import PROTOCOL
 from regionware.caching.places import Master
 from regionware.redis_url import Address, RedisUrl, read_redis_url
 
@@ -43,7 +44,7 @@ def _options(deadline: float) -> dict[str, Any]:
         "socket_timeout": deadline,
         "socket_connect_timeout": deadline,
         "decode_responses": False,
-        "protocol": 2,
+        **PROTOCOL,
     }
 
 

@@ -22,13 +22,29 @@ from regionware.caching.replies import pack
 Maker = Callable[[], Any]
 
 
+def _introduction() -> dict[str, Any]:
+    """What connections say of their library, where redis-py takes it (7.2 and later).
+
+    It would read its own version from the disk for each connection, on an event loop too.
+    """
+    try:
+        from redis.driver_info import DriverInfo  # noqa: PLC0415 - older ones have none
+    except ImportError:
+        return {}
+    return {"driver_info": DriverInfo()}
+
+
+#: Options of every connection: the protocol that the scripts' replies are read in.
+PROTOCOL: dict[str, Any] = {"protocol": 2, **_introduction()}
+
+
 def maker(url: str) -> Maker:
     """What makes the connections of a URL.
 
     Raises:
         ValueError: redis-py cannot read it.
     """
-    pool: Any = redis.ConnectionPool.from_url(url, protocol=2)
+    pool: Any = redis.ConnectionPool.from_url(url, **PROTOCOL)
     return lambda: pool.connection_class(**pool.connection_kwargs)
 
 

@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, ResponseError
 
 from regionware.caching.breaker import Breaker
-from regionware.caching.dialing import remaining
+from regionware.caching.dialing import PROTOCOL, remaining
 from regionware.caching.lines import LIMIT
 from regionware.caching.replies import PoolExhausted, Unasked, checked, is_servers_fault
 
@@ -112,7 +112,7 @@ class AsyncLines:
             retry=Retry(NoBackoff(), 0),
             socket_timeout=None,
             socket_connect_timeout=None,  # one deadline for all steps, see `_connect`
-            protocol=2,
+            **PROTOCOL,
         )
         self._make = partial(pool.connection_class, **pool.connection_kwargs)
         self._deadline = deadline

@@ -127,5 +127,7 @@ class Resolver:
 
 def _compile(topology: Topology) -> dict[str, Region]:
     """The nearest region of each country; empty where no region has a location."""
+    if not any(region.location for region in topology.regions):
+        return {}
     found = {code: topology.nearest(*point) for code, point in POINTS.items()}
     return {code: region for code, region in found.items() if region is not None}

@@ -194,8 +194,8 @@ class ServerProcess:
             self.paused = True
 
     def resume(self) -> None:
-        """Let it go on after `pause`."""
-        if self.running:
+        """Let it go on after `pause`; costs nothing where nobody has paused it."""
+        if self.paused and self.running:
             guard.thaw(self.pid)
         self.paused = False
 

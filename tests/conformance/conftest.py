@@ -45,7 +45,7 @@ class World:
         rw._parts.prepared.random = lambda: 0.0
         rim = rw._parts.rim
         if rim.tier is not None and rim._log is not None:
-            rim.tier._deadline = DEADLINE
+            rim.tier._deadline = rim.tier.lease = DEADLINE
             rim.tier.forget()
             rw.start()
             assert rim._log.synced.wait(DEADLINE)
