@@ -17,7 +17,8 @@ from regionware.caching.echo import asked, found_entry, mention
 from regionware.caching.entry import Entry, Key, Variants
 from regionware.caching.fresh import is_fresh
 from regionware.caching.memory import Memory
-from regionware.caching.redis import HOT, TROUBLE, RedisTier
+from regionware.caching.redis import TROUBLE, RedisTier
+from regionware.caching.scripts import HOT
 from regionware.effects import Lookup
 from regionware.observe import Event as Happened
 from regionware.policies.cache import Cache
