@@ -1,7 +1,6 @@
 """How what a request needs is made from the options: the brain of one `Regionware`."""
 
 from collections.abc import Callable
-from random import Random
 from threading import Lock
 
 from regionware.caching.coherence import Fences
@@ -11,6 +10,7 @@ from regionware.caching.memory import Memory
 from regionware.caching.seal import CHECKSUM, Signature
 from regionware.configuration import Options
 from regionware.database.token import Signer
+from regionware.dice import DICE
 from regionware.locate import Resolver
 from regionware.observe import Events
 from regionware.policies.check import check
@@ -57,7 +57,7 @@ def prepare(
         events=events,
         clock=options.clock,
         wall=options.wall,
-        random=Random().random,  # noqa: S311 - no secret; that of the process is the application's
+        random=DICE.random,
         token=token,
         mode=options.mode,
         debug=options.debug,
