@@ -2,12 +2,25 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from regionware.errors import ConfigurationError
 from regionware.http.fields import is_token
 from regionware.http.request import Request
 from regionware.http.search import SearchRules
+from regionware.kinds import (
+    BOOLEAN,
+    FUNCTION,
+    TEXT,
+    Kind,
+    any_of,
+    check_all,
+    list_of,
+    maybe,
+    number,
+    one_of,
+    whole,
+)
 from regionware.policies.database import SCALE, Consistency
 
 #: A further key dimension: `"region"`, a header field's name, or a function of the request.
@@ -30,6 +43,35 @@ KEPT = 3600
 #: Fields that may be on a target list (RFC 9213, section 2.2).
 TARGETS = ("cdn-cache-control", "regionware-cache-control")
 WEEK = 604_800
+
+_NAMES: Final = list_of(TEXT, "names")
+_BY: Final = any_of("a name or a function of the request", TEXT, FUNCTION)
+_WINDOW: Final = number("seconds", 0, YEAR)
+
+_KINDS: Final[dict[str, Kind]] = {
+    "stale_while_revalidate": _WINDOW,
+    "stale_if_error": _WINDOW,
+    "jitter": number("", 0, _JITTER),
+    "tags": list_of(TEXT, "tags"),
+    "vary": _NAMES,
+    "query": any_of("a list of names, a No-Vary-Search value, or None", maybe(TEXT), _NAMES),
+    "ignore_query": list_of(TEXT, "patterns"),
+    "cookies": any_of('"bypass", "ignore" or a list of names', one_of("bypass", "ignore"), _NAMES),
+    "by": any_of(
+        "a name, a function of the request, or a list of these", _BY, list_of(_BY, "these")
+    ),
+    "statuses": list_of(whole("", 200, 599), "final statuses"),
+    "consistency": one_of(*SCALE),
+    "allow_authorization": BOOLEAN,
+    "shared": BOOLEAN,
+    "authorize": maybe(FUNCTION),
+    "allow_set_cookie": _NAMES,
+    "override": BOOLEAN,
+    "targets": _NAMES,
+    "compress": BOOLEAN,
+    "is_standard": BOOLEAN,
+}
+_TTL: Final = number("seconds", 0, YEAR, above=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,17 +141,35 @@ class Cache:
         Raises:
             ConfigurationError: a value is outside its range, or contradicts another.
         """
+        check_all("Cache: ", self, _KINDS)
+        _TTL.check("Cache.standard(): limit" if self.is_standard else "Cache: ttl", self.ttl)
         by = (self.by,) if isinstance(self.by, str) or callable(self.by) else tuple(self.by)
         object.__setattr__(self, "dimensions", by)
         object.__setattr__(self, "search", self._search_rules())
         object.__setattr__(self, "targets", tuple(name.lower() for name in self.targets))
-        self._check_times()
         self._check_names()
-        if self.compress and self.is_standard:
+        self._check_promises()
+
+    def _check_names(self) -> None:
+        if set(self.targets) - set(TARGETS):
+            raise ConfigurationError(f"Cache: targets can be {' and '.join(TARGETS)}")
+        if {206, 304} & set(self.statuses):
+            raise ConfigurationError("Cache: statuses are final statuses except 206 and 304")
+        if "*" in self.vary:
+            raise ConfigurationError('Cache: vary=["*"] could never be a hit')
+        fields = [*self.vary, *(d for d in self.dimensions if isinstance(d, str))]
+        for name in fields:
+            if not is_token(name) or name.lower() in _NEVER:
+                raise ConfigurationError(f"Cache: {name!r} cannot be a key dimension")
+
+    def _check_promises(self) -> None:
+        if self.is_standard and self.compress:
             raise ConfigurationError(
                 "Cache.standard(): compress: by the book nothing is transformed on its way"
             )
-        if self.consistency not in SCALE or self.consistency == "strong":
+        if self.is_standard and self.jitter:
+            raise ConfigurationError("Cache: jitter is not for a cache by the book")
+        if self.consistency == "strong":
             raise ConfigurationError(
                 f"Cache: consistency must be one of {', '.join(SCALE[1:])}, not "
                 f"{self.consistency!r}: a strong read is never answered from a cache"
@@ -118,38 +178,6 @@ class Cache:
             raise ConfigurationError(
                 'Cache: consistency="session" is not furnished in this version; "own-writes" is'
             )
-        if any(not 200 <= status <= 599 or status in {206, 304} for status in self.statuses):
-            raise ConfigurationError("Cache: statuses are final statuses except 206 and 304")
-
-    def _check_times(self) -> None:
-        if not 0 < self.ttl <= YEAR:
-            raise ConfigurationError(f"Cache: ttl must be in (0, {YEAR}] seconds, not {self.ttl}")
-        for name in ("stale_while_revalidate", "stale_if_error"):
-            if not 0 <= getattr(self, name) <= YEAR:
-                raise ConfigurationError(f"Cache: {name} must be in 0..{YEAR} seconds")
-        if not 0 <= self.jitter <= _JITTER:
-            raise ConfigurationError(f"Cache: jitter must be in 0..{_JITTER}, not {self.jitter}")
-        if self.jitter and self.is_standard:
-            raise ConfigurationError("Cache: jitter is not for a cache by the book")
-
-    def _check_names(self) -> None:
-        for option in ("tags", "vary", "statuses", "ignore_query", "allow_set_cookie"):
-            if isinstance(getattr(self, option), str):
-                raise ConfigurationError(f"Cache: {option} is a list, not a text")
-        if set(self.targets) - set(TARGETS):
-            raise ConfigurationError(f"Cache: targets can be {' and '.join(TARGETS)}")
-        if isinstance(self.cookies, str) and self.cookies not in {"bypass", "ignore"}:
-            raise ConfigurationError('Cache: cookies is "bypass", "ignore" or a list of names')
-        if self.authorize is not None and not callable(self.authorize):
-            raise ConfigurationError("Cache: authorize is a function of the request")
-        if any(not isinstance(d, str) and not callable(d) for d in self.dimensions):
-            raise ConfigurationError("Cache: by is a name, a function, or a list of these")
-        if "*" in self.vary:
-            raise ConfigurationError('Cache: vary=["*"] could never be a hit')
-        fields = [*self.vary, *(d for d in self.dimensions if isinstance(d, str))]
-        for name in fields:
-            if not is_token(name) or name.lower() in _NEVER:
-                raise ConfigurationError(f"Cache: {name!r} cannot be a key dimension")
 
     def _search_rules(self) -> SearchRules | None:
         if not isinstance(self.query, str):

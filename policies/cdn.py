@@ -6,9 +6,10 @@ The restrictive policy is always in `Cache-Control`, since most CDNs ignore `CDN
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Self
 
 from regionware.errors import ConfigurationError
+from regionware.kinds import BOOLEAN, TEXT, Kind, check_all, list_of, maybe, number, one_of
 from regionware.policies.cache import YEAR
 
 Visibility = Literal["public", "private", "no-store"]
@@ -29,6 +30,19 @@ DIALECTS: dict[str | None, Dialect] = {
     "fastly": Dialect("Surrogate-Control", "Surrogate-Key", " "),
     "netlify": Dialect("Netlify-CDN-Cache-Control", "Netlify-Cache-Tag", ","),
     "vercel": Dialect("Vercel-CDN-Cache-Control", "Vercel-Cache-Tag", ","),
+}
+
+_SECONDS: Final = number("seconds", 0, YEAR)
+
+_KINDS: Final[dict[str, Kind]] = {
+    "max_age": _SECONDS,
+    "shared_max_age": maybe(_SECONDS),
+    "stale_while_revalidate": _SECONDS,
+    "stale_if_error": _SECONDS,
+    "tags": maybe(list_of(TEXT, "tags")),
+    "vendor": maybe(TEXT),
+    "is_immutable": BOOLEAN,
+    "visibility": one_of("public", "private", "no-store"),
 }
 
 
@@ -62,12 +76,7 @@ class Cdn:
         Raises:
             ConfigurationError: a value is out of range, or the vendor has no dialect here.
         """
-        for name in ("max_age", "shared_max_age", "stale_while_revalidate", "stale_if_error"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= YEAR:
-                raise ConfigurationError(f"Cdn: {name} must be in 0..{YEAR} seconds, not {value}")
-        if isinstance(self.tags, str):
-            raise ConfigurationError("Cdn: tags is a list, not a text")
+        check_all("Cdn: ", self, _KINDS)
         if self.vendor not in DIALECTS:
             known = ", ".join(sorted(name for name in DIALECTS if name))
             raise ConfigurationError(

@@ -1,9 +1,9 @@
 """`Database`: from which host a route's reads may be answered."""
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
-from regionware.errors import ConfigurationError
+from regionware.kinds import Kind, check_all, maybe, number, one_of
 
 Access = Literal["read", "write"]
 Consistency = Literal["strong", "session", "own-writes", "bounded", "eventual"]
@@ -17,6 +17,14 @@ LARGEST_LAG = 300.0
 
 #: From the strongest to the weakest.
 SCALE: tuple[Consistency, ...] = ("strong", "session", "own-writes", "bounded", "eventual")
+
+
+_KINDS: Final[dict[str, Kind]] = {
+    "consistency": one_of(*SCALE),
+    "max_lag": maybe(number("seconds", SMALLEST_LAG, LARGEST_LAG)),
+    "wait": number("milliseconds", 0, 10_000),
+    "unmet": one_of("primary", "fail", "stale"),
+}
 
 
 def at_least(left: Consistency, right: Consistency) -> bool:
@@ -49,20 +57,7 @@ class Database:
         Raises:
             ConfigurationError: an attribute is outside its range.
         """
-        if self.consistency not in SCALE:
-            raise ConfigurationError(f"Database: unknown consistency {self.consistency!r}")
-        if self.max_lag is not None and not SMALLEST_LAG <= self.max_lag <= LARGEST_LAG:
-            raise ConfigurationError(
-                f"Database: max_lag must be in 1..300 seconds, not {self.max_lag}"
-            )
-        if not 0 <= self.wait <= 10_000:
-            raise ConfigurationError(
-                f"Database: wait must be in 0..10000 milliseconds, not {self.wait}"
-            )
-        if self.unmet not in ("primary", "fail", "stale"):
-            raise ConfigurationError(
-                f"Database: unmet must be primary, fail or stale, not {self.unmet!r}"
-            )
+        check_all("Database: ", self, _KINDS)
 
     @classmethod
     def primary(cls, *, wait: int = 50, unmet: Unmet = "primary") -> Self:

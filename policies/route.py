@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from regionware.errors import ConfigurationError
 from regionware.http.fields import is_token
+from regionware.kinds import TEXT, Kind, check_all, instance, list_of, maybe, one_of
 from regionware.policies.cache import Cache
 from regionware.policies.cdn import Cdn
 from regionware.policies.database import Access, Database
@@ -16,6 +17,17 @@ MODES: tuple[Mode, ...] = ("on", "off", "observe")
 
 #: RFC 9110, section 9.2.1.
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+_KINDS: Final[dict[str, Kind]] = {
+    "methods": maybe(list_of(TEXT, "methods", least=1)),
+    "hosts": maybe(list_of(TEXT, "hosts", least=1)),
+    "access": maybe(one_of("read", "write")),
+    "mode": maybe(one_of(*MODES)),
+    "cache": maybe(instance(Cache)),
+    "cdn": maybe(instance(Cdn)),
+    "database": maybe(instance(Database)),
+    "write": maybe(instance(Write)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +62,12 @@ class Route:
         Raises:
             ConfigurationError: naming the route and the reason.
         """
+        TEXT.check("Route: path", self.path)
         if not self.path.startswith("/"):
             raise self.refuse("a path template starts with a slash")
-        for option in ("methods", "hosts"):
-            value = getattr(self, option)
-            if isinstance(value, str) or (value is not None and not value):
-                raise self.refuse(f"{option} is a list that is not empty")
+        check_all(f"route {self.path}: ", self, _KINDS)
         if any(not is_token(method) or method != method.upper() for method in self.methods or ()):
             raise self.refuse("methods are upper-case tokens (RFC 9110, section 9.1)")
-        if self.access not in (None, "read", "write"):
-            raise self.refuse("access is read or write")
-        if self.mode is not None and self.mode not in MODES:
-            raise self.refuse("mode is on, off or observe")
 
     def refuse(self, reason: str) -> ConfigurationError:
         """An error that names this route."""

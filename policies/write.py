@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from regionware.errors import ConfigurationError
+from regionware.kinds import one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +12,14 @@ class Write:
     """How a route's writes reach the primary. Use a constructor."""
 
     strategy: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is not there.
+
+        Raises:
+            ConfigurationError: there is no such way.
+        """
+        one_of("direct").check("Write: strategy", self.strategy)
 
     @classmethod
     def direct(cls) -> Self:

@@ -3,8 +3,7 @@
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from regionware.adapters.asgi import App as AsgiApp
 from regionware.adapters.asgi import AsgiMiddleware
@@ -16,14 +15,16 @@ from regionware.caching.memory import Memory
 from regionware.caching.named import names_for
 from regionware.caching.purging import Purged
 from regionware.composition import Parts, compose
+from regionware.configuration import Options, checked_mode
 from regionware.context import current
 from regionware.database.position import Position
 from regionware.errors import ConfigurationError
 from regionware.explaining import explain, inventory
+from regionware.lifetime import Lifetime
 from regionware.locate import Provider
 from regionware.observe import Sink
 from regionware.policies.database import Access, Consistency
-from regionware.policies.route import MODES, Mode, Route
+from regionware.policies.route import Mode, Route
 from regionware.purger import WaitFor
 from regionware.topology import Region, Topology
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class Regionware:
+class Regionware(Lifetime):
     """One policy for region resolution, CDN fields, a two-tier cache and a connection selector."""
 
     def __init__(
@@ -92,11 +93,12 @@ class Regionware:
         Raises:
             ConfigurationError: naming the option or the route, and the reason.
         """
-        chosen = os.environ.get("REGIONWARE_MODE") or mode
-        self._parts: Parts = compose(
-            topology=topology or Topology(here="local", regions=[Region("local", primary=True)]),
+        options = Options(
+            topology=Topology(here="local", regions=[Region("local", primary=True)])
+            if topology is None
+            else topology,
             routes=routes,
-            providers=region,
+            region=region,
             trusted=trusted,
             secret=secret,
             memory=memory,
@@ -107,22 +109,26 @@ class Regionware:
             release=release,
             sign_entries=sign_entries,
             session_cookie=session_cookie,
-            mode=_mode(chosen),
+            mode=mode,
             debug=debug,
             sinks=sinks,
             clock=clock,
             wall=wall,
         )
+        self._parts: Parts = compose(options)
+        self._rim = self._parts.rim
+        if forced := os.environ.get("REGIONWARE_MODE"):
+            self._parts.prepared.mode = checked_mode(forced)
 
     # Wrapping
 
     def asgi(self, app: AsgiApp) -> AsgiMiddleware:
         """Wrap an ASGI 3 application."""
-        return AsgiMiddleware(app, self._parts.rim)
+        return AsgiMiddleware(app, self._rim)
 
     def wsgi(self, app: WsgiApp) -> WsgiMiddleware:
         """Wrap a WSGI application."""
-        return WsgiMiddleware(app, self._parts.rim)
+        return WsgiMiddleware(app, self._rim)
 
     # The selector
 
@@ -266,12 +272,12 @@ class Regionware:
     @property
     def backplane(self) -> Backplane | None:
         """How well this process hears of the purges of others; `None` without a Redis."""
-        return self._parts.rim.backplane
+        return self._rim.backplane
 
     @property
     def memory(self) -> Memory:
         """This process's tier; `memory.clear()` empties it."""
-        return self._parts.rim.memory
+        return self._rim.memory
 
     @property
     def topology(self) -> Topology:
@@ -285,58 +291,9 @@ class Regionware:
 
     @mode.setter
     def mode(self, mode: Mode) -> None:
-        checked = _mode(mode)
+        checked = checked_mode(mode)
         if checked == "on" and self._parts.prepared.mode != "on":
             # Writes made meanwhile left no trace in any token: nothing older may be served here.
             self.memory.clear()
             self._parts.prepared.fences.raise_alone([mark(EVERYTHING, soft=False)], None)
         self._parts.prepared.mode = checked
-
-    # Life
-
-    def start(self) -> None:
-        """Start what runs in the background; otherwise the first request does."""
-        self._parts.rim.start()
-
-    def close(self) -> None:
-        """End what runs in the background, and close every connection of threads."""
-        self._parts.rim.close()
-
-    async def aclose(self) -> None:
-        """Close the running loop's connections too."""
-        await self._parts.rim.aclose()
-
-    def __enter__(self) -> Self:
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        """Start."""
-        self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        await self.aclose()
-
-
-def _mode(mode: str) -> Mode:
-    for known in MODES:
-        if mode == known:
-            return known
-    raise ConfigurationError(f"mode is {', '.join(MODES)}, not {mode!r}")

@@ -169,7 +169,11 @@ class Prepared:
 
     def keys_of(self, host: str, path: str) -> KeyPlan | None:
         """How keys are made of what is answered to a GET here; `None` if nothing is stored."""
-        return self.plans[self.table.match("GET", host, path).index].keys
+        return self.plan_of(host, path).keys
+
+    def plan_of(self, host: str, path: str) -> Plan:
+        """The plan of what is answered to a GET here."""
+        return self.plans[self.table.match("GET", host, path).index]
 
     def plan(self, request: Request) -> Plan:
         """The plan of the first route that matches."""

@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
 from regionware.errors import ConfigurationError
+from regionware.kinds import ANYTHING, BOOLEAN, TEXT, Kind, list_of, matching, maybe, number
 from regionware.redis_url import read_redis_url
 
 #: Latitude and longitude in degrees.
@@ -17,8 +18,30 @@ Point = tuple[float, float]
 
 POSTGRES: Final = ("postgresql://", "postgres://")
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_NAME: Final = matching(
+    r"[a-z0-9][a-z0-9_-]{0,31}",
+    "1 to 32 of a-z, 0-9, _ and -, beginning with a letter or digit",
+)
+_REPLICAS: Final = list_of(ANYTHING, "URLs")  # each is checked by itself
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+_DEGREES: Final = number("degrees", -180, 180)
+
+
+def _is_point(value: object) -> bool:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        return False
+    return all(map(_DEGREES.fits, value)) and valid(*value)
+
+
+_LOCATION: Final = maybe(
+    Kind(
+        "two numbers, (latitude, longitude), of degrees from -90 to 90 and from -180 to 180",
+        _is_point,
+        shown=True,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,38 +73,26 @@ class Region:
         Raises:
             ConfigurationError: an attribute is malformed; the message names region and attribute.
         """
-        if not _NAME.fullmatch(_text(self.name)):
-            raise ConfigurationError(
-                f"Region: a name is 1 to 32 of a-z, 0-9, _ and -, beginning with a letter or "
-                f"digit, not {self.name!r}"
-            )
-        if isinstance(self.replicas, str):
-            self._refuse("replicas", "must be a list of URLs, not one text")
+        _NAME.check("Region: a name", self.name)
+        where = f"Region {self.name!r}:"
+        BOOLEAN.check(f"{where} primary", self.primary)
+        _LOCATION.check(f"{where} location", self.location)
+        _REPLICAS.check(f"{where} replicas", self.replicas)
         object.__setattr__(self, "replicas", tuple(self.replicas))
         if self.location is not None:
-            object.__setattr__(self, "location", self._point())
+            latitude, longitude = self.location
+            object.__setattr__(self, "location", (float(latitude), float(longitude)))
         self._check_urls()
 
     def _check_urls(self) -> None:
         if self.database is not None:
             self._check_database("database", self.database)
-        for number, replica in enumerate(self.replicas, 1):
-            self._check_database(f"replica {number}", replica)
+        for place, replica in enumerate(self.replicas, 1):
+            self._check_database(f"replica {place}", replica)
         if self.redis is not None:
             self._check_redis(self.redis)
         if self.url is not None:
             self._check_url(self.url)
-
-    def _point(self) -> Point:
-        try:
-            # A text of two digits would pass for two numbers.
-            degrees = () if _text(self.location) else self.location or ()
-            latitude, longitude = (float(number) for number in degrees)
-        except (TypeError, ValueError):
-            self._refuse("location", "must be two numbers, (latitude, longitude)")
-        if not valid(latitude, longitude):
-            self._refuse("location", "is not on Earth: latitude -90 to 90, longitude -180 to 180")
-        return latitude, longitude
 
     def _check_database(self, what: str, url: str) -> None:
         if _text(url).startswith(POSTGRES):
@@ -124,4 +135,4 @@ def valid(latitude: float, longitude: float) -> bool:
 
 def _text(value: object) -> str:
     """The value, or an empty text, which no check accepts, where it is something else."""
-    return value if isinstance(value, str) else ""
+    return value if isinstance(value, str) and TEXT.fits(value) else ""

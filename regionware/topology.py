@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from regionware.errors import ConfigurationError
+from regionware.kinds import TEXT, instance, list_of, maybe
 from regionware.region import POSTGRES, Point, Region, valid
 
 #: Names the region that is here, when the code does not.
@@ -71,6 +72,9 @@ class Topology:
         Raises:
             ConfigurationError: the regions contradict each other, or nothing says what is here.
         """
+        maybe(TEXT).check("Topology: here", here)
+        list_of(instance(Region), "regions").check("Topology: regions", regions)
+        maybe(instance(Mapping)).check("Topology: environ", environ)
         regions = tuple(regions)
         by_name = {region.name: region for region in regions}
         _check_names(regions, by_name)

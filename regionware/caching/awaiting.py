@@ -6,7 +6,8 @@ from time import monotonic, sleep
 from typing import Any
 
 from regionware.caching.coherence import BOUND
-from regionware.caching.redis import LATE, TROUBLE, RedisTier
+from regionware.caching.redis import TROUBLE, RedisTier
+from regionware.caching.scripts import LATE
 from regionware.errors import PurgeError
 
 #: Seconds between two questions.

@@ -15,8 +15,11 @@ from typing import Any
 
 import redis
 from redis.connection import SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import RedisError
 
 from regionware.caching.replies import pack
+from regionware.errors import ConfigurationError
+from regionware.redis_url import read_redis_url
 
 #: Makes connections that have not been connected.
 Maker = Callable[[], Any]
@@ -46,6 +49,22 @@ def maker(url: str) -> Maker:
     """
     pool: Any = redis.ConnectionPool.from_url(url, **PROTOCOL)
     return lambda: pool.connection_class(**pool.connection_kwargs)
+
+
+def check_url(url: str, region: str) -> None:
+    """Refuse options that redis-py does not know, or reads in an unexpected way.
+
+    Raises:
+        ConfigurationError: naming the region, without the URL, which may hold a password.
+    """
+    try:
+        read = read_redis_url(url)
+        urls = [read.node(seed) for seed in read.seeds] or [url]
+        urls += [read.sentinel(seed) for seed in read.seeds if read.kind == "sentinel"]
+        for each in urls:
+            maker(each)()
+    except (ValueError, TypeError, RedisError) as error:
+        raise ConfigurationError(f"region {region}: redis: {error}") from error
 
 
 def remaining(end: float) -> float:

@@ -21,7 +21,8 @@ import redis
 
 from regionware.caching.clients import background
 from regionware.caching.following import BATCH, Backplane, Follower, as_mapping
-from regionware.caching.redis import REGISTER, SNAPSHOT, TROUBLE, RedisTier
+from regionware.caching.redis import TROUBLE, RedisTier
+from regionware.caching.scripts import REGISTER, SNAPSHOT
 
 #: Milliseconds for which one read waits for news.
 BLOCK = 1000

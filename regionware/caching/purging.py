@@ -10,14 +10,8 @@ from time import monotonic
 
 from regionware.caching.clients import background
 from regionware.caching.coherence import NO_POSITION, Fence
-from regionware.caching.redis import (
-    PURGE,
-    TROUBLE,
-    Names,
-    RedisTier,
-    purge_keys,
-    stamp_of,
-)
+from regionware.caching.redis import TROUBLE, RedisTier, stamp_of
+from regionware.caching.scripts import PURGE, Names, purge_keys
 from regionware.database.position import Position, merge
 from regionware.errors import PurgeError
 

@@ -7,21 +7,38 @@ the background is answered as fast as a request needs it (`breaker`, `prober`).
 from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import sha1
-from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from regionware.caching import replies
 from regionware.caching.coherence import read_stamp
-from regionware.caching.dialing import maker
 from regionware.caching.leases import LEASE
 from regionware.caching.replies import Argument, pack
+from regionware.caching.scripts import (
+    FILL,
+    LATE,
+    LOOKUP,
+    PURGE,
+    REGISTER,
+    RELAY,
+    RELEASE,
+    RENEW,
+    REPAIR,
+    SNAPSHOT,
+    Names,
+    Script,
+    purge_keys,
+)
 from regionware.caching.servers import Servers
 from regionware.effects import Fill, Found, Hold, Lookup, Release, Repair, Verdict
-from regionware.errors import ConfigurationError
 from regionware.http.fields import is_token
-from regionware.redis_url import read_redis_url
+
+__all__ = [
+    "DEADLINE", "FILL", "LATE", "LOOKUP", "MAX_VARIANTS", "PURGE", "REGISTER", "RELAY", "RELEASE",
+    "RENEW", "REPAIR", "SNAPSHOT", "TROUBLE", "Names", "RedisTier", "Script", "purge_keys",
+    "stamp_of",
+]  # fmt: skip
 
 #: Seconds that one call may add to a request.
 DEADLINE = 0.05
@@ -38,48 +55,8 @@ _MOST = 600_000
 #: What a call that was not answered as it should be may raise.
 TROUBLE = replies.TROUBLE
 
-
-class Script(NamedTuple):
-    """A script's text, and the digest under which Redis knows it."""
-
-    text: str
-    sha: str
-
-
-def _script(name: str) -> Script:
-    text = files("regionware.caching").joinpath(f"{name}.lua").read_text("utf-8")
-    return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
-
-
-LOOKUP, FILL, PURGE, SNAPSHOT = map(_script, ("lookup", "fill", "purge", "snapshot"))
-RELEASE, RENEW = map(_script, ("release", "renew"))
-REPAIR = _script("repair")
-REGISTER, LATE, RELAY = map(_script, ("register", "late", "relay"))
 #: Seconds for a question of one who waits for a purge to be applied elsewhere, and asks again.
 _QUESTION = 1.0
-HOT = _script("hot")
-
-
-class Names(NamedTuple):
-    """The Redis keys of a namespace; those in braces share a slot."""
-
-    entries: str
-    clock: str
-    fences: str
-    ages: str
-    log: str
-    wakes: str
-    outbox: str
-    relayed: str
-    workers: str
-    hot: str
-
-    @classmethod
-    def of(cls, namespace: str, release: str) -> "Names":
-        """What is stored belongs to a release; fences, clock and log to the whole namespace."""
-        shared = f"{{{namespace}}}"
-        rest = (f"{shared}:{name}" for name in cls._fields[1:-1])
-        return cls._make((f"{namespace}:e:{release}:", *rest, f"{shared}:hot:{release}"))
 
 
 class RedisTier(Servers):
@@ -265,27 +242,6 @@ class RedisTier(Servers):
     def _repair(self, ask: Repair) -> tuple[tuple[str], tuple[Argument, ...]]:
         held = sha1(ask.held, usedforsecurity=False).hexdigest()
         return (self.names.entries + ask.digest,), (ask.field, held)
-
-
-def check_url(url: str, region: str) -> None:
-    """Refuse options that redis-py does not know, or reads in an unexpected way.
-
-    Raises:
-        ConfigurationError: naming the region, without the URL, which may hold a password.
-    """
-    try:
-        read = read_redis_url(url)
-        urls = [read.node(seed) for seed in read.seeds] or [url]
-        urls += [read.sentinel(seed) for seed in read.seeds if read.kind == "sentinel"]
-        for each in urls:
-            maker(each)()
-    except (ValueError, TypeError, RedisError) as error:
-        raise ConfigurationError(f"region {region}: redis: {error}") from error
-
-
-def purge_keys(names: Names) -> tuple[str, ...]:
-    """The keys of the purge script, all in one slot."""
-    return names.clock, names.fences, names.ages, names.log, names.outbox, names.relayed
 
 
 def stamp_of(reply: Any) -> int:

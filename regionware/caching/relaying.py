@@ -21,7 +21,8 @@ from regionware.caching.clients import background
 from regionware.caching.coherence import EVERYTHING, NO_POSITION, mark
 from regionware.caching.following import as_mapping
 from regionware.caching.purging import FAR_DEADLINE, TOGETHER, Order, joined
-from regionware.caching.redis import PURGE, RELAY, TROUBLE, Names, purge_keys, stamp_of
+from regionware.caching.redis import TROUBLE, stamp_of
+from regionware.caching.scripts import PURGE, RELAY, Names, purge_keys
 from regionware.database.position import Position
 from regionware.observe import Event
 

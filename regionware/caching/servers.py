@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from random import random
 from threading import Lock
 from time import monotonic
 from typing import Any, Final
@@ -14,6 +13,7 @@ from regionware.caching.places import Finder
 from regionware.caching.prober import Prober
 from regionware.caching.replies import TROUBLE, PoolExhausted, pack
 from regionware.caching.spread import AsyncSpreadLines, SpreadLines
+from regionware.dice import DICE
 from regionware.redis_url import Address, read_redis_url
 
 #: Seconds for each call of somebody who can wait.
@@ -48,10 +48,10 @@ class Servers:
         self._key = key
         self._deadline = deadline
         self._on_event = on_event
-        self._prober = Prober(random)
+        self._prober = Prober(DICE.random)
         self._finder: Finder | None = None
         if self._where.kind != "one":
-            self._finder = Finder(self._where, on_news=self._found, random=random)
+            self._finder = Finder(self._where, on_news=self._found, random=DICE.random)
         self.forget()
 
     def forget(self) -> None:

@@ -7,7 +7,6 @@ time and in the background, so that a hit knows nothing of it.
 
 import logging
 from collections.abc import Sequence
-from random import choice
 from threading import Event
 from typing import Any
 
@@ -23,6 +22,7 @@ from regionware.caching.fresh import is_fresh
 from regionware.caching.keys import canonical
 from regionware.caching.memory import Memory
 from regionware.caching.redis import TROUBLE, RedisTier
+from regionware.dice import DICE
 from regionware.effects import Found, Lookup
 from regionware.observe import Event as Happened
 from regionware.prepared import Prepared
@@ -104,7 +104,7 @@ class Shadow(Chore):
         records = self._memory.records()
         wanted = [each for each in records if isinstance(each, Entry) and each.visited]
         served = [each for each in wanted if self._is_served(each)] if len(wanted) < 8 else wanted
-        return choice(served) if served else None  # noqa: S311 - no secret
+        return DICE.choice(served) if served else None
 
     def _is_served(self, entry: Entry) -> bool:
         fences, now = self._prepared.fences, self._prepared.clock()

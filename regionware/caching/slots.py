@@ -30,14 +30,18 @@ def read_slots(reply: Any, asked: Address) -> list[Address | None]:
         asked: who has replied: a node that does not know its own address leaves it out.
 
     Raises:
-        ValueError: it is no such reply.
+        ValueError: it is no such reply, or contradicts itself.
     """
     table: list[Address | None] = [None] * SLOTS
     try:
         for first, last, master in _ranges(reply):
             if not 0 <= first <= last < SLOTS:
                 raise ValueError("a range of slots that do not exist")
+            if any(table[first : last + 1]):
+                raise ValueError("two masters of the same slots")
             host, port = master[0], int(master[1])
+            if not 0 < port < 65_536:
+                raise ValueError("a master of slots at a port that does not exist")
             name = host.decode("ascii") if host else asked[0]
             table[first : last + 1] = [(name, port)] * (last + 1 - first)
     except (TypeError, IndexError, AttributeError) as error:

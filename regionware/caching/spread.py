@@ -5,9 +5,10 @@ its deadline; a moved slot is known from then on.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from time import monotonic
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from redis.exceptions import AskError, MovedError
 
@@ -21,11 +22,12 @@ from regionware.redis_url import Address, RedisUrl
 
 _ASKING = pack(("ASKING",))
 
+L = TypeVar("L", Lines, AsyncLines)
 BreakerOf = Callable[[Address], Breaker]
 
 
-class _Spread:
-    """What threads and event loops share."""
+class _Spread(ABC, Generic[L]):
+    """What threads and event loops share: which connections there are, and to whom."""
 
     def __init__(
         self,
@@ -55,6 +57,41 @@ class _Spread:
         self._default = default
         self._deadline = deadline
         self._breaker_of = breaker_of
+        self._nodes: dict[Address, L] = {}
+
+    @property
+    def keep(self) -> bool:
+        """Whether a connection that has served stays for the next call."""
+        return self._keep
+
+    @keep.setter
+    def keep(self, keep: bool) -> None:
+        self._keep = keep
+        for lines in list(self._nodes.values()):
+            lines.keep = keep
+
+    def at(self, address: Address) -> L:
+        """The connections to one server."""
+        lines = self._nodes.get(address)
+        if lines is None:
+            breaker = None if self._breaker_of is None else self._breaker_of(address)
+            lines = self._nodes.setdefault(address, self._make(self._url.node(address), breaker))
+        return lines
+
+    def prune(self, known: Collection[Address]) -> None:
+        """Let go of servers that are of no interest any more."""
+        for address in list(self._nodes):
+            if address not in known and (lines := self._nodes.pop(address, None)) is not None:
+                self._let_go(lines)
+
+    @abstractmethod
+    def _make(self, url: str, breaker: Breaker | None) -> L:
+        """Connections to one server; none is made yet."""
+
+    @staticmethod
+    @abstractmethod
+    def _let_go(lines: L) -> None:
+        """Close what is idle, and keep nothing any more."""
 
     def _known(self, key: str | None) -> Address | None:
         return self._finder.places.at(key or self._default)
@@ -80,24 +117,8 @@ class _Spread:
         return (error.host or asked[0], error.port), _ASKING
 
 
-class SpreadLines(_Spread):
+class SpreadLines(_Spread[Lines]):
     """For threads; see `Lines`."""
-
-    def __init__(self, *given: Any, **options: Any) -> None:
-        """Connect to nothing yet."""
-        super().__init__(*given, **options)
-        self._nodes: dict[Address, Lines] = {}
-
-    @property
-    def keep(self) -> bool:
-        """Whether a connection that has served stays for the next call."""
-        return self._keep
-
-    @keep.setter
-    def keep(self, keep: bool) -> None:
-        self._keep = keep
-        for lines in list(self._nodes.values()):
-            lines.keep = keep
 
     def call(self, command: bytes, deadline: float | None = None, key: str | None = None) -> Any:
         """Send a packed command to the server that has the key; see `Lines.call`."""
@@ -124,22 +145,13 @@ class SpreadLines(_Spread):
             raise self._unknown()
         return address
 
-    def at(self, address: Address) -> Lines:
-        """The connections to one server."""
-        lines = self._nodes.get(address)
-        if lines is None:
-            breaker = None if self._breaker_of is None else self._breaker_of(address)
-            url = self._url.node(address)
-            made = Lines(url, self._deadline, keep=self._keep, breaker=breaker)
-            lines = self._nodes.setdefault(address, made)
-        return lines
+    def _make(self, url: str, breaker: Breaker | None) -> Lines:
+        return Lines(url, self._deadline, keep=self._keep, breaker=breaker)
 
-    def prune(self, known: Collection[Address]) -> None:
-        """Let go of servers that are of no interest any more."""
-        for address in list(self._nodes):
-            if address not in known and (lines := self._nodes.pop(address, None)) is not None:
-                lines.keep = False
-                lines.close()
+    @staticmethod
+    def _let_go(lines: Lines) -> None:
+        lines.keep = False
+        lines.close()
 
     def close(self) -> None:
         """Close what is idle."""
@@ -147,24 +159,8 @@ class SpreadLines(_Spread):
             lines.close()
 
 
-class AsyncSpreadLines(_Spread):
+class AsyncSpreadLines(_Spread[AsyncLines]):
     """For event loops; see `AsyncLines`."""
-
-    def __init__(self, *given: Any, **options: Any) -> None:
-        """Connect to nothing yet."""
-        super().__init__(*given, **options)
-        self._nodes: dict[Address, AsyncLines] = {}
-
-    @property
-    def keep(self) -> bool:
-        """Whether a connection that has served stays for the next call."""
-        return self._keep
-
-    @keep.setter
-    def keep(self, keep: bool) -> None:
-        self._keep = keep
-        for lines in list(self._nodes.values()):
-            lines.keep = keep
 
     async def call(
         self, command: bytes, deadline: float | None = None, key: str | None = None
@@ -193,21 +189,12 @@ class AsyncSpreadLines(_Spread):
             raise self._unknown()
         return address
 
-    def at(self, address: Address) -> AsyncLines:
-        """The connections to one server."""
-        lines = self._nodes.get(address)
-        if lines is None:
-            breaker = None if self._breaker_of is None else self._breaker_of(address)
-            url = self._url.node(address)
-            made = AsyncLines(url, self._deadline, keep=self._keep, breaker=breaker)
-            lines = self._nodes.setdefault(address, made)
-        return lines
+    def _make(self, url: str, breaker: Breaker | None) -> AsyncLines:
+        return AsyncLines(url, self._deadline, keep=self._keep, breaker=breaker)
 
-    def prune(self, known: Collection[Address]) -> None:
-        """Let go of servers that are of no interest any more."""
-        for address in list(self._nodes):
-            if address not in known and (lines := self._nodes.pop(address, None)) is not None:
-                lines.retire()
+    @staticmethod
+    def _let_go(lines: AsyncLines) -> None:
+        lines.retire()
 
     async def aclose(self) -> None:
         """Close what is idle in the running loop."""

@@ -8,7 +8,6 @@ Nothing waits for it, and trouble ends it: it is a convenience.
 
 import logging
 from collections.abc import Callable
-from random import uniform
 from threading import Event
 
 from regionware.caching.chore import Chore
@@ -17,7 +16,9 @@ from regionware.caching.echo import asked, found_entry, mention
 from regionware.caching.entry import Entry, Key, Variants
 from regionware.caching.fresh import is_fresh
 from regionware.caching.memory import Memory
-from regionware.caching.redis import HOT, TROUBLE, RedisTier
+from regionware.caching.redis import TROUBLE, RedisTier
+from regionware.caching.scripts import HOT
+from regionware.dice import DICE
 from regionware.effects import Lookup
 from regionware.observe import Event as Happened
 from regionware.policies.cache import Cache
@@ -75,7 +76,7 @@ class Warming(Chore):
             if stop.is_set():
                 return
         self._guarded(lambda: self.fetch(stop))
-        while not stop.wait(EVERY * uniform(0.8, 1.2)):  # noqa: S311 - no secret
+        while not stop.wait(EVERY * DICE.uniform(0.8, 1.2)):
             self._guarded(self.publish)
 
     @staticmethod
@@ -144,8 +145,7 @@ class Warming(Chore):
 
     def _policy_of(self, key: Key) -> tuple[Cache, tuple[str, ...]] | None:
         """How a key is cached today, and its tags."""
-        prepared = self._prepared
-        plan = prepared.plans[prepared.table.match("GET", key[1], key[2]).index]
+        plan = self._prepared.plan_of(key[1], key[2])
         if plan.keys is None:
             return None
         return plan.keys.cache, render(plan.tags, plan.compiled.arguments(key[2]))

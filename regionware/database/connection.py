@@ -9,17 +9,17 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from regionware.context import Current
 from regionware.database.finding import View, ask_primary
 from regionware.database.handle import Handle
 from regionware.database.hands import ACommitted, AsyncHands, Committed, Hands
 from regionware.database.health import Prober, Target
+from regionware.database.hosts import hosts_of
 from regionware.database.pools import Limits, Pools, connection_string
 from regionware.database.position import Position
 from regionware.database.selector import (
@@ -34,7 +34,6 @@ from regionware.database.selector import (
     demand,
 )
 from regionware.drive import adrive, drive
-from regionware.errors import ConfigurationError
 from regionware.policies.database import Access, Consistency, Database
 from regionware.topology import Topology
 
@@ -82,25 +81,13 @@ class Databases:
         Raises:
             ConfigurationError: the topology has no database.
         """
-        if topology.primary.database is None:
-            raise ConfigurationError("Databases: the topology has no database")
-        here = topology.here
-        _check(topology.primary.name, [topology.primary.database])
-        _check(here.name, here.replicas)
-        self.primary = Host(f"{topology.primary.name}/primary", "primary")
-        self.replicas = tuple(
-            Host(f"{here.name}/replica-{number}", "replica")
-            for number, _ in enumerate(here.replicas, 1)
-        )
-        urls = (topology.primary.database, *here.replicas)
-        names = [host.name for host in (self.primary, *self.replicas)]
-        self._urls = dict(zip(names, urls, strict=True))
-        self._region = here.name
+        self.primary, self.replicas, self._urls = hosts_of(topology)
+        self._region = topology.here.name
         self._mode = mode
         self._limits = limits or Limits()
         self._interval = interval
         self._lock = threading.Lock()
-        self._rim = _Rim(Pools(self._urls, here.name, self._limits))
+        self._rim = _Rim(Pools(self._urls, self._region, self._limits))
         weakref.finalize(self, self._rim.close)
         _LIVE.add(self)
         if not any(region.replicas for region in topology.regions):
@@ -287,17 +274,6 @@ class Databases:
         self._rim.pools.abandon()
         _INHERITED.append(self._rim.prober)
         self._rim.prober = None
-
-
-def _check(region: str, urls: Sequence[str]) -> None:
-    """Refuse what libpq cannot read; the message must not show it, since it may hold a password."""
-    for url in urls:
-        try:
-            conninfo_to_dict(url)
-        except psycopg.ProgrammingError:
-            raise ConfigurationError(
-                f"region {region}: libpq cannot read a database's URL"
-            ) from None
 
 
 _LIVE: weakref.WeakSet[Databases] = weakref.WeakSet()

@@ -13,7 +13,6 @@ standby whose position has not moved keeps the timeline it had; otherwise it has
 
 import asyncio
 import logging
-import random
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -29,6 +28,7 @@ from psycopg.pq.abc import PGconn
 from regionware.database.position import Position
 from regionware.database.selector import UNASKED, Host, Mark
 from regionware.database.token import cluster_name
+from regionware.dice import DICE
 
 logger = logging.getLogger("regionware.database")
 
@@ -246,7 +246,7 @@ class Prober:
         self._marks = {**self._marks, host.name: mark}
 
     async def _rest(self) -> None:
-        await asyncio.sleep(self.interval * random.uniform(0.8, 1.2))  # noqa: S311 - only jitter
+        await asyncio.sleep(self.interval * DICE.uniform(0.8, 1.2))
 
 
 async def _query(connection: PGconn, sql: str) -> list[str]:

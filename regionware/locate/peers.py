@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Final
 
 from regionware.errors import ConfigurationError
+from regionware.kinds import ANYTHING, list_of
 
 #: Stands for a peer without an address: a Unix socket.
 UNIX: Final = "unix"
@@ -32,8 +33,7 @@ class Peers:
         Raises:
             ConfigurationError: one of them is malformed.
         """
-        if isinstance(cidrs, str):
-            raise ConfigurationError(f"trusted: must be a list of networks, not {cidrs!r}")
+        list_of(ANYTHING, "networks").check("trusted", cidrs)
         texts = tuple(cidrs)
         self._unix = UNIX in texts
         self._networks = tuple(_network(text) for text in texts if text != UNIX)

@@ -8,6 +8,7 @@ from typing import Final
 from regionware.errors import ConfigurationError
 from regionware.http.fields import is_token
 from regionware.http.request import Request
+from regionware.kinds import TEXT
 from regionware.locate import decode
 from regionware.locate.claim import Claim, Trust
 from regionware.locate.platforms import PLATFORMS, Vendor
@@ -45,6 +46,7 @@ class Header:
             ConfigurationError: it is no field name, or has an underscore: WSGI cannot tell
                 `X_Region`, which a proxy may let pass, from `X-Region`.
         """
+        TEXT.check("Header: name", name)
         if not is_token(name) or "_" in name:
             raise ConfigurationError(f"Header: {name!r} is not a field name without underscores")
         self._name = name.lower()
@@ -81,6 +83,7 @@ class Cookie:
         Raises:
             ConfigurationError: it cannot be a cookie's name.
         """
+        TEXT.check("Cookie: name", name)
         if not is_token(name):
             raise ConfigurationError(f"Cookie: {name!r} is not a cookie's name")
         self._name = name
@@ -122,6 +125,7 @@ class Platform:
         Raises:
             ConfigurationError: it is not one of `regionware.locate.platforms.PLATFORMS`.
         """
+        TEXT.check("Platform: name", name)
         vendor = PLATFORMS.get(name)
         if vendor is None:
             raise ConfigurationError(f"Platform: {name!r} is not one of {', '.join(PLATFORMS)}")

@@ -8,12 +8,12 @@ import os
 import signal
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from regionware.errors import ConfigurationError
 from regionware.parts import guard
 from regionware.parts.binaries import bindir_for, reachable, unprivileged
+from regionware.parts.part import Part
 from regionware.parts.postgres_server import PATIENCE, PostgresServer
 from regionware.parts.process import ServerFailed, remove_folder, temporary_folder
 
@@ -40,8 +40,8 @@ log_timezone = 'UTC'
 """
 
 
-class Cluster:
-    """A primary and its streaming replicas. A context manager: starts, and ends everything.
+class Cluster(Part):
+    """A primary and its streaming replicas; closed, everything is ended.
 
     Attributes:
         directory: where the data lives. Run by root, it belongs to `nobody` afterwards.
@@ -145,23 +145,6 @@ class Cluster:
         for server in self.servers():
             server.discard()
         self._remove()
-
-    def __enter__(self) -> Self:
-        """Start the primary; ends it again if that fails half-way."""
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End every server."""
-        self.close()
 
     def _prepare(self) -> None:
         """Make the folder, for the account that PostgreSQL will run as."""

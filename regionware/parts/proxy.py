@@ -11,11 +11,11 @@ import sys
 import threading
 import time
 from collections.abc import Coroutine, Sequence
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from regionware.parts.line import End, Line, Link
+from regionware.parts.part import Part
 from regionware.parts.process import (
     ServerFailed,
     ServerProcess,
@@ -26,8 +26,8 @@ from regionware.parts.process import (
 )
 
 
-class DelayProxy:
-    """Forwards 127.0.0.1:`port` to another port. A context manager.
+class DelayProxy(Part):
+    """Forwards 127.0.0.1:`port` to another port.
 
     Attributes:
         port: where it listens, once started.
@@ -125,19 +125,6 @@ class DelayProxy:
         self._loop.close()
         self._loop = self._thread = None
 
-    def __enter__(self) -> Self:
-        """Start it."""
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        self.close()
-
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` in the proxy's thread."""
         if self._loop is None:
@@ -206,8 +193,8 @@ class DelayProxy:
             await self._idle.wait()
 
 
-class ProxyProcess:
-    """Delay proxies in a process of their own, with nothing to switch. A context manager.
+class ProxyProcess(Part):
+    """Delay proxies in a process of their own, with nothing to switch.
 
     Attributes:
         ports: the port that leads to each of the targets.
@@ -222,28 +209,15 @@ class ProxyProcess:
             [sys.executable, "-m", __name__, *routes], log=self._directory / "proxy.log"
         )
 
-    def __enter__(self) -> Self:
+    def start(self) -> Self:
         """Wait until every proxy accepts connections.
 
         Raises:
             ServerFailed: they ended instead.
         """
-        try:
-            for port in self.ports.values():
-                self._wait(port)
-        except BaseException:
-            self.close()
-            raise
+        for port in self.ports.values():
+            self._wait(port)
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End the process."""
-        self.close()
 
     def close(self) -> None:
         """End the process."""

@@ -4,10 +4,10 @@ import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from regionware.parts.binaries import redis_server
+from regionware.parts.part import Part
 from regionware.parts.process import (
     ServerFailed,
     ServerProcess,
@@ -22,8 +22,8 @@ PATIENCE = 10.0
 DATABASES = 1000
 
 
-class RedisServer:
-    """One server that keeps everything in memory. A context manager.
+class RedisServer(Part):
+    """One server that keeps everything in memory.
 
     Attributes:
         port: where it listens on 127.0.0.1; stays the same over a restart.
@@ -154,23 +154,6 @@ class RedisServer:
         if self._directory is not None:
             remove_folder(self._directory)
             self._directory = None
-
-    def __enter__(self) -> Self:
-        """Start it."""
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End it."""
-        self.close()
 
     def _options(self) -> list[str]:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]

@@ -1,12 +1,11 @@
 """A Redis Cluster on loopback for tests: masters that share the slots, perhaps with replicas."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from types import TracebackType
 from typing import Final, Self
 
+from regionware.parts.part import Part, wait_until
 from regionware.parts.process import ServerFailed, free_port
 from regionware.parts.redis import RedisServer
 
@@ -15,8 +14,8 @@ _SLOTS: Final = 16_384
 PATIENCE: Final = 30.0
 
 
-class RedisCluster:
-    """A cluster. A context manager.
+class RedisCluster(Part):
+    """A cluster.
 
     Attributes:
         masters: the nodes that have the slots at first, in their order.
@@ -122,23 +121,6 @@ class RedisCluster:
         """End every node."""
         self._open.close()
 
-    def __enter__(self) -> Self:
-        """Start it."""
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End it."""
-        self.close()
-
     def _knows_all(self, node: RedisServer) -> bool:
         lines = node.command("CLUSTER NODES").splitlines()
         return len(lines) == len(self.nodes) and not any("handshake" in line for line in lines)
@@ -159,11 +141,7 @@ class RedisCluster:
 
     @staticmethod
     def _until(true: Callable[[], bool]) -> None:
-        limit = time.monotonic() + PATIENCE
-        while not true():
-            if time.monotonic() > limit:
-                raise ServerFailed("the nodes of the cluster do not agree")
-            time.sleep(0.02)
+        wait_until(true, patience=PATIENCE, why="the nodes of the cluster do not agree")
 
 
 def _has(nodes: str, slot: int) -> bool:

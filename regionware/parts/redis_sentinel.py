@@ -1,13 +1,12 @@
 """A Redis master with a replica, and sentinels that watch them, on loopback for tests."""
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from regionware.parts.binaries import redis_server
+from regionware.parts.part import Part, wait_until
 from regionware.parts.process import (
     ServerFailed,
     ServerProcess,
@@ -62,8 +61,8 @@ class Sentinel:
         remove_folder(self._directory)
 
 
-class SentinelGroup:
-    """A master, a replica and sentinels. A context manager.
+class SentinelGroup(Part):
+    """A master, a replica and sentinels.
 
     Attributes:
         servers: the two servers that hold data; the first is the master to begin with.
@@ -141,23 +140,6 @@ class SentinelGroup:
         self._open.close()
         self.sentinels = []
 
-    def __enter__(self) -> Self:
-        """Start it."""
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End it."""
-        self.close()
-
     def _lines(self) -> list[str]:
         master = f"sentinel monitor {self.name} 127.0.0.1 {self.servers[0].port} {self._quorum}"
         return [
@@ -179,11 +161,8 @@ class SentinelGroup:
 
     @staticmethod
     def _until(true: Callable[[], bool]) -> None:
-        limit = time.monotonic() + PATIENCE
-        while not true():
-            if time.monotonic() > limit:
-                raise ServerFailed("master, replica and sentinels do not find each other")
-            time.sleep(0.02)
+        why = "master, replica and sentinels do not find each other"
+        wait_until(true, patience=PATIENCE, why=why)
 
 
 def _is_master(server: RedisServer) -> bool:

@@ -5,7 +5,7 @@ from zlib import crc32
 
 import pytest
 
-from regionware import ConfigurationError, Regionware
+from regionware import ConfigurationError, Region, Regionware, Topology
 from regionware.policies import Cache, Route
 from tests.conformance.application import counting
 from tests.conformance.conftest import World
@@ -118,5 +118,7 @@ def test_it_needs_a_secret() -> None:
         Regionware(sign_entries=True)
     with pytest.raises(ConfigurationError, match="secret"):
         Regionware(sign_entries=True, secret=[])
-    Regionware(sign_entries=True, secret=OLD)
-    Regionware(secret=OLD)
+    here = Region("here", primary=True, redis="redis://127.0.0.1:1/0")
+    topology = Topology(here="here", regions=[here])
+    Regionware(topology=topology, sign_entries=True, secret=OLD)
+    Regionware(topology=topology, secret=OLD)

@@ -14,7 +14,7 @@ from tests.conformance.conftest import World
 @pytest.mark.parametrize("flavour", ["wsgi"])
 def test_fences_do_not_pile_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many tags were purged, a process keeps a bounded number, and no promise is lost."""
-    monkeypatch.setattr("regionware.purger._MANY", 100)
+    monkeypatch.setattr("regionware.fencing._MANY", 100)
     route = Route("/{path:path}", cache=Cache(ttl=60, tags=["t"]))
     site = world.site(counting(), route)
     assert site.get("/a").body == b"1"

@@ -20,7 +20,7 @@ from regionware.caching.replies import pack
 from regionware.caching.slots import SLOTS
 from regionware.parts.redis import RedisServer
 from regionware.policies import Cache, Route
-from regionware.redis_url import read_redis_url
+from regionware.redis_url import Address, read_redis_url
 from regionware.testing.scripted import Command, ScriptedRedis, bulk, kind
 from tests.conformance.application import DEADLINE, Application, Response, text
 from tests.conformance.conftest import World
@@ -102,6 +102,45 @@ def test_a_slot_that_does_not_exist_is_refused(slot: int) -> None:
         slots.moved(MovedError(f"{slot} h:2"), ("h", 1))
     assert slots.nodes() == []
     slots.moved(MovedError(f"{SLOTS - 1} h:2"), ("h", 1))  # the control
+    assert slots.nodes() == [("h", 2)]
+
+
+def a_range(first: int, last: int, port: int = 2) -> list[Any]:
+    return [first, last, [b"h", port]]
+
+
+WHOLE = [a_range(0, SLOTS - 1)]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        [a_range(0, 9), a_range(9, 20)],
+        [a_range(0, 9, 2), a_range(0, 9, 3)],
+        [*WHOLE, a_range(5, 5)],
+        [a_range(0, SLOTS)],
+        [a_range(-1, 5)],
+        [a_range(6, 5)],
+        [a_range(0, 5, 70_000)],
+        [a_range(0, 5, 0)],
+        [],
+    ],
+    ids=str,
+)
+def test_a_node_that_contradicts_itself_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch, reply: list[Any]
+) -> None:
+    """Another one is asked, and what was known stands where nobody says more."""
+    said: dict[Address, list[Any]] = {("h", 1): reply, ("i", 1): reply}
+    monkeypatch.setattr(places.Seeds, "ask", lambda _, address, *__: said[address])
+    slots = Slots(read_redis_url("redis+cluster://h:1,i:1"))
+    assert slots.learn() is False
+    assert slots.nodes() == []
+    said["i", 1] = WHOLE  # the control
+    assert slots.learn() is True
+    assert slots.nodes() == [("h", 2)]
+    said["h", 2] = said["i", 1] = reply
+    assert slots.learn() is False
     assert slots.nodes() == [("h", 2)]
 
 
