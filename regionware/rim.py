@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import Context
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
@@ -20,6 +21,7 @@ from regionware.caching.redis import RedisTier
 from regionware.caching.relaying import OutboxRelay
 from regionware.caching.wakes import Wakes
 from regionware.context import renew_lock
+from regionware.drive import drive
 from regionware.effects import (
     Effect,
     Fill,
@@ -28,6 +30,7 @@ from regionware.effects import (
     Invalidate,
     Lookup,
     Park,
+    Plan,
     Release,
     Repair,
     Wait,
@@ -95,6 +98,8 @@ class Rim:
         self._starting = Lock()
         self._workers: ThreadPoolExecutor | None = None
         self._waiting = 0
+        #: An event loop itself does not hold its tasks.
+        self._beside: set[asyncio.Task[None]] = set()
         self._performers: dict[type[Effect[Any]], Callable[[Any], Any]] = {
             Lookup: self._lookup,
             Fill: self._fill,
@@ -203,6 +208,20 @@ class Rim:
 
     def _worked(self, _: "Future[None]") -> None:
         self._waiting -= 1
+
+    def beside(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Run something in the running loop, outside the request's context."""
+        task = asyncio.get_running_loop().create_task(work, context=Context())
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        return task
+
+    def entrust(self, token: str, plan: Callable[[], Plan[None]]) -> None:
+        """Have a plan run that gives a lease back, should the request take its time to do it.
+
+        Nothing is asked of Redis now; `reclaim` says that the request goes on itself.
+        """
+        self.leases.entrust(token, lambda: drive(plan(), self.perform))
 
     def refresh_failed(self, exchange: Exchange, error: Exception) -> None:
         """A background refresh raised; the stale answer has been given long ago."""

@@ -175,6 +175,11 @@ class Claim:
             self._leased = variant_name(self._names, select(self._names, request))
 
     @property
+    def lease(self) -> str:
+        """The token of the lease that it holds; empty without one."""
+        return self._lease
+
+    @property
     def pending(self) -> bool:
         """Whether somebody waits for the end of this fill."""
         return self.leads or self.spills or bool(self._lease)
