@@ -202,18 +202,16 @@ class Flight:
         need: the position that the fill certainly reaches.
         result: the entry, once there is one.
         outcome: `""` while under way, then `"entry"`, `"uncacheable"`, `"stale"` (refreshes fail,
-            and the result may be served stale) or `"abandoned"`.
-        spills: how many have lost their patience, and have gone to the application themselves.
+            and the result may be served stale), `"failed"` (the application did) or `"abandoned"`.
     """
 
-    __slots__ = ("need", "outcome", "result", "spills")
+    __slots__ = ("need", "outcome", "result")
 
     def __init__(self, need: Position | None) -> None:
         """Begin under way."""
         self.need = need
         self.result: Entry | None = None
         self.outcome = ""
-        self.spills = 0
 
 
 @dataclass(slots=True)
@@ -221,7 +219,13 @@ class Wait(Effect[str]):
     """Wait until a flight has an outcome, at most `timeout` seconds; the reply is the outcome.
 
     It is empty when the time is over, and when there is room for one more who goes himself.
+
+    Attributes:
+        flight: what is waited for.
+        timeout: seconds.
+        keen: the caller would go himself, and is woken first when there is room.
     """
 
     flight: Flight
     timeout: float
+    keen: bool = False

@@ -278,7 +278,7 @@ class Rim:
         return self.tier is not None and self.tier.repair(ask)
 
     def _wait(self, ask: Wait) -> str:
-        return self._flights.wait(ask.flight, ask.timeout)
+        return self._flights.wait(ask)
 
     # Event loops
 
@@ -323,4 +323,4 @@ class Rim:
         return self.tier is not None and await self.tier.arepair(ask)
 
     async def _await(self, ask: Wait) -> str:
-        return await self._flights.await_(ask.flight, ask.timeout)
+        return await self._flights.await_(ask)

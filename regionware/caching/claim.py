@@ -113,7 +113,7 @@ class Claim:
 
     def spill(self) -> bool:
         """Whether it may go to the application now, beside another's fill that takes too long."""
-        self.spills = self.flight is not None and self._prepared.flights.spill(self.flight)
+        self.spills = self.flight is not None and self._prepared.flights.spill(self.key)
         return self.spills
 
     def land(self, outcome: str, entry: Entry | None = None) -> None:
@@ -121,10 +121,11 @@ class Claim:
         flight, board = self.flight, self._prepared.flights
         if flight is None or not (self.leads or self.spills):
             return
-        if self.leads or outcome != "abandoned":
+        # The failure of one who went beside the leader is not the key's.
+        if self.leads or outcome not in {"abandoned", "failed"}:
             board.land(self.key, flight, outcome, entry)
         if self.spills:
-            board.unspill(flight)
+            board.unspill(self.key)
         self.leads = self.spills = False
 
     def ask(self) -> tuple[str, bytes]:

@@ -56,6 +56,8 @@ class Filling(Keeping):
     fails = False
     kept: bool | None = None
     entry: Entry | None = None
+    #: The application has answered that it cannot: no word on its other answers.
+    _failed = False
     _uncacheable = False
     #: What the region has not been told yet: an entry, and what selects its variant.
     _told: tuple[Entry, tuple[str, ...], tuple[str, ...]] | None = None
@@ -74,6 +76,7 @@ class Filling(Keeping):
             wrote: the application has written for this request.
             ranged: the request had `Range`: only 200 and parts say something to others.
         """
+        self._failed = status >= 500
         self._groups = groups_of(self.key, values)
         found: Lifetime | str = "status"
         if wrote:
@@ -224,13 +227,19 @@ class Filling(Keeping):
         self.reason = reason
         known = self._prepared.memory.lookup(self.key)
         kept = isinstance(known, Entry) and known.error_until > self._prepared.clock()
-        silent = self._beside or self._observing or reason in _PASSING
+        silent = self._beside or self._observing or self._failed or reason in _PASSING
         if not silent and not kept:
             self.note(UNCACHEABLE)
             self._uncacheable = True
-        # The failure of one who went beside the leader is not the key's.
+        self.land(self._outcome(reason))
+
+    def _outcome(self, reason: str) -> str:
+        """What those who wait are told: whether they go on one by one, or all at once."""
+        if self._failed or reason == "error":
+            return "failed"
+        # One who went beside the leader has no word on this.
         passing = reason in {"unfinished", "fence"} or (self.spills and reason in _PASSING)
-        self.land("abandoned" if passing else "uncacheable")
+        return "abandoned" if passing else "uncacheable"
 
     def note(self, seconds: float) -> Uncacheable:
         """Remember that answers here cannot be stored."""
