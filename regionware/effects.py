@@ -50,6 +50,7 @@ class Found:
         left: for how many seconds that holds.
         heard: how many wake-ups had been heard when the look-up was sent.
         garbled: the names are none, or the key holds something else than entries.
+        late: Redis has not answered in time; it may have granted the lease all the same.
     """
 
     available: bool
@@ -61,6 +62,7 @@ class Found:
     left: float = 0.0
     heard: int = 0
     garbled: bool = False
+    late: bool = False
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class Lookup(Effect[Found]):
         token: the lease's, if one is wanted where nothing is found; else empty.
         gone: entries begun at or before this stamp may not even be served stale.
         waits: the caller will wait for another holder of the lease.
+        barred: also where something could be served while it is refreshed: not to this caller.
     """
 
     digest: str
@@ -86,6 +89,7 @@ class Lookup(Effect[Found]):
     token: str = ""
     gone: int = 0
     waits: bool = False
+    barred: bool = False
 
 
 @dataclass(slots=True)

@@ -27,12 +27,13 @@ class Claim:
         flight: the flight it leads or follows; `None` when it goes alone.
         leads: others may wait for it.
         spills: it has lost its patience, and goes beside the flight's leader.
+        barred: it may not be given what could be served while it is refreshed.
     """
 
     __slots__ = (
         "_began", "_beside", "_created", "_late", "_lease", "_leased", "_names", "_observing",
-        "_plan", "_prepared", "_stamped", "_token", "flight", "floor", "gone", "key", "leads",
-        "need", "spills",
+        "_plan", "_prepared", "_stamped", "_token", "_unheard", "barred", "flight", "floor", "gone",
+        "key", "leads", "need", "spills",
     )  # fmt: skip
 
     def __init__(
@@ -68,13 +69,14 @@ class Claim:
         self._leased = ""
         self._token = ""
         self._stamped = False
+        self._unheard = False
         self._names: tuple[str, ...] = ()
         self.key = key
         self.need = need
         self.floor = 0
         self.gone = 0
         self.flight: Flight | None = None
-        self.leads = self.spills = False
+        self.leads = self.spills = self.barred = False
 
     @classmethod
     def late(cls, prepared: Prepared, keys: KeyPlan, key: Key, began: float, stamp: int) -> Self:
@@ -146,8 +148,12 @@ class Claim:
             # Made here, so that it can be given back whatever becomes of the look-up.
             self._token = self._prepared.token()
         token, stamp = self._token if leases else "", self._prepared.fences.stamp
-        ask = Lookup(name, self.need, self.floor, fields, stamp, token, self.gone, waits)
-        return ask, material
+        return (
+            Lookup(
+                name, self.need, self.floor, fields, stamp, token, self.gone, waits, self.barred
+            ),
+            material,
+        )  # fmt: skip
 
     def restart(self) -> None:
         """It has waited: what comes is begun now."""
@@ -158,6 +164,11 @@ class Claim:
         """What to say to the store after a look-up that did not end: it may have granted."""
         return Release(self.ask()[0], self._token, ANY) if self._token else None
 
+    def disowned(self) -> Release | None:
+        """The same, once, after a look-up whose reply has not come in time."""
+        unheard, self._unheard = self._unheard, False
+        return self.interrupted() if unheard else None
+
     def hold(self) -> Hold | None:
         """What keeps the lease that was granted."""
         if not self._lease:
@@ -166,6 +177,7 @@ class Claim:
 
     def found(self, found: Found, request: Request) -> None:
         """Keep what the store said: a lease, and the region's clock."""
+        self._unheard = found.late
         if found.available:
             self._created = found.stamp
             self._stamped = True
@@ -183,7 +195,7 @@ class Claim:
     @property
     def pending(self) -> bool:
         """Whether somebody waits for the end of this fill."""
-        return self.leads or self.spills or bool(self._lease)
+        return self.leads or self.spills or self._unheard or bool(self._lease)
 
     @property
     def _fills_beside(self) -> bool:

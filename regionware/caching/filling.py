@@ -8,7 +8,7 @@ from regionware.caching.entry import STRICT, Entry, Uncacheable
 from regionware.caching.frame import encode
 from regionware.caching.freshness import Values
 from regionware.caching.groups import groups_of
-from regionware.caching.keeping import Keeping
+from regionware.caching.keeping import Keeping, is_whole
 from regionware.caching.keys import canonical
 from regionware.caching.parts import part_key
 from regionware.caching.storability import Lifetime, decide
@@ -141,7 +141,7 @@ class Filling(Keeping):
         """
         lifetime, before = self.lifetime, self.entry
         self.kept = False
-        if lifetime is None or body is None or not _is_whole(request, headers, body):
+        if lifetime is None or body is None or not is_whole(request, headers, body):
             self.refuse("unfinished" if lifetime is not None else self.reason or "unfinished")
             return False
         length = None if status == _NO_CONTENT else len(body)
@@ -213,7 +213,7 @@ class Filling(Keeping):
         told, self._told = self._told, None
         if told is not None and self.lifetime is not None:
             yield from self._store(self.lifetime, *told)
-        elif (release := self.released()) is not None:
+        elif (release := self.released() or self.disowned()) is not None:
             yield from release
 
     def share(self, stale: Entry, names: tuple[str, ...]) -> None:
@@ -251,7 +251,7 @@ class Filling(Keeping):
     def give_up(self, reason: str = "") -> Plan[None]:
         """Nothing is stored: tell those who wait, remember why, return the lease."""
         self.refuse(reason or self.reason or "unfinished")
-        release = self.released()
+        release = self.released() or self.disowned()
         if release is not None:
             yield from release
 
@@ -283,6 +283,8 @@ class Filling(Keeping):
         if not (lease or self._fills_beside or self._filled):
             if self._late and self._prepared.has_redis:
                 yield from Release(self.ask()[0], "", ANY)
+            elif (release := self.disowned()) is not None:
+                yield from release
             return
         name, _ = self.ask()
         # A variant's frame has the variant's key, so that none is taken for another.
@@ -294,11 +296,3 @@ class Filling(Keeping):
             return
         self._filled = True
         yield from Fill(name, lease, self._leased, ",".join(names), variant, frame, life(lifetime))
-
-
-def _is_whole(request: Request, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
-    """Whether it is the content of a GET, as long as announced (RFC 9112, section 8)."""
-    if request.method != "GET":
-        return False
-    announced = [value for name, value in headers if name.lower() == b"content-length"]
-    return all(value.strip() == b"%d" % len(body) for value in announced)

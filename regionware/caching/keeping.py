@@ -96,5 +96,13 @@ class Keeping(Claim):
         return self._prepared.memory.put(verified(part, self._began))
 
 
+def is_whole(request: Request, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+    """Whether it is the content of a GET, as long as announced (RFC 9112, section 8)."""
+    if request.method != "GET":
+        return False
+    announced = [value for name, value in headers if name.lower() == b"content-length"]
+    return all(value.strip() == b"%d" % len(body) for value in announced)
+
+
 def _host(state: Current | None) -> str:
     return state.hosts[-1].host if state is not None and state.hosts else ""
