@@ -1,8 +1,11 @@
 """A response on its way out through ASGI.
 
-Every message goes out before it is copied, so that the first byte is never delayed.
+Every message goes out before it is copied, so that the first byte is never delayed. A client that
+does not take the last one keeps nobody waiting: then the response is kept meanwhile.
 """
 
+import asyncio
+from functools import partial
 from typing import Any
 
 from regionware.adapters.asgi_request import (
@@ -14,8 +17,10 @@ from regionware.adapters.asgi_request import (
     edited,
     without_content,
 )
+from regionware.adapters.asgi_standing import Watched
 from regionware.caching.freshness import DECIDING, of_connection
 from regionware.drive import adrive
+from regionware.effects import Plan
 from regionware.errors import Unavailable
 from regionware.exchange import Exchange
 from regionware.heads import NO_EDITS, HeadEdits
@@ -30,7 +35,7 @@ class Responder:
 
     __slots__ = (
         "_chunks", "_complete", "_connection", "_exchange", "_headers", "_left", "_replaced",
-        "_rim", "_send", "_started", "_status",
+        "_rest", "_rim", "_send", "_started", "_status", "_telling",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, rim: Rim, send: Send) -> None:
@@ -46,6 +51,10 @@ class Responder:
         self._connection: tuple[str, ...] = ()
         self._chunks: list[bytes] | None = None
         self._left = 0
+        #: How many of the announced octets are to come; negative where nothing was announced.
+        self._rest = -1
+        #: The region is told while a client takes its time.
+        self._telling: asyncio.Task[None] | None = None
 
     async def run(self, app: App, scope: Scope, receive: Receive) -> None:
         """Call the application; whatever becomes of it, nobody is left waiting."""
@@ -62,17 +71,24 @@ class Responder:
                 self._rim.rescued(self._exchange, error)
             try:
                 if reply is not None:
-                    await answer(reply, self._send)
+                    await answer(reply, partial(self._replace, error))
             finally:
-                if not self._complete:
-                    await adrive(self._exchange.abandon(error), self._rim.aperform)
+                await self._cut(error)
             # A framework answered 500, was overruled by the true reason, and raises that again.
             told = self._replaced and isinstance(error, Unavailable)
             if reply is None and not told:
                 raise
             return
-        if not self._complete:
-            await adrive(self._exchange.abandon(), self._rim.aperform)
+        await self._cut()
+
+    async def _cut(self, error: BaseException | None = None) -> None:
+        """The response has no end; all the same it may be whole."""
+        if self._complete:
+            return
+        if self._exchange.kept:
+            await self._finish()
+        else:
+            await adrive(self._exchange.abandon(error), self._rim.aperform)
 
     def _instead(self, error: BaseException) -> Reply | None:
         if isinstance(error, Unavailable):
@@ -89,18 +105,49 @@ class Responder:
             return
         if self._replaced:
             return
-        await self._send(message)
         if kind != "http.response.body":
+            await self._send(message)
             # A file sent by its path, or trailers: the content cannot be copied.
             self._chunks = None
             return
         more = message.get("more_body", False)
-        if self._chunks is not None:
-            self._copy(self._chunks, message.get("body", b""))
-            if self._left < 0 and (release := self._exchange.released()) is not None:
-                await self._rim.aperform(release)
+        if self._chunks is None:
+            await self._send(message)
+        else:
+            await self._pass(message, self._chunks, message.get("body", b""), more=more)
         if not more and not self._complete:
             await self._finish()
+
+    async def _pass(
+        self, message: Message, chunks: list[bytes], chunk: bytes, *, more: bool
+    ) -> None:
+        """Send some content, and copy it then; before, where it is the last and is not taken."""
+        if more and len(chunk) != self._rest:
+            await self._send(message)
+        else:
+            await Watched(self._send(message), partial(self._ahead, chunks, chunk))
+        if self._telling is None:
+            self._copy(chunks, chunk)
+            if self._left < 0 and (release := self._exchange.released()) is not None:
+                await self._rim.aperform(release)
+
+    def _ahead(self, chunks: list[bytes], chunk: bytes) -> None:
+        """The content is all there, and its client does not take it: others need not wait."""
+        if self._telling is not None:
+            return
+        self._copy(chunks, chunk)
+        if self._chunks is not None:
+            self._exchange.keep(self._status, self._headers, b"".join(chunks), self._connection)
+        self._tell(self._exchange.store())
+
+    def _tell(self, plan: Plan[None]) -> None:
+        if self._telling is None:
+            self._telling = self._rim.beside(adrive(plan, self._rim.aperform))
+
+    async def _replace(self, error: BaseException | None, message: Message) -> None:
+        """Send a message of our own answer; nobody waits for its client either."""
+        sending = self._send(message)
+        await Watched(sending, lambda: self._tell(self._exchange.abandon(error)))
 
     async def _start(self, message: Message) -> None:
         self._started = True
@@ -118,7 +165,7 @@ class Responder:
             await adrive(self._exchange.invalidate(), self._rim.aperform)
         if edits.reply is not None:
             self._replaced = True
-            await answer(edits.reply, self._send)
+            await answer(edits.reply, partial(self._replace, None))
             return
         if edits is not NO_EDITS:
             message = {**message, "headers": _dressed(headers, edits)}
@@ -130,9 +177,12 @@ class Responder:
             self._status, self._headers = message["status"], message["headers"]
             self._connection = of_connection(values)
             self._chunks, self._left = [], edits.copy
+            length = values.get("content-length", ("",))[0]
+            self._rest = int(length) if length.isdecimal() else -1
 
     def _copy(self, chunks: list[bytes], chunk: bytes) -> None:
         self._left -= len(chunk)
+        self._rest -= len(chunk)
         if self._left < 0:
             self._chunks = None
             self._exchange.outgrown()
@@ -142,6 +192,9 @@ class Responder:
     async def _finish(self) -> None:
         self._complete = True
         exchange = self._exchange
+        if self._telling is not None:
+            await asyncio.wait((self._telling,))
+            self._telling.result()
         if self._chunks is None and not exchange.pending:
             return
         body = None if self._chunks is None else b"".join(self._chunks)

@@ -1,8 +1,9 @@
 """A response on its way out through WSGI.
 
 A chunk is handed on before anything else happens, and what remains to be done is done in `close`,
-which a server calls when everything has been sent. The application, and every step of its
-iterator, runs in the request's own copy of the context.
+which a server calls when everything has been sent. Only the last chunk is kept before, where it is
+known to be the last: its client may take its time. The application, and every step of its iterator,
+runs in the request's own copy of the context.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,7 @@ from regionware.adapters.wsgi_request import App, Environ, StartResponse, edited
 from regionware.caching.freshness import DECIDING, of_connection
 from regionware.context import bind
 from regionware.drive import drive
+from regionware.effects import Plan
 from regionware.errors import Unavailable
 from regionware.exchange import Exchange
 from regionware.heads import NO_EDITS
@@ -31,9 +33,9 @@ class Responder:
     """One response on its way out: a callable for the application, an iterable for the server."""
 
     __slots__ = (
-        "_chunks", "_closed", "_complete", "_connection", "_context", "_error", "_exchange",
-        "_headers", "_instead", "_iterator", "_left", "_result", "_rim", "_server", "_started",
-        "_status",
+        "_chunks", "_closed", "_complete", "_connection", "_context", "_entrusted", "_error",
+        "_exchange", "_headers", "_instead", "_items", "_iterator", "_left", "_rest", "_result",
+        "_rim", "_server", "_started", "_status",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, rim: Rim, context: Context) -> None:
@@ -48,10 +50,15 @@ class Responder:
         self._error: BaseException | None = None
         self._instead: Reply | None = None
         self._status = 0
-        self._headers: list[tuple[str, str]] = []
+        self._headers: list[tuple[bytes, bytes]] = []
         self._connection: tuple[str, ...] = ()
         self._chunks: list[bytes] | None = None
         self._left = 0
+        #: How many of the announced octets, and of the items of a list, are to come; negative
+        #: where that is unknown.
+        self._rest = self._items = -1
+        #: The token of a lease that is given back in our place, should we take our time.
+        self._entrusted = ""
         self._result: Iterable[bytes] = ()
         self._iterator: Iterator[bytes] = _NOTHING
 
@@ -66,8 +73,10 @@ class Responder:
             self._result = self._context.run(
                 app, environ, start_response if transparent else self.start_response
             )
-            if isinstance(self._result, (list, tuple)) and (transparent or self._nothing_left()):
-                return self._result
+            if isinstance(self._result, (list, tuple)):
+                if transparent or self._nothing_left():
+                    return self._result
+                self._items = len(self._result)
             self._iterator = self._context.run(iter, self._result)
         except BaseException as error:
             if not self._failed(error):
@@ -108,15 +117,18 @@ class Responder:
         )
         self._release()
         if edits.copy:
-            self._headers, self._chunks, self._left = headers, [], edits.copy
+            self._headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers]
+            self._chunks, self._left = [], edits.copy
             self._connection = of_connection(values)
+            length = values.get("content-length", ("",))[0]
+            self._rest = int(length) if length.isdecimal() else -1
 
         if not edits.copy:
             return write
 
         def copying(chunk: bytes) -> None:
-            write(chunk)
             self._copy(chunk)
+            write(chunk)
 
         return copying
 
@@ -152,12 +164,27 @@ class Responder:
         if self._chunks is None:
             return
         self._left -= len(chunk)
+        self._rest -= len(chunk)
         if self._left < 0:
             self._chunks = None
             self._exchange.outgrown()
             self._release()
-        elif chunk:
+            return
+        if chunk:
             self._chunks.append(bytes(chunk))
+        if (self._rest == 0 or self._items == 0) and not self._exchange.kept:
+            self._keep(self._chunks)
+
+    def _keep(self, chunks: list[bytes]) -> None:
+        """The content is all there: nobody else waits until its client has taken it."""
+        body = b"".join(chunks)
+        self._exchange.keep(self._status, self._headers, body, self._connection)
+        self._entrust(self._exchange.store)
+
+    def _entrust(self, plan: Callable[[], Plan[None]]) -> None:
+        self._entrusted = self._exchange.lease
+        if self._entrusted:
+            self._rim.entrust(self._entrusted, plan)
 
     def _release(self) -> None:
         """What will not be stored keeps nobody in the region waiting for its end."""
@@ -185,6 +212,7 @@ class Responder:
             chunk = b""
         if self._instead is not None:
             return self._replacement(self._instead)
+        self._items -= 1
         self._copy(chunk)
         return chunk
 
@@ -192,6 +220,7 @@ class Responder:
         if self._complete:
             raise StopIteration
         self._complete, self._chunks = True, None
+        self._entrust(partial(self._exchange.abandon, self._error))
         return reply.body
 
     def __len__(self) -> int:
@@ -214,8 +243,14 @@ class Responder:
 
     def _settle(self) -> None:
         exchange = self._exchange
-        complete = self._complete or (
-            isinstance(self._result, (list, tuple)) and self._started and len(self._result) == 0
+        if self._entrusted:
+            self._rim.leases.reclaim(self._entrusted)
+        complete = (
+            self._complete
+            or exchange.kept
+            or (
+                isinstance(self._result, (list, tuple)) and self._started and len(self._result) == 0
+            )
         )
         if not complete or self._instead is not None:
             drive(exchange.abandon(self._error), self._rim.perform)
@@ -223,10 +258,8 @@ class Responder:
         if self._chunks is None and not exchange.pending:
             return
         body = None if self._chunks is None else b"".join(self._chunks)
-        headers = [
-            (name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers
-        ]
-        drive(exchange.finish(self._status, headers, body, self._connection), self._rim.perform)
+        plan = exchange.finish(self._status, self._headers, body, self._connection)
+        drive(plan, self._rim.perform)
 
 
 def status_line(code: int) -> str:

@@ -50,6 +50,7 @@ class Found:
         left: for how many seconds that holds.
         heard: how many wake-ups had been heard when the look-up was sent.
         garbled: the names are none, or the key holds something else than entries.
+        late: Redis has not answered in time; it may have granted the lease all the same.
     """
 
     available: bool
@@ -61,6 +62,7 @@ class Found:
     left: float = 0.0
     heard: int = 0
     garbled: bool = False
+    late: bool = False
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class Lookup(Effect[Found]):
         token: the lease's, if one is wanted where nothing is found; else empty.
         gone: entries begun at or before this stamp may not even be served stale.
         waits: the caller will wait for another holder of the lease.
+        barred: also where something could be served while it is refreshed: not to this caller.
     """
 
     digest: str
@@ -86,6 +89,7 @@ class Lookup(Effect[Found]):
     token: str = ""
     gone: int = 0
     waits: bool = False
+    barred: bool = False
 
 
 @dataclass(slots=True)
@@ -202,18 +206,16 @@ class Flight:
         need: the position that the fill certainly reaches.
         result: the entry, once there is one.
         outcome: `""` while under way, then `"entry"`, `"uncacheable"`, `"stale"` (refreshes fail,
-            and the result may be served stale) or `"abandoned"`.
-        spills: how many have lost their patience, and have gone to the application themselves.
+            and the result may be served stale), `"failed"` (the application did) or `"abandoned"`.
     """
 
-    __slots__ = ("need", "outcome", "result", "spills")
+    __slots__ = ("need", "outcome", "result")
 
     def __init__(self, need: Position | None) -> None:
         """Begin under way."""
         self.need = need
         self.result: Entry | None = None
         self.outcome = ""
-        self.spills = 0
 
 
 @dataclass(slots=True)
@@ -221,7 +223,13 @@ class Wait(Effect[str]):
     """Wait until a flight has an outcome, at most `timeout` seconds; the reply is the outcome.
 
     It is empty when the time is over, and when there is room for one more who goes himself.
+
+    Attributes:
+        flight: what is waited for.
+        timeout: seconds.
+        keen: the caller would go himself, and is woken first when there is room.
     """
 
     flight: Flight
     timeout: float
+    keen: bool = False

@@ -1,10 +1,8 @@
-"""One request and its response, passing through: the four moments.
+"""One request and its response, passing through: the four moments, of which `ending` has the last.
 
 `begin` and `head` are plain calls, `recall` and `finish` are plans, for the rim to drive. Nothing
 here performs I/O.
 """
-
-from collections.abc import Sequence
 
 from regionware.caching.entry import Entry, Key, Record, Uncacheable
 from regionware.caching.filling import Filling
@@ -12,12 +10,12 @@ from regionware.caching.fresh import is_quiet
 from regionware.caching.freshness import Values
 from regionware.early import begin_early, claim
 from regionware.edge import NOBODY
-from regionware.effects import Invalidate, Plan, Release
+from regionware.effects import Invalidate, Plan
+from regionware.ending import Ending
 from regionware.heads import NO_EDITS, HeadEdits, cache_status, dress, settle, signature
 from regionware.http.conditions import CONDITIONS
 from regionware.http.request import Request, RequestEdits
 from regionware.invalidating import invalidates
-from regionware.looking import Looking
 from regionware.observe import Event
 from regionware.policies.route import SAFE
 from regionware.prepared import DEBUG_FIELD, Prepared
@@ -58,7 +56,7 @@ def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | N
     return exchange.look()
 
 
-class Exchange(Looking):
+class Exchange(Ending):
     """One request on its way, from the moment when memory had no answer ready."""
 
     __slots__ = ()
@@ -197,7 +195,7 @@ class Exchange(Looking):
             self.filling = None
         return reason
 
-    # finish
+    # around the application
 
     def impersonal(self) -> None:
         """Forget whose request this was: it goes on in the background, for everybody."""
@@ -224,73 +222,6 @@ class Exchange(Looking):
         if self.filling is None and self.marker is None and self.heading is None:
             return False
         return self.mode == "on"
-
-    @property
-    def pending(self) -> bool:
-        """Whether `finish` has anything to do for a response that is not copied."""
-        if self.heading is not None and self.heading.renewed is not None:
-            return True
-        return self.filling is not None and self.filling.pending
-
-    def finish(
-        self,
-        status: int,
-        headers: Sequence[tuple[bytes, bytes]],
-        body: bytes | None,
-        connection: Sequence[str],
-    ) -> Plan[None]:
-        """The fourth moment: keep the response, tell those who wait, give the lease back.
-
-        Args:
-            status: the status code.
-            headers: the fields as they were sent.
-            body: the whole content; `None` if it was not copied or is not complete.
-            connection: the names in the response's `Connection` field.
-        """
-        if self.heading is not None:
-            yield from self.heading.settle(self.request)
-        if self.filling is None or self.mode != "on":
-            return
-        try:
-            stored = yield from self.filling.finish(
-                self.request,
-                status,
-                headers,
-                body,
-                connection=connection,
-                state=self.state,
-                tags=self.tags(),
-            )
-        except GeneratorExit:  # nobody drives this plan any more
-            self.filling.land("abandoned")
-            raise
-        except BaseException:
-            yield from self.filling.give_up()
-            raise
-        if self.prepared.events.wanted:
-            self.tell("stored" if stored else "refused", "" if stored else self.filling.reason)
-
-    def released(self) -> Release | None:
-        """How the lease is given back as soon as nothing will be stored; nobody waits for that."""
-        filling = self.filling
-        if filling is None or not filling.reason or self.mode != "on":
-            return None
-        return filling.released()
-
-    def outgrown(self) -> None:
-        """The content is too large to keep: nobody need wait for its end."""
-        if self.filling is not None:
-            self.filling.refuse("size")
-
-    def abandon(self, error: BaseException | None = None) -> Plan[None]:
-        """The response will not be complete: the application has failed, or the client has gone."""
-        if self.filling is None:
-            return
-        if self.filling.renewed is not None:
-            yield from self.filling.settle(self.request)
-            return
-        failed = isinstance(error, Exception)
-        yield from self.filling.give_up("error" if failed else "unfinished")
 
     def _outcome(self) -> str:
         return cache_status(self).partition("; ")[2]

@@ -134,7 +134,7 @@ class Performer(ABC):
         return self.tier is not None and self.tier.repair(ask)
 
     def _wait(self, ask: Wait) -> str:
-        return self._flights.wait(ask.flight, ask.timeout)
+        return self._flights.wait(ask)
 
     # Event loops
 
@@ -179,4 +179,4 @@ class Performer(ABC):
         return self.tier is not None and await self.tier.arepair(ask)
 
     async def _await(self, ask: Wait) -> str:
-        return await self._flights.await_(ask.flight, ask.timeout)
+        return await self._flights.await_(ask)

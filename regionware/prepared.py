@@ -54,10 +54,10 @@ class FlightBoard(Protocol):
     def land(self, key: Key, flight: Flight, outcome: str, result: Entry | None = None, /) -> None:
         """End a fill."""
 
-    def spill(self, flight: Flight, /) -> bool:
-        """Whether one who has waited too long may go to the application beside a fill."""
+    def spill(self, key: Key, /) -> bool:
+        """Whether one who would go to the application beside a fill may do that now."""
 
-    def unspill(self, flight: Flight, /) -> None:
+    def unspill(self, key: Key, /) -> None:
         """One of those has come back."""
 
     def nudge(self, flight: Flight, /) -> None:

@@ -90,11 +90,26 @@ def _find(exchange: "Exchange", filling: Filling) -> Plan[tuple[Found, Reply | N
     found, entry = yield from look_up(exchange, filling)
     if entry is not None and (reply := _from_redis(exchange, filling, found, entry)):
         return found, reply
+    if entry is not None and _is_barred(exchange, filling, found, entry):
+        filling.barred = True
+        return (yield from _find(exchange, filling))
     if exchange.rejected and not (found.lease or filling.insists or exchange.bypass):
         # Fresh, and not what this request asks for: what comes will be for everybody.
         filling.insist()
         found, _ = yield from look_up(exchange, filling)
     return found, None
+
+
+def _is_barred(exchange: "Exchange", filling: Filling, found: Found, entry: Entry) -> bool:
+    """Whether it was told not to wait for a refresh, because of what it may not be given."""
+    if not found.available or found.lease or found.verdict:
+        return False
+    if filling.barred or filling.insists or exchange.bypass:
+        return False
+    now = exchange.prepared.clock()
+    stands = entry.fresh_until <= now < entry.revalidate_until
+    # Whom `authorize` refuses what is stored, waits for nothing that will be.
+    return stands and exchange.may_see() and not exchange.stale_for("revalidate")
 
 
 def _peek(exchange: "Exchange", filling: Filling) -> Plan[Reply | None]:
@@ -152,6 +167,7 @@ def _look_up(
     exchange: "Exchange", filling: Filling, *, leases: bool = True
 ) -> Plan[tuple[Found, Entry | None]]:
     waits = not (exchange.early or filling.insists or exchange.stale_for("revalidate"))
+    filling.barred = filling.barred or "authorization" in exchange.request.special
     ask, material = filling.lookup(fields_of(exchange.request), leases=leases, waits=waits)
     try:
         found, entry = yield from read_out(exchange, ask, filling.key, material)

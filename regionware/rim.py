@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import Context
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
 from regionware.caching.chore import Chore
@@ -20,6 +21,8 @@ from regionware.caching.redis import RedisTier
 from regionware.caching.relaying import OutboxRelay
 from regionware.caching.wakes import Wakes
 from regionware.context import renew_lock
+from regionware.drive import drive
+from regionware.effects import Plan
 from regionware.exchange import Exchange
 from regionware.observe import Event
 from regionware.performing import Performer
@@ -72,6 +75,8 @@ class Rim(Performer):
         self._starting = Lock()
         self._workers: ThreadPoolExecutor | None = None
         self._waiting = 0
+        #: An event loop itself does not hold its tasks.
+        self._beside: set[asyncio.Task[None]] = set()
         forked = WeakMethod(self.forked)
         os.register_at_fork(after_in_child=lambda: (method := forked()) and method())
 
@@ -153,6 +158,20 @@ class Rim(Performer):
 
     def _worked(self, _: "Future[None]") -> None:
         self._waiting -= 1
+
+    def beside(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Run something in the running loop, outside the request's context."""
+        task = asyncio.get_running_loop().create_task(work, context=Context())
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        return task
+
+    def entrust(self, token: str, plan: Callable[[], Plan[None]]) -> None:
+        """Have a plan run that gives a lease back, should the request take its time to do it.
+
+        Nothing is asked of Redis now; `reclaim` says that the request goes on itself.
+        """
+        self.leases.entrust(token, lambda: drive(plan(), self.perform))
 
     def refresh_failed(self, exchange: Exchange, error: Exception) -> None:
         """A background refresh raised; the stale answer has been given long ago."""

@@ -1,7 +1,9 @@
 """Waiting for another's fill: in this process for a flight, in the region for a lease. No I/O here.
 
 Nobody waits for ever, and nobody fails for having waited: who has lost his patience goes to the
-application, two at a time for each key, and after a few patiences anyhow.
+application, two at a time for each key, and after a few patiences anyhow. When a fill has failed,
+those who waited for it go on in the same way: one leads, two go beside it, and so on, so that an
+application that fails is not asked by all of them at once.
 """
 
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ PATIENCE = 10.0
 PATIENCES = 3
 #: Seconds by which a lease may end later than its holder's renewals make believe.
 _MARGIN = 0.002
+_COLLAPSED = "regionware; fwd=miss; collapsed"
 
 
 def follow(exchange: "Exchange", filling: Filling, began: float) -> Plan[tuple[bool, Reply | None]]:
@@ -30,13 +33,17 @@ def follow(exchange: "Exchange", filling: Filling, began: float) -> Plan[tuple[b
     Returns:
         Whether this request leads; else its answer, or `None` if it goes to the application.
     """
+    keen = False
     while not filling.join():
         flight = filling.flight
         if flight is None:
             return False, None
         if exchange.stale_for("revalidate"):
             return False, exchange.serve_stale()
-        outcome = "" if filling.insists else (yield from _wait(exchange, filling, flight, began))
+        outcome = ""
+        if not filling.insists:
+            outcome = yield from _wait(exchange, filling, flight, began, keen=keen)
+        keen = keen or outcome == "failed"
         # What was purged meanwhile counts for what comes.
         filling.restart()
         filling.heed(exchange.tags())
@@ -44,22 +51,38 @@ def follow(exchange: "Exchange", filling: Filling, began: float) -> Plan[tuple[b
             return False, reply
         if outcome == "stale" and (reply := _shared_stale(exchange, filling, flight)) is not None:
             return False, reply
-        if outcome != "abandoned":
+        if outcome not in {"abandoned", "failed"}:
             if not filling.spills:
                 filling.go_alone()
             return False, None
+        if not filling.insists and (reply := _made_meanwhile(exchange, filling)) is not None:
+            return False, reply
     return True, None
 
 
-def _wait(exchange: "Exchange", filling: Filling, flight: Flight, began: float) -> Plan[str]:
-    """Wait until the flight lands, or until there is room beside it for one without patience."""
+def _made_meanwhile(exchange: "Exchange", filling: Filling) -> Reply | None:
+    """What one of those who have waited too has made before this one came to join again."""
+    record = exchange.recollect(filling.key)
+    if not isinstance(record, Entry) or not exchange.fits(record, filling.need):
+        return None
+    return exchange.reply(record, _COLLAPSED) if exchange.may_see() else None
+
+
+def _wait(
+    exchange: "Exchange", filling: Filling, flight: Flight, began: float, *, keen: bool
+) -> Plan[str]:
+    """Wait until the flight lands, or until there is room beside it for one without patience.
+
+    Who is `keen` has waited for one that failed, and lost it with that.
+    """
     clock, since = exchange.prepared.clock, exchange.prepared.clock()
     outcome = ""
     while not outcome:
         left = began + PATIENCE - clock()
-        if left <= 0 and _goes(exchange, filling, began):
+        keen = keen or left <= 0
+        if keen and not flight.outcome and _goes(exchange, filling, began):
             break
-        outcome = yield from Wait(flight, left if left > 0 else PATIENCE)
+        outcome = yield from Wait(flight, left if left > 0 else PATIENCE, keen)
         if not outcome and _finds_stale(exchange, filling):
             outcome = "stale"
     _tell(exchange, "flight", outcome or "spill", clock() - since)
@@ -91,7 +114,7 @@ def _goes(exchange: "Exchange", filling: Filling, began: float) -> bool:
 def landed(exchange: "Exchange", filling: Filling, flight: Flight) -> Reply | None:
     """The answer that another's fill makes, if it has brought one for this request."""
     entry = _shared(exchange, filling, flight)
-    return None if entry is None else exchange.reply(entry, "regionware; fwd=miss; collapsed")
+    return None if entry is None else exchange.reply(entry, _COLLAPSED)
 
 
 def _shared(exchange: "Exchange", filling: Filling, flight: Flight) -> Entry | None:

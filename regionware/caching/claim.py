@@ -27,12 +27,13 @@ class Claim:
         flight: the flight it leads or follows; `None` when it goes alone.
         leads: others may wait for it.
         spills: it has lost its patience, and goes beside the flight's leader.
+        barred: it may not be given what could be served while it is refreshed.
     """
 
     __slots__ = (
         "_began", "_beside", "_created", "_late", "_lease", "_leased", "_names", "_observing",
-        "_plan", "_prepared", "_stamped", "_token", "flight", "floor", "gone", "key", "leads",
-        "need", "spills",
+        "_plan", "_prepared", "_stamped", "_token", "_unheard", "barred", "flight", "floor", "gone",
+        "key", "leads", "need", "spills",
     )  # fmt: skip
 
     def __init__(
@@ -68,13 +69,14 @@ class Claim:
         self._leased = ""
         self._token = ""
         self._stamped = False
+        self._unheard = False
         self._names: tuple[str, ...] = ()
         self.key = key
         self.need = need
         self.floor = 0
         self.gone = 0
         self.flight: Flight | None = None
-        self.leads = self.spills = False
+        self.leads = self.spills = self.barred = False
 
     @classmethod
     def late(cls, prepared: Prepared, keys: KeyPlan, key: Key, began: float, stamp: int) -> Self:
@@ -113,7 +115,7 @@ class Claim:
 
     def spill(self) -> bool:
         """Whether it may go to the application now, beside another's fill that takes too long."""
-        self.spills = self.flight is not None and self._prepared.flights.spill(self.flight)
+        self.spills = self.flight is not None and self._prepared.flights.spill(self.key)
         return self.spills
 
     def land(self, outcome: str, entry: Entry | None = None) -> None:
@@ -121,10 +123,11 @@ class Claim:
         flight, board = self.flight, self._prepared.flights
         if flight is None or not (self.leads or self.spills):
             return
-        if self.leads or outcome != "abandoned":
+        # The failure of one who went beside the leader is not the key's.
+        if self.leads or outcome not in {"abandoned", "failed"}:
             board.land(self.key, flight, outcome, entry)
         if self.spills:
-            board.unspill(flight)
+            board.unspill(self.key)
         self.leads = self.spills = False
 
     def ask(self) -> tuple[str, bytes]:
@@ -145,8 +148,12 @@ class Claim:
             # Made here, so that it can be given back whatever becomes of the look-up.
             self._token = self._prepared.token()
         token, stamp = self._token if leases else "", self._prepared.fences.stamp
-        ask = Lookup(name, self.need, self.floor, fields, stamp, token, self.gone, waits)
-        return ask, material
+        return (
+            Lookup(
+                name, self.need, self.floor, fields, stamp, token, self.gone, waits, self.barred
+            ),
+            material,
+        )  # fmt: skip
 
     def restart(self) -> None:
         """It has waited: what comes is begun now."""
@@ -157,6 +164,11 @@ class Claim:
         """What to say to the store after a look-up that did not end: it may have granted."""
         return Release(self.ask()[0], self._token, ANY) if self._token else None
 
+    def disowned(self) -> Release | None:
+        """The same, once, after a look-up whose reply has not come in time."""
+        unheard, self._unheard = self._unheard, False
+        return self.interrupted() if unheard else None
+
     def hold(self) -> Hold | None:
         """What keeps the lease that was granted."""
         if not self._lease:
@@ -165,6 +177,7 @@ class Claim:
 
     def found(self, found: Found, request: Request) -> None:
         """Keep what the store said: a lease, and the region's clock."""
+        self._unheard = found.late
         if found.available:
             self._created = found.stamp
             self._stamped = True
@@ -175,9 +188,14 @@ class Claim:
             self._leased = variant_name(self._names, select(self._names, request))
 
     @property
+    def lease(self) -> str:
+        """The token of the lease that it holds; empty without one."""
+        return self._lease
+
+    @property
     def pending(self) -> bool:
         """Whether somebody waits for the end of this fill."""
-        return self.leads or self.spills or bool(self._lease)
+        return self.leads or self.spills or self._unheard or bool(self._lease)
 
     @property
     def _fills_beside(self) -> bool:

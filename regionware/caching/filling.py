@@ -4,18 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from regionware.caching.chance import delay, delays, shortened
-from regionware.caching.claim import Claim
-from regionware.caching.coherence import Verdict
-from regionware.caching.compression import for_clients
-from regionware.caching.entry import STRICT, Entry, Fields, Key, Uncacheable, Variants
+from regionware.caching.entry import STRICT, Entry, Uncacheable
 from regionware.caching.frame import encode
 from regionware.caching.freshness import Values
 from regionware.caching.groups import groups_of
+from regionware.caching.keeping import Keeping, is_whole
 from regionware.caching.keys import canonical
 from regionware.caching.parts import part_key
 from regionware.caching.storability import Lifetime, decide
-from regionware.caching.storing import life, stored_fields, to_frame, updated_fields, verified
-from regionware.caching.variants import names_of, select, variant_key, variant_name
+from regionware.caching.storing import life, stored_fields, to_frame, updated_fields
+from regionware.caching.variants import names_of, select, variant_name
 from regionware.context import Current
 from regionware.effects import ANY, Fill, Plan, Release
 from regionware.http.ranges import parse_content_range
@@ -35,7 +33,7 @@ _PERSONAL = frozenset({"set-cookie"})
 _SPENT = Lifetime(0, 0, 0, 0, (), flags=STRICT)
 
 
-class Filling(Claim):
+class Filling(Keeping):
     """One fill, or the wish for one.
 
     Attributes:
@@ -45,6 +43,8 @@ class Filling(Claim):
         renewed: the entry that a validation has brought up to date.
         fallback: what may be served stale if this fill fails.
         fails: the application has failed, and the fallback was served instead.
+        kept: what came of `keep`; `None` if nobody has asked yet.
+        entry: what `keep` has made of the response.
     """
 
     # Defaults of the class, so that there is one way to begin; hence no slots of its own.
@@ -54,8 +54,15 @@ class Filling(Claim):
     renewed: Entry | None = None
     fallback: Entry | None = None
     fails = False
+    kept: bool | None = None
+    entry: Entry | None = None
+    #: The application has answered that it cannot: no word on its other answers.
+    _failed = False
     _uncacheable = False
-    _groups: tuple[str, ...] = ()
+    #: What the region has not been told yet: an entry, and what selects its variant.
+    _told: tuple[Entry, tuple[str, ...], tuple[str, ...]] | None = None
+    #: The region has been sent it: a second time needs no lease.
+    _filled = False
 
     def decide(
         self, status: int, values: Values, *, authorized: bool, wrote: bool, ranged: bool
@@ -69,6 +76,7 @@ class Filling(Claim):
             wrote: the application has written for this request.
             ranged: the request had `Range`: only 200 and parts say something to others.
         """
+        self._failed = status >= 500
         self._groups = groups_of(self.key, values)
         found: Lifetime | str = "status"
         if wrote:
@@ -104,7 +112,7 @@ class Filling(Claim):
         left = shortened(found.ttl - found.age, jitter, self._prepared.random())
         return replace(found, ttl=found.age + left)
 
-    def finish(
+    def keep(
         self,
         request: Request,
         status: int,
@@ -114,32 +122,52 @@ class Filling(Claim):
         connection: Sequence[str],
         state: Current | None,
         tags: Sequence[str],
-    ) -> Plan[bool]:
-        """The fourth moment: keep the entry, tell those who wait, store it for the region."""
-        lifetime = self.lifetime
-        whole = request.method == "GET" and body is not None and _complete(headers, body)
-        if lifetime is None or body is None or not whole:
-            yield from self.give_up("" if lifetime is None else "unfinished")
+    ) -> bool:
+        """Keep the entry and tell those who wait in this process; `store` tells the region.
+
+        Once more, it takes the place of what was kept before.
+
+        Args:
+            request: which asked.
+            status: the status code.
+            headers: the fields as they were sent.
+            body: the whole content; `None` if it was not copied or is not complete.
+            connection: the names in the response's `Connection` field.
+            state: what the application's answer was made from.
+            tags: those of the policy.
+
+        Returns:
+            Whether it is kept; if not, the reason is in `reason`.
+        """
+        lifetime, before = self.lifetime, self.entry
+        self.kept = False
+        if lifetime is None or body is None or not is_whole(request, headers, body):
+            self.refuse("unfinished" if lifetime is not None else self.reason or "unfinished")
             return False
         length = None if status == _NO_CONTENT else len(body)
         fields = stored_fields(headers, length, self._dropped(lifetime, connection))
         if self.part is not None:
             key = part_key(self.key)
-            return self._keep_part(self._entry(key, status, fields, body, lifetime, state, tags))
+            self.kept = self._keep_part(
+                self._entry(key, status, fields, body, lifetime, state, tags)
+            )
+            return self.kept
         names = self._selecting(lifetime)
         key = self._variant(names, request)
-        entry = self._entry(key, status, fields, body, lifetime, state, tags)
-        if not self._keep(entry, names):
-            yield from self.give_up("fence")
-            return False
-        yield from self._store(entry, lifetime, names, select(names, request))
-        return True
+        self.entry = entry = self._entry(key, status, fields, body, lifetime, state, tags)
+        self.kept = self._keep(entry, names)
+        if self.kept or before is not None:
+            self._told = entry, names, select(names, request)
+        if not self.kept:
+            if before is not None:
+                self._prepared.memory.discard(before)
+            self.refuse("fence")
+        return self.kept
 
-    def _keep_part(self, part: Entry) -> bool:
-        """Keep a part in memory, for requests of what is in it (RFC 9111, section 3.3)."""
-        if self._prepared.fences.judge(part) is Verdict.GONE:
-            return False
-        return self._prepared.memory.put(verified(part, self._began))
+    def outdated(self, state: Current | None) -> bool:
+        """Whether what was kept before its end lacks a tag that the application has given since."""
+        entry = self.entry
+        return entry is not None and state is not None and not state.tags <= {*entry.tags}
 
     def renew(
         self,
@@ -153,7 +181,7 @@ class Filling(Claim):
     ) -> Entry:
         """Bring an entry up to date with a 304 or a HEAD (RFC 9111, sections 4.3.4 and 4.3.5).
 
-        It is kept at once if `decide` has found a lifetime; `settle` stores it for the region.
+        It is kept at once if `decide` has found a lifetime; `store` stores it for the region.
 
         Args:
             request: which asked.
@@ -176,83 +204,17 @@ class Filling(Claim):
         )
         told = entry.dressed(updated_fields(known.headers, headers, connection, _PERSONAL))
         if self.lifetime is not None and self._keep(entry, names):
-            self.renewed, self._names = entry, names
+            self.renewed = entry
+            self._told = entry, names, select(names, request)
         return told
 
-    def settle(self, request: Request) -> Plan[None]:
-        """Store for the region what a validation has renewed."""
-        if self.renewed is not None and self.lifetime is not None:
-            names = self._names
-            yield from self._store(self.renewed, self.lifetime, names, select(names, request))
-
-    def _dropped(self, lifetime: Lifetime, connection: Sequence[str]) -> Sequence[str]:
-        cookies = () if self._plan.cache.is_standard else ("set-cookie",)
-        return (*connection, *cookies, *lifetime.dropped)
-
-    def _selecting(self, lifetime: Lifetime) -> tuple[str, ...]:
-        """What selects the variant; where a response does not say, what the latest one said.
-
-        RFC 9111, section 4.1: some resources send `Vary` now and then only.
-        """
-        names = tuple(name for name in lifetime.vary if name not in self._plan.fields)
-        return names or self._known_names()
-
-    def _known_names(self) -> tuple[str, ...]:
-        """What selects the variant, as far as memory or the store has told."""
-        known = self._prepared.memory.lookup(self.key)
-        return known.names if isinstance(known, Variants) else self._names
-
-    def _variant(self, names: tuple[str, ...], request: Request) -> Key:
-        return variant_key(self.key, names, select(names, request)) if names else self.key
-
-    def _entry(  # noqa: PLR0917 - called in this file only
-        self,
-        key: Key,
-        status: int,
-        fields: Fields,
-        body: bytes,
-        lifetime: Lifetime,
-        state: Current | None,
-        tags: Sequence[str],
-        packed: bytes = b"",
-    ) -> Entry:
-        born = self._began - lifetime.age
-        fresh = born + lifetime.ttl
-        own = sorted(state.tags) if state is not None else ()
-        return Entry(
-            key, status=status, headers=fields, body=body,
-            tags=tuple(dict.fromkeys((*tags, *own, *self._groups))), created=self._created,
-            born=born, fresh_until=fresh, revalidate_until=fresh + lifetime.revalidate,
-            error_until=fresh + lifetime.error, flags=lifetime.flags,
-            lower=state.lower if state is not None else None, host=_host(state),
-            cost=self._cost(lifetime),
-            packed=for_clients(self._plan.cache, fields, body, lifetime.flags, packed),
-        )  # fmt: skip
-
-    def _cost(self, lifetime: Lifetime) -> float:
-        """What an early refresh is weighed by; 0 where nobody said that one is fine."""
-        if self._plan.cache.is_standard or not lifetime.revalidate:
-            return 0.0
-        return max(self._prepared.clock() - self._began, 0.0)
-
-    def _keep(self, entry: Entry, names: tuple[str, ...]) -> bool:
-        """Keep an entry in memory and tell those who wait, unless a purge has overtaken it."""
-        if self._prepared.fences.judge(entry) is Verdict.GONE:
-            return False
-        known = self._prepared.memory.lookup(entry.key)
-        # A slow answer does not take the place of one that was begun after it.
-        if not (isinstance(known, Entry) and known.created > self._created):
-            self.remember(verified(entry, self._began), names)
-        self.land("entry", entry)
-        return True
-
-    def remember(self, entry: Entry, names: tuple[str, ...]) -> None:
-        """Keep an entry in memory, and the note that leads to it; a part of it is of no use now."""
-        memory = self._prepared.memory
-        if memory.put(entry) and names:
-            memory.put(Variants(self.key, names))
-        if (part := memory.lookup(part_key(self.key))) is not None:
-            memory.discard(part)
+    def store(self) -> Plan[None]:
+        """Tell the region, once, of what `keep` or `renew` has kept; or that it was nothing."""
+        told, self._told = self._told, None
+        if told is not None and self.lifetime is not None:
+            yield from self._store(self.lifetime, *told)
+        elif (release := self.released() or self.disowned()) is not None:
+            yield from release
 
     def share(self, stale: Entry, names: tuple[str, ...]) -> None:
         """Keep what may be served stale while it is refreshed, and let those who wait look."""
@@ -265,13 +227,19 @@ class Filling(Claim):
         self.reason = reason
         known = self._prepared.memory.lookup(self.key)
         kept = isinstance(known, Entry) and known.error_until > self._prepared.clock()
-        silent = self._beside or self._observing or reason in _PASSING
+        silent = self._beside or self._observing or self._failed or reason in _PASSING
         if not silent and not kept:
             self.note(UNCACHEABLE)
             self._uncacheable = True
-        # The failure of one who went beside the leader is not the key's.
+        self.land(self._outcome(reason))
+
+    def _outcome(self, reason: str) -> str:
+        """What those who wait are told: whether they go on one by one, or all at once."""
+        if self._failed or reason == "error":
+            return "failed"
+        # One who went beside the leader has no word on this.
         passing = reason in {"unfinished", "fence"} or (self.spills and reason in _PASSING)
-        self.land("abandoned" if passing else "uncacheable")
+        return "abandoned" if passing else "uncacheable"
 
     def note(self, seconds: float) -> Uncacheable:
         """Remember that answers here cannot be stored."""
@@ -283,7 +251,7 @@ class Filling(Claim):
     def give_up(self, reason: str = "") -> Plan[None]:
         """Nothing is stored: tell those who wait, remember why, return the lease."""
         self.refuse(reason or self.reason or "unfinished")
-        release = self.released()
+        release = self.released() or self.disowned()
         if release is not None:
             yield from release
 
@@ -309,12 +277,14 @@ class Filling(Claim):
         fallback.retry_at = self._prepared.clock() + delay(fallback.failures, chance)
 
     def _store(
-        self, entry: Entry, lifetime: Lifetime, names: tuple[str, ...], values: tuple[str, ...]
+        self, lifetime: Lifetime, entry: Entry, names: tuple[str, ...], values: tuple[str, ...]
     ) -> Plan[None]:
         lease, self._lease = self._lease, ""
-        if not lease and not self._fills_beside:
+        if not (lease or self._fills_beside or self._filled):
             if self._late and self._prepared.has_redis:
                 yield from Release(self.ask()[0], "", ANY)
+            elif (release := self.disowned()) is not None:
+                yield from release
             return
         name, _ = self.ask()
         # A variant's frame has the variant's key, so that none is taken for another.
@@ -324,14 +294,5 @@ class Filling(Claim):
             if lease:
                 yield from Release(name, lease, self._leased)
             return
+        self._filled = True
         yield from Fill(name, lease, self._leased, ",".join(names), variant, frame, life(lifetime))
-
-
-def _complete(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
-    """Whether the content has the length that was announced (RFC 9112, section 8)."""
-    announced = [value for name, value in headers if name.lower() == b"content-length"]
-    return all(value.strip() == b"%d" % len(body) for value in announced)
-
-
-def _host(state: Current | None) -> str:
-    return state.hosts[-1].host if state is not None and state.hosts else ""

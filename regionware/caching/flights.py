@@ -7,21 +7,41 @@ from threading import Event, Lock
 
 from regionware.caching.entry import Entry, Key
 from regionware.database.position import Position
-from regionware.effects import Flight
+from regionware.effects import Flight, Wait
 
-#: How many requests for a key go to the application at once when they have waited too long.
+#: How many requests for a key go to the application beside a fill at once: those that have waited
+#: too long, or for a fill that has failed.
 SPILL = 2
+
+Wakers = list[Callable[[], None]]
 
 
 class Waitable(Flight):
-    """A flight that threads and tasks can wait for."""
+    """A flight that threads and tasks can wait for.
 
-    __slots__ = ("wakers",)
+    Attributes:
+        keen: wakes those who would go to the application themselves, if there was room.
+        patient: wakes the others.
+    """
+
+    __slots__ = ("keen", "patient")
 
     def __init__(self, need: Position | None) -> None:
         """Begin with nobody waiting."""
         super().__init__(need)
-        self.wakers: list[Callable[[], None]] = []
+        self.keen: Wakers = []
+        self.patient: Wakers = []
+
+    @property
+    def wakers(self) -> Wakers:
+        """What wakes everybody who waits."""
+        return [*self.keen, *self.patient]
+
+    def take(self) -> Wakers:
+        """The same, once: they wait no more."""
+        wakers = self.wakers
+        self.keen, self.patient = [], []
+        return wakers
 
 
 class Flights:
@@ -31,6 +51,8 @@ class Flights:
         """Begin with none."""
         self._lock = Lock()
         self._flights: dict[Key, Waitable] = {}
+        #: How many are at the application beside the fill of a key, or of those that failed.
+        self._spills: dict[Key, int] = {}
 
     def join(self, key: Key, need: Position | None) -> tuple[Flight | None, bool]:
         """Join the fill of a key, or begin one.
@@ -56,32 +78,34 @@ class Flights:
                 del self._flights[key]
             flight.result = result
             flight.outcome = outcome
-            wakers, flight.wakers = flight.wakers, []
+            wakers = flight.take()
         for wake in wakers:
             wake()
 
-    def spill(self, flight: Flight) -> bool:
-        """Whether one who has waited too long may go to the application beside a fill."""
+    def spill(self, key: Key) -> bool:
+        """Whether one who would go to the application beside a fill may do that now."""
         with self._lock:
-            free = flight.spills < SPILL
-            flight.spills += free
-            return free
+            count = self._spills.get(key, 0)
+            if count < SPILL:
+                self._spills[key] = count + 1
+            return count < SPILL
 
-    def unspill(self, flight: Flight) -> None:
-        """One of those has come back, and another may go."""
+    def unspill(self, key: Key) -> None:
+        """One of those has come back, and another may go: one who would, if there is one."""
         with self._lock:
-            flight.spills -= 1
-            wakers = flight.wakers if isinstance(flight, Waitable) else []
-            wake = wakers.pop(0) if wakers else None
+            left = self._spills.pop(key, 1) - 1
+            if left:
+                self._spills[key] = left
+            flight = self._flights.get(key)
+            queue = [] if flight is None else flight.keen or flight.patient
+            wake = queue.pop(0) if queue else None
         if wake is not None:
             wake()
 
     def nudge(self, flight: Flight) -> None:
         """Let those who wait look again: there is something that may do for them meanwhile."""
         with self._lock:
-            wakers: list[Callable[[], None]] = []
-            if isinstance(flight, Waitable):
-                wakers, flight.wakers = flight.wakers, []
+            wakers = flight.take() if isinstance(flight, Waitable) else []
         for wake in wakers:
             wake()
 
@@ -89,30 +113,33 @@ class Flights:
         """Whether a fill of a key is in progress."""
         return key in self._flights
 
-    def _park(self, flight: Flight, wake: Callable[[], None]) -> bool:
+    def _park(self, flight: Flight, wake: Callable[[], None], *, keen: bool) -> bool:
         """Ask to be woken; `False` if the flight has ended already."""
         with self._lock:
             if flight.outcome or not isinstance(flight, Waitable):
                 return False
-            flight.wakers.append(wake)
+            (flight.keen if keen else flight.patient).append(wake)
             return True
 
     def _leave(self, flight: Flight, wake: Callable[[], None]) -> None:
         """Forget one who waits no more, so that nobody is woken in vain."""
         with self._lock:
-            if isinstance(flight, Waitable) and wake in flight.wakers:
-                flight.wakers.remove(wake)
+            if isinstance(flight, Waitable):
+                for queue in (flight.keen, flight.patient):
+                    if wake in queue:
+                        queue.remove(wake)
 
-    def wait(self, flight: Flight, timeout: float) -> str:
-        """Block until the flight ends, or for `timeout` seconds; the outcome, perhaps empty."""
-        event = Event()
-        if self._park(flight, event.set):
-            event.wait(timeout)
+    def wait(self, ask: Wait) -> str:
+        """Block until a flight ends, or until the time is over; the outcome, perhaps empty."""
+        event, flight = Event(), ask.flight
+        if self._park(flight, event.set, keen=ask.keen):
+            event.wait(ask.timeout)
             self._leave(flight, event.set)
         return flight.outcome
 
-    async def await_(self, flight: Flight, timeout: float) -> str:  # noqa: ASYNC109 - the plan's
+    async def await_(self, ask: Wait) -> str:
         """The async twin of `wait`."""
+        flight = ask.flight
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
 
@@ -121,9 +148,9 @@ class Flights:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_finish, future)
 
-        if self._park(flight, wake):
+        if self._park(flight, wake, keen=ask.keen):
             try:
-                await asyncio.wait((future,), timeout=timeout)
+                await asyncio.wait((future,), timeout=ask.timeout)
             finally:
                 future.cancel()
                 self._leave(flight, wake)
@@ -132,7 +159,7 @@ class Flights:
     def renew(self) -> None:
         """After a fork: no flight of the parent will ever land here."""
         self._lock = Lock()
-        self._flights = {}
+        self._flights, self._spills = {}, {}
 
     def __len__(self) -> int:
         """How many fills are in progress."""

@@ -1,9 +1,11 @@
 """The leases that this process holds, renewed by one thread for as long as their requests live.
 
 A lease is short, so that a process that dies delays nobody for long. It is renewed so that a slow
-answer stays the only one; a request that never ends keeps it for a minute.
+answer stays the only one; a request that never ends keeps it for a minute. Where all is there, and
+only the client takes its time, the same thread gives the lease back in the request's place.
 """
 
+import logging
 import os
 from collections.abc import Callable
 from itertools import count
@@ -11,6 +13,8 @@ from threading import Event, Lock, Thread
 from time import monotonic
 
 from regionware.effects import Hold
+
+logger = logging.getLogger("regionware")
 
 #: Seconds for which a lease holds without being renewed.
 LEASE = 2.0
@@ -49,7 +53,10 @@ class Leases:
     def forget(self) -> None:
         """After a fork, and at first: what the parent holds is the parent's to renew."""
         self._lock = Lock()
+        #: Held while something that was entrusted is done.
+        self._working = Lock()
         self._held: dict[str, tuple[Hold, float]] = {}
+        self._entrusted: dict[str, tuple[Callable[[], None], float]] = {}
         self._wanted = Event()
         self._stop = Event()
         self._thread: Thread | None = None
@@ -78,6 +85,24 @@ class Leases:
         with self._lock:
             self._held.pop(token, None)
 
+    def entrust(self, token: str, work: Callable[[], None]) -> None:
+        """Do some work that gives a lease back, unless `reclaim` comes soon.
+
+        Args:
+            token: the lease's, which is held.
+            work: done once, on the thread of the leases, within one of their lives.
+        """
+        with self._lock:
+            self._entrusted[token] = work, monotonic()
+
+    def reclaim(self, token: str) -> None:
+        """Take back what was entrusted; if that is being done now, wait for its end."""
+        with self._lock:
+            mine = self._entrusted.pop(token, None)
+        if mine is None:
+            with self._working:
+                pass
+
     def close(self) -> None:
         """End the thread; what is held ends by itself."""
         with self._lock:
@@ -96,10 +121,25 @@ class Leases:
         while not stop.is_set():
             self._wanted.wait()
             stop.wait(self.life / _OFTEN)
+            self._work_all(stop)
             self._renew_all(stop)
             with self._lock:
                 if not self._held and not stop.is_set():
                     self._wanted.clear()
+
+    def _work_all(self, stop: Event) -> None:
+        """Do what was entrusted, unless it is as good as done."""
+        young = monotonic() - self.life / _YOUNG
+        with self._lock:
+            due = [token for token, (_, since) in self._entrusted.items() if since <= young]
+        for token in due:
+            if stop.is_set():
+                return
+            with self._working:
+                with self._lock:
+                    work, _ = self._entrusted.pop(token, (None, 0.0))
+                if work is not None:
+                    _do(work)
 
     def _renew_all(self, stop: Event) -> None:
         now = monotonic()
@@ -119,3 +159,10 @@ class Leases:
         # One that was given back while it was renewed is not lost.
         if known is not None:
             self._on_lost()
+
+
+def _do(work: Callable[[], None]) -> None:
+    try:
+        work()
+    except Exception:
+        logger.exception("a lease could not be given back")

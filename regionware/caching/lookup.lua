@@ -3,7 +3,8 @@
 -- ARGV: need (24 hex digits or ''), floor (16 hex digits: entries begun at or before it are
 -- overtaken), lease token ('' if none is wanted), lease in ms, request fields ("name:value\n", sorted by name), the latest
 -- stamp that the caller knows of, microseconds: the region's clock never goes back; the floor of
--- what may not even be served stale; '1' if the caller will wait for the holder of the lease.
+-- what may not even be served stale; '1' if the caller will wait for the holder of the lease, '2' if
+-- also where a frame may be served while it is refreshed: it may not be given that, '0' if not at all.
 -- Returns: the stamp, the frame or '', the names in Vary, and what to do if the frame is not fresh:
 -- 1 the lease is granted, 0 nobody waits for anybody, 'w…' wait for the holder of the lease,
 -- 'u…' answers here cannot be stored, 'f…' refreshes fail; each for so many ms.
@@ -74,7 +75,8 @@ if failed > 0 and either > now then return reply('f' .. failed) end
 local lease = found[2] or ''
 local rest = left(string.sub(lease, 1, 16), ARGV[4] * 2)
 if rest > 0 then
-  if ARGV[8] ~= '1' or revalidate > now or not promises(string.sub(lease, 18, 41)) then return reply(0) end
+  local waits = ARGV[8] == '2' or (ARGV[8] == '1' and revalidate <= now)
+  if not waits or not promises(string.sub(lease, 18, 41)) then return reply(0) end
   if string.sub(lease, 17, 17) == '0' then
     redis.call('HSET', KEYS[1], 'l' .. variant, string.sub(lease, 1, 16) .. '1' .. string.sub(lease, 18))
   end

@@ -49,6 +49,8 @@ _WAKES = 1000
 _AWAITED = 2
 #: What may stand before a number of milliseconds in the reply to a look-up.
 _VERDICTS: dict[bytes, Verdict] = {b"w": "held", b"u": "uncacheable", b"f": "failing"}
+#: In place of a reply that has not come in time.
+_LATE = object()
 #: The longest time that such a reply may speak of, in milliseconds.
 _MOST = 600_000
 
@@ -121,7 +123,8 @@ class RedisTier(Servers):
 
     def lookup(self, ask: Lookup) -> Found:
         """Find an entry or be granted the lease; unavailable rather than an error."""
-        return _found(self._try(LOOKUP, *self._lookup(ask)), ask.token)
+        keys, arguments = self._lookup(ask)
+        return _found(self._attempt(lambda: self.call(LOOKUP, keys, arguments), _LATE), ask.token)
 
     def fill(self, ask: Fill) -> bool | None:
         """Store a frame; `False` if the lease is lost, `None` if Redis is unreachable."""
@@ -189,7 +192,9 @@ class RedisTier(Servers):
 
     async def alookup(self, ask: Lookup) -> Found:
         """The async twin of `lookup`."""
-        return _found(await self._atry(LOOKUP, *self._lookup(ask)), ask.token)
+        keys, arguments = self._lookup(ask)
+        reply = await self._aattempt(lambda: self.acall(LOOKUP, keys, arguments), _LATE)
+        return _found(reply, ask.token)
 
     async def afill(self, ask: Fill) -> bool | None:
         """The async twin of `fill`."""
@@ -222,7 +227,7 @@ class RedisTier(Servers):
         need = ask.need.hex if ask.need is not None else ""
         what = (
             need, f"{ask.floor:016x}", ask.token, int(self.lease * 1000), ask.fields, ask.stamp,
-            f"{ask.gone:016x}", int(ask.waits),
+            f"{ask.gone:016x}", ask.waits + (ask.waits and ask.barred),
         )  # fmt: skip
         return (self.names.entries + ask.digest,), what
 
@@ -282,7 +287,7 @@ def _found(reply: Any, token: str) -> Found:
         stamp = read_stamp(stamp)
         return Found(True, stamp, frame, names, lease, verdict, left, garbled=garbled)  # noqa: FBT003
     except (TypeError, ValueError, AttributeError):
-        return Found(available=False)
+        return Found(available=False, late=reply is _LATE)
 
 
 def _verdict(granted: Any) -> tuple[Verdict, float]:

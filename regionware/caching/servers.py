@@ -120,20 +120,26 @@ class Servers:
             if isinstance(lines, (SpreadLines, AsyncSpreadLines)):
                 lines.prune(known)
 
-    def _attempt(self, call: Callable[[], Any]) -> Any:
+    def _attempt(self, call: Callable[[], Any], late: Any = None) -> Any:
+        """The reply, `late` if there is none in time, `None` if there is none at all."""
         try:
             return call()
         except PoolExhausted:
             self._on_event("pool-exhausted", "")
+        except TimeoutError:
+            return late
         except TROUBLE:
             pass  # counted by the server's breaker
         return None
 
-    async def _aattempt(self, call: Callable[[], Awaitable[Any]]) -> Any:
+    async def _aattempt(self, call: Callable[[], Awaitable[Any]], late: Any = None) -> Any:
+        """The async twin of `_attempt`."""
         try:
             return await call()
         except PoolExhausted:
             self._on_event("pool-exhausted", "")
+        except TimeoutError:
+            return late
         except TROUBLE:
             pass  # counted by the server's breaker
         return None

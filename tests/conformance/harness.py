@@ -11,7 +11,7 @@ from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
 from regionware import Regionware
-from tests.conformance.application import DEADLINE, Application, Fields
+from tests.conformance.application import DEADLINE, Application, Fields, Gate
 
 Flavour = Literal["asgi", "wsgi"]
 
@@ -30,7 +30,12 @@ def until(condition: Callable[[], object], seconds: float = DEADLINE) -> None:
 
 @dataclass
 class Ask:
-    """One request, with the path as it is on the wire."""
+    """One request, with the path as it is on the wire.
+
+    Attributes:
+        leave_after: how many chunks its client stays for.
+        stalls: where its client stands when it has taken `takes` chunks.
+    """
 
     path: str
     method: str = "GET"
@@ -42,6 +47,8 @@ class Ask:
     peer: str = "192.0.2.9"
     user: object = None
     leave_after: int | None = None
+    stalls: Gate | None = None
+    takes: int = 0
 
     def fields(self) -> list[tuple[str, str]]:
         given = self.headers.items() if isinstance(self.headers, Mapping) else self.headers
@@ -109,6 +116,11 @@ class Call:
         """Whether this was the last chunk that the client stayed for."""
         self.add(chunk)
         return self.left
+
+    @property
+    def stalled(self) -> Gate | None:
+        """Where the client stands now instead of taking the next chunk."""
+        return self.ask.stalls if len(self.chunks) == self.ask.takes else None
 
     @property
     def left(self) -> bool:
@@ -209,6 +221,8 @@ class Site:
                 call.begin(message["status"], fields)
             else:
                 assert call.status, "a body before the head"
+                if call.stalled is not None:
+                    await call.stalled.await_()
                 if call.left:
                     raise HungUp
                 call.add(message.get("body", b""))
@@ -236,6 +250,8 @@ class Site:
             if not call.left:
                 for chunk in result:
                     assert call.status, "a chunk before the head"
+                    if call.stalled is not None:
+                        call.stalled.wait()
                     if call.took(chunk):
                         break
             assert call.left or call.status, "no head"

@@ -1,11 +1,16 @@
 """One fill for a key, no queue for what cannot be stored, and the state of each request."""
 
+import asyncio
+import time
+from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import pytest
 
 import regionware
 from regionware import Region, Topology
+from regionware.caching.filling import Filling
 from regionware.locate import Header
 from regionware.policies import Cache, Route
 from tests.conformance.application import Gate, Response, Seen, counting, text
@@ -25,6 +30,82 @@ def test_many_requests_for_a_cold_key_are_one_call(world: World) -> None:
     assert len(site.app.calls) == 1
     collapsed = [call for call in calls if "collapsed" in call.result().cache_status]
     assert len(collapsed) == MANY - 1
+
+
+class Crowd:
+    """An application that fails, and counts how many ask it at once."""
+
+    def __init__(self, answer: Response) -> None:
+        self.most = 0
+        self._answer = answer
+        self._now = 0
+        self._lock = Lock()
+        self.gate = Gate()
+
+    def __call__(self, _: Seen) -> Response:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        return replace(self._answer, hold=self)  # type: ignore[arg-type] # it is passed like a gate
+
+    def wait(self) -> None:
+        self.gate.wait()
+        time.sleep(0.002)
+        self._leave()
+
+    async def await_(self) -> None:
+        await self.gate.await_()
+        await asyncio.sleep(0.002)
+        self._leave()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._now -= 1
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize("fields", [{}, {"Cache_Control": "no-store"}], ids=["silent", "no-store"])
+def test_an_application_that_fails_is_asked_by_a_few_at_a_time(
+    world: World, monkeypatch: pytest.MonkeyPatch, fields: dict[str, str], guarded: bool
+) -> None:
+    """Those who wait for a fill that fails are not let loose on the application all at once."""
+    if not guarded:
+        monkeypatch.setattr(Filling, "_outcome", lambda *_: "uncacheable")
+    crowd = Crowd(text("no", 503, **fields))
+    site = world.site(crowd)
+    calls = site.together([{"path": "/x"}] * MANY)
+    until(lambda: site.parked == MANY - 1)
+    crowd.gate.open()
+    answers = [call.result() for call in calls]
+    assert {(answer.status, answer.body) for answer in answers} == {(503, b"no")}
+    assert len(site.app.calls) == MANY
+    assert (crowd.most <= 4) is guarded  # the first has answered, and may not have left yet
+    assert site.parked == 0
+    assert not site.rw._parts.rim._flights._spills
+    # Once it is well, one call is enough for all.
+    site.app.handler = lambda _: text("well")
+    assert {site.get("/x").body, site.get("/x").body} == {b"well"}
+    assert len(site.app.calls) == MANY + 1
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_whoever_is_well_again_serves_all_who_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """After a failure, the first answer that can be stored ends the wait of everybody."""
+    if not guarded:
+        monkeypatch.setattr(Filling, "_outcome", lambda *_: "uncacheable")
+    crowd = Crowd(text("no", 503))
+    site = world.site(crowd)
+    first = site.start("/x")
+    crowd.gate.reached()
+    others = site.together([{"path": "/x"}] * 20)
+    until(lambda: site.parked == 20)
+    site.app.handler = lambda _: text("well")
+    crowd.gate.open()
+    assert first.result().status == 503
+    assert {other.result().body for other in others} == {b"well"}
+    assert (len(site.app.calls) <= 1 + 3) is guarded
 
 
 def test_different_keys_do_not_wait_for_each_other(world: World) -> None:
