@@ -74,7 +74,9 @@ class Lookup(Effect[Found]):
         need: the position an entry must have reached.
         floor: entries begun at or before this stamp are overtaken by a purge.
         fields: request fields, normalised, "name:value" lines sorted by name.
-        stamp: the latest reading of the region's clock known here.
+        stamp: the latest of a fence that the region's Redis has given. A look-up is later than
+            that, and never later than the next purge; counted on from what look-ups have read
+            before, it would be, where a server takes over whose clock is behind.
         token: the lease's, if one is wanted where nothing is found; else empty.
         gone: entries begun at or before this stamp may not even be served stale.
         waits: the caller will wait for another holder of the lease.

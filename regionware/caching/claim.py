@@ -147,13 +147,12 @@ class Claim:
         if leases and not self._token:
             # Made here, so that it can be given back whatever becomes of the look-up.
             self._token = self._prepared.token()
-        token, stamp = self._token if leases else "", self._prepared.fences.stamp
-        return (
-            Lookup(
-                name, self.need, self.floor, fields, stamp, token, self.gone, waits, self.barred
-            ),
-            material,
-        )  # fmt: skip
+        # Not the latest reading of the clock that is known here: see `Lookup.stamp`.
+        token, stamp = self._token if leases else "", self._prepared.fences.told
+        ask = Lookup(
+            name, self.need, self.floor, fields, stamp, token, self.gone, waits, self.barred
+        )
+        return ask, material
 
     def restart(self) -> None:
         """It has waited: what comes is begun now."""

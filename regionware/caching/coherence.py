@@ -6,6 +6,7 @@ not served. There is no index from tags to entries anywhere, so a purge costs th
 tag is on one entry or on a million.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,20 +23,20 @@ _LONGEST = 256
 
 #: Microseconds; no clock reads later in two hundred years, and Lua's numbers are exact below.
 _LATEST = 2**53
-_DIGITS = 16
+_is_stamp = re.compile("[0-9a-fA-F]{16}").fullmatch
 
 #: Seconds for which a memory entry may be served after the last word from the region's log.
 BOUND = 5.0
 
 
 def read_stamp(text: str | bytes) -> int:
-    """A reading of the region's clock, from its hexadecimal digits.
+    """A reading of the region's clock, from its 16 hexadecimal digits.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none. `int` alone would read signs, spaces, `0x` and `_` as well.
     """
-    stamp = int(text, 16)
-    if len(text) != _DIGITS or not 0 <= stamp < _LATEST:
+    digits = text.decode("latin-1") if isinstance(text, bytes) else text
+    if not _is_stamp(digits) or (stamp := int(digits, 16)) >= _LATEST:
         raise ValueError("not a reading of the region's clock")
     return stamp
 
@@ -118,6 +119,11 @@ def names_of(key: Key, tags: Iterable[str]) -> list[str]:
     return [EVERYTHING, *url_names(key), *map(tag_name, tags)]
 
 
+def latest(fences: Mapping[str, Fence]) -> int:
+    """The latest stamp among fences; 0 of none."""
+    return max((fence.stamp for fence in fences.values()), default=0)
+
+
 class Fences:
     """The fences of the region, as far as this process has heard of them.
 
@@ -128,11 +134,12 @@ class Fences:
         writing: held by whoever raises fences.
         horizon: entries begun at this stamp or earlier are refused: their fences are forgotten.
         stamp: the latest reading of the region's clock known here, in microseconds.
+        told: the latest stamp of a fence that the region's Redis has given, likewise.
         heard_until: when the memory tier may no longer be trusted, monotonic seconds;
             infinite where no other process can purge.
     """
 
-    __slots__ = ("_table", "heard_until", "horizon", "stamp", "version", "writing")
+    __slots__ = ("_table", "heard_until", "horizon", "stamp", "told", "version", "writing")
 
     def __init__(self, *, alone: bool, writing: AbstractContextManager[object]) -> None:
         """Begin with no fence.
@@ -144,13 +151,17 @@ class Fences:
         self.writing = writing
         self._table: dict[str, Fence] = {}
         self.version = 0
-        self.stamp = 0
+        self.stamp = self.told = 0
         self.horizon = -1
         self.heard_until = float("inf") if alone else 0.0
 
     def raise_to(self, fences: Mapping[str, Fence]) -> None:
-        """Raise fences; an older one never lowers a newer."""
+        """Raise fences as the region's Redis has given them; an older one never lowers a newer."""
+        self._raise(fences, told=latest(fences))
+
+    def _raise(self, fences: Mapping[str, Fence], *, told: int) -> None:
         with self.writing:
+            self.told = max(self.told, told)
             for name, fence in fences.items():
                 known = self._table.get(name)
                 self._table[name] = fence if known is None else known.join(fence)
@@ -170,7 +181,7 @@ class Fences:
             own = known is not None and known.stamp == fence.stamp
             new[name] = fence if own else Fence(max(fence.stamp, self.stamp), fence.position)
         if new:
-            self.raise_to(new)
+            self._raise(new, told=latest(fences))
 
     def see(self, stamp: int) -> None:
         """A reading of the region's clock: no entry of this process is later."""

@@ -108,8 +108,8 @@ class Follower:
         text, cursor, pairs = reply[:3]
         stamp, known = read_stamp(text), dict(zip(pairs[::2], pairs[1::2], strict=True))
         behind = stamp < self._asked
-        self._fences.raise_to(_fences(known))
         self._note(known, behind=behind)
+        self._fences.raise_to(_fences(known))
         self._fences.see(stamp)
         self.cursor, self._news = bytes(cursor), 0
         self._due, self._lost = 0, False
@@ -133,8 +133,8 @@ class Follower:
             told = as_mapping(fields)
             if told.get(_BEFORE, self.cursor.partition(b"-")[0]) + b"-0" != self.cursor:
                 return self._gap("missing")
-            self._fences.hear(_fences(told))
             self._note(told)
+            self._fences.hear(_fences(told))
             self.cursor = position
             self._news = int(position.partition(b"-")[0])
         if count >= BATCH:
@@ -186,7 +186,8 @@ class Follower:
         """What is said beside the fences."""
         epoch = told.get(_EPOCH, b"").decode() or self.epoch
         if behind or (self.epoch and epoch != self.epoch):
-            # Stamps of before cannot be compared with those of now: everything goes.
+            # Stamps of before cannot be compared with those of now: everything goes. That comes
+            # before the fences of now, which are later: what is begun after them is good.
             self._fences.raise_alone([mark(EVERYTHING, soft=False)], None)
             self._on_reset()
             self._tell(Event("epoch"))

@@ -2,9 +2,10 @@
 -- KEYS[1] the entry's hash: one key, so one slot of a cluster.
 -- ARGV: need (24 hex digits or ''), floor (16 hex digits: entries begun at or before it are
 -- overtaken), lease token ('' if none is wanted), lease in ms, request fields ("name:value\n", sorted by name), the latest
--- stamp that the caller knows of, microseconds: the region's clock never goes back; the floor of
--- what may not even be served stale; '1' if the caller will wait for the holder of the lease, '2' if
--- also where a frame may be served while it is refreshed: it may not be given that, '0' if not at all.
+-- stamp of a purge that the caller knows of, microseconds: this is later, also where the server's
+-- clock has gone back, and not later than the next purge; the floor of what may not even be served
+-- stale; '1' if the caller will wait for the holder of the lease, '2' if also where a frame may be
+-- served while it is refreshed: it may not be given that, '0' if not at all.
 -- Returns: the stamp, the frame or '', the names in Vary, and what to do if the frame is not fresh:
 -- 1 the lease is granted, 0 nobody waits for anybody, 'w…' wait for the holder of the lease,
 -- 'u…' answers here cannot be stored, 'f…' refreshes fail; each for so many ms.

@@ -88,7 +88,7 @@ class Shadow(Chore):
         wanted = asked(mention(entry)) if entry is not None else None
         if entry is None or wanted is None:
             return ""
-        stamp = self._prepared.fences.stamp
+        stamp = self._prepared.fences.told
         found = self._tier.lookup(Lookup(wanted[0], None, 0, wanted[1], stamp))
         if not found.available:
             return ""

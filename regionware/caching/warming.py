@@ -133,7 +133,7 @@ class Warming(Chore):
         if wanted is None:
             return True
         fences = prepared.fences
-        found = self._tier.lookup(Lookup(wanted[0], None, 0, wanted[1], fences.stamp))
+        found = self._tier.lookup(Lookup(wanted[0], None, 0, wanted[1], fences.told))
         if not found.available:
             return False
         # No entry of this process is later, so a purge that only it knows of reaches them all.

@@ -198,3 +198,27 @@ def test_what_a_child_trusts(one: Process) -> None:
     one.follower.forget()
     assert one.fences.heard_until == 0.0
     assert not one.follower.status(NOW).synced
+
+
+@pytest.mark.parametrize("by_log", [True, False])
+def test_what_is_begun_after_the_next_epoch_passes_its_fences(one: Process, by_log: bool) -> None:
+    """By a clock that is behind: look-ups have read 900, and the new history begins above."""
+    one.fences.stamp = 900
+    assert one.fences.told == 1
+    fences = [b"#", epoch(901, THERE), b"h*", fence(901)]
+    if by_log:
+        one.follower.follow([(b"901-0", [b"<", b"10", *fences])], NOW)
+    else:
+        one.follower.asking()
+        one.follower.snapshot([b"%016x" % 902, b"901-0", fences], NOW)
+    assert one.fences.told == 901
+    (everything,) = one.fences.standing(("http", "host", "/", ""), ())
+    assert everything.stamp == 901  # a look-up is at 902, and so is the next purge
+
+
+def test_look_ups_do_not_count_on_from_each_other(one: Process) -> None:
+    """What was heard is raised above all that was read here; what was told stays as it was."""
+    one.fences.stamp = 900
+    one.follower.follow([purged(20, 10)], NOW)
+    assert (one.fences.told, one.fences.stamp) == (20, 900)
+    assert max(each.stamp for each in one.fences.standing(("", "", "", ""), ["x"])) == 900

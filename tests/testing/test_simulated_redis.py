@@ -2,7 +2,8 @@
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -13,17 +14,22 @@ from redis.exceptions import ResponseError
 from regionware.caching.purging import Order
 from regionware.caching.redis import (
     FILL,
+    HOT,
+    LATE,
     LOOKUP,
     PURGE,
     REGISTER,
+    RELAY,
     RELEASE,
+    RENEW,
+    REPAIR,
     SNAPSHOT,
     Names,
     RedisTier,
     Script,
     purge_keys,
 )
-from regionware.effects import Fill, Lookup, Release
+from regionware.effects import Fill, Hold, Lookup, Release, Repair
 from regionware.parts.redis import RedisServer
 from regionware.testing.simulator.redis import SimulatedRedis
 from regionware.testing.simulator.replies import ReplyError
@@ -115,6 +121,9 @@ def command(dice: random.Random) -> list[bytes]:
         [b"ZRANGEBYSCORE", key, b"-inf", dice.choice(SCORES), b"LIMIT", b"0", few],
         [b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"], [b"ZRANGE", key, b"-2", few],
         [b"ZREMRANGEBYSCORE", key, dice.choice(SCORES), dice.choice(SCORES)],
+        [b"ZINCRBY", key, number, field], [b"ZREMRANGEBYRANK", key, b"0", b"-" + few],
+        [b"ZUNIONSTORE", key, b"2", *KEYS[:2], b"WEIGHTS", b"0.5", few],
+        [b"ZUNIONSTORE", key, b"1", key],
         [b"XADD", key, dice.choice(IDS), *named], [b"XADD", key, b"9%b-0" % few, *named],
         [b"XADD", key, b"MAXLEN", few, b"8%b-*" % few, *named], [b"XLEN", key],
         [b"XRANGE", key, dice.choice(BOUNDS), dice.choice(BOUNDS)], [b"XTRIM", key, b"MAXLEN", few],
@@ -158,6 +167,9 @@ def timeless(text: str, microseconds: int) -> str:
     return text.replace("redis.call('TIME')", f"{{'{seconds}', '{rest}'}}")
 
 
+Call = tuple[Sequence[str], Sequence[Any]]
+
+
 class Scripts:
     """The real scripts, with the words that the real tier gives them."""
 
@@ -166,36 +178,83 @@ class Scripts:
         self.dice = random.Random(seed)
         self.now = 1_700_000_000_000_000
         self.tier = RedisTier("redis://nowhere", Names.of("n", ""), on_event=lambda *_: None)
+        self.names = self.tier.names
+        self.calls: dict[Script, Callable[[], Call]] = {
+            LOOKUP: self.lookup, FILL: self.fill, PURGE: self.purge, SNAPSHOT: self.snapshot,
+            REGISTER: self.register, LATE: self.late, RELAY: self.relay, RELEASE: self.release,
+            RENEW: self.renew, REPAIR: self.repair, HOT: self.hot,
+        }  # fmt: skip
+        self.often = [*self.calls, LOOKUP, LOOKUP, FILL]
 
-    def run(self, script: Script, keys: Sequence[str], words: Sequence[Any]) -> None:
-        self.both.ask("EVAL", timeless(script.text, self.now), len(keys), *keys, *words)
-
-    def step(self, number: int) -> None:
-        dice, tier, names = self.dice, self.tier, self.tier.names
-        digest, token = dice.choice("abc"), dice.choice(("one", "two", "three"))
-        token = f"{token:0>12}"
-        floor, stamp = dice.choice((0, self.now)), self.now - 5
-        created, fresh = self.now - dice.randint(0, 9), self.now + dice.choice((-5, 10**9))
-        frame = f"RWF1{created:016x}{fresh:016x}{'0' * 48}{number:060}".encode()
-        purge = Order([f"ht{dice.randint(0, 5)}" for _ in range(3)], None, 4_000_000)
-        choice = dice.randint(0, 7)
-        if choice <= 2:
-            fields = "accept:x\nlanguage:de\n"
-            wanted = Lookup(digest, None, floor, fields, stamp, token, waits=number % 2 == 0)
-            self.run(LOOKUP, *tier._lookup(wanted))
-        elif choice <= 4:
-            vary = dice.choice(("", "language"))
-            self.run(FILL, *tier._fill(Fill(digest, token, "", vary, "", frame, 900_000)))
-        elif choice == 5:
-            self.run(PURGE, purge_keys(names), purge.chunks(floor, onward=True)[0])
-        elif choice == 6:
-            keys = names.clock, names.fences, names.log, names.workers, names.wakes
-            self.run(REGISTER, (names.workers, names.clock, names.fences), ("me", f"{stamp:016x}"))
+    def step(self) -> None:
+        self.digest = self.dice.choice("abc")
+        self.token = f"{self.dice.choice(('one', 'two', 'three')):0>12}"
+        self.stamp = self.now + self.dice.choice((-5, -5, 2_000_000))
+        script = self.dice.choice(self.often)
+        keys, words = self.calls[script]()
+        text = timeless(script.text, self.now)
+        if script is SNAPSHOT:
             # What it answers holds a hash, whose order is the server's affair.
-            snapshot = f"local f = function() {_body(SNAPSHOT.text)}\nend f()"
-            self.run(Script(snapshot, ""), keys, (stamp, "", "me", 60_000_000))
-        else:
-            self.run(RELEASE, *tier._release(Release(digest, token, "")))
+            text = f"local f = function() {_body(text)}\nend f()"
+        self.both.ask("EVAL", text, len(keys), *keys, *words)
+
+    def lookup(self) -> Call:
+        floor, waits = self.dice.choice((0, self.now)), self.dice.random() < 0.5
+        fields = "accept:x\nlanguage:de\n"
+        wanted = Lookup(self.digest, None, floor, fields, self.stamp, self.token, waits=waits)
+        return self.tier._lookup(wanted)
+
+    def fill(self) -> Call:
+        dice = self.dice
+        created, fresh = self.now - dice.randint(0, 9), self.now + dice.choice((-5, 10**9))
+        frame = f"RWF1{created:016x}{fresh:016x}{'0' * 48}{dice.randint(0, 999):060}".encode()
+        vary, token = dice.choice(("", "language")), dice.choice((self.token, ""))
+        return self.tier._fill(Fill(self.digest, token, "", vary, "", frame, 900_000))
+
+    def purge(self) -> Call:
+        order = Order([f"ht{self.dice.randint(0, 5)}" for _ in range(3)], None, 4_000_000)
+        return purge_keys(self.names), order.chunks(self.stamp, onward=True)[0]
+
+    def snapshot(self) -> Call:
+        names = self.names
+        keys = names.clock, names.fences, names.log, names.workers, names.wakes
+        return keys, (self.stamp, "", "me", 60_000_000)
+
+    def register(self) -> Call:
+        keys = self.names.workers, self.names.clock, self.names.fences
+        return keys, (self.dice.choice(("me", "you")), f"{self.stamp:016x}")
+
+    def late(self) -> Call:
+        return (self.names.workers,), (f"{self.now:016x}", self.dice.choice((5, 4_000_000)))
+
+    def relay(self) -> Call:
+        dice, names = self.dice, self.names
+        keys = f"{names.relayed}:syd", names.relayed, names.outbox
+        others = dice.choice((("syd",), ("syd", "ams")))
+        news = dice.choice(("", self.now))
+        return keys, (self.token, dice.choice((0, 5000)), "syd", news, *others)
+
+    def release(self) -> Call:
+        seconds, leased = self.dice.choice((0, 60)), self.dice.choice(("", "*"))
+        failed = self.dice.choice((None, (1.0, 30.0)))
+        return self.tier._release(Release(self.digest, self.token, leased, seconds, failed))
+
+    def renew(self) -> Call:
+        return self.tier._renew(Hold(self.digest, self.token, "", self.stamp))
+
+    def repair(self) -> Call:
+        """What it finds is what it means, mostly; now and then the key holds no hash."""
+        key = (self.names.entries + self.digest).encode()
+        if self.dice.random() < 0.2:
+            self.both.ask("SET", key, "no hash")
+        known, field = self.both.simulated.keys.values.get(key), self.dice.choice(("e", "vary"))
+        held = known.get(field.encode(), b"") if isinstance(known, dict) else b""
+        return self.tier._repair(
+            Repair(self.digest, field, self.dice.choice((held, held, b"else")))
+        )
+
+    def hot(self) -> Call:
+        return (self.names.hot,), (3, 900_000, *self.dice.choices("abcde", k=4))
 
 
 def _body(text: str) -> str:
@@ -203,16 +262,24 @@ def _body(text: str) -> str:
     return text.partition("\n")[2] if text.startswith("#!") else text
 
 
+def test_every_script_is_among_them(both: Both) -> None:
+    written = [each.name for each in files("regionware.caching").iterdir()]
+    known = {script.text for script in Scripts(both, 0).calls}
+    assert len(known) == sum(name.endswith(".lua") for name in written)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_the_real_scripts(both: Both, seed: int) -> None:
     scripts = Scripts(both, seed)
     names = scripts.tier.names
-    for number in range(150):
+    for _ in range(150):
         scripts.now += scripts.dice.choice((0, 1, 700, 3_000_000))
-        scripts.step(number)
-        for name in (*(names.entries + digest for digest in "abc"), names.fences, names.workers):
+        scripts.step()
+        entries = tuple(names.entries + digest for digest in "abc")
+        for name in (*entries, names.fences, names.workers, names.relayed):
             both.ask("HGETALL", name)
-        both.ask("ZRANGE", names.ages, 0, -1, "WITHSCORES")
+        for name in (names.ages, names.hot):
+            both.ask("ZRANGE", name, 0, -1, "WITHSCORES")
         for name in (names.log, names.outbox):
             both.ask("XRANGE", name, "-", "+")
     assert both.answered > 1000

@@ -1,6 +1,7 @@
 """The simulator finds nothing, and finds every protection that is switched off."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from hashlib import sha1
 from typing import Any
 
@@ -10,6 +11,7 @@ from regionware.caching import following, log, redis, storing
 from regionware.caching.coherence import Fences, Verdict
 from regionware.caching.following import Follower, as_mapping
 from regionware.caching.purging import Purged
+from regionware.caching.relaying import OutboxRelay
 from regionware.purger import Purger
 from regionware.testing.simulator import Outcome, Scenario, simulate
 from regionware.testing.simulator.__main__ import main
@@ -21,12 +23,16 @@ from regionware.testing.simulator.faults import (
     evict_log,
     fail_over,
     kill_worker,
+    lose_clock,
+    part_regions,
     partition,
     trim_log,
 )
+from regionware.testing.simulator.run import Simulation
+from regionware.testing.simulator.worker import Worker
 
 #: Seeds of every run of the tests, in parts that several processes can share.
-SEEDS, PARTS = 300, 20
+SEEDS, PARTS = 200, 20
 LONG_SEEDS, LONG_PARTS = 5000, 20
 
 # Some seconds for each, and minutes where a machine is busy with everything else.
@@ -34,6 +40,9 @@ pytestmark = pytest.mark.timeout(900)
 
 
 EVERYTHING = Scenario(faults=(*HELD, *HARD))
+#: Shorter, so that hundreds take less than a minute: half of what a story costs is its beginning
+#: and its end.
+SHORT = replace(EVERYTHING, seconds=9.0, rate=3.0)
 
 
 def part(number: int, parts: int, seeds: int) -> range:
@@ -42,7 +51,7 @@ def part(number: int, parts: int, seeds: int) -> range:
 
 def first_violation(seeds: Iterable[int], *faults: Fault) -> Outcome | None:
     """The first seed that breaks a promise."""
-    scenario = Scenario(faults=faults or (*HELD, *HARD))
+    scenario = replace(EVERYTHING, faults=faults or EVERYTHING.faults)
     outcomes = (simulate(seed, scenario) for seed in seeds)
     return next((found for found in outcomes if found.violations), None)
 
@@ -51,10 +60,10 @@ def first_violation(seeds: Iterable[int], *faults: Fault) -> Outcome | None:
 def test_promises_are_kept(number: int) -> None:
     reads = 0
     for seed in part(number, PARTS, SEEDS):
-        outcome = simulate(seed, EVERYTHING)
+        outcome = simulate(seed, SHORT)
         assert not outcome.violations, str(outcome)
         reads += outcome.reads
-    assert reads > 100 * SEEDS / PARTS
+    assert reads > 40 * SEEDS / PARTS
 
 
 @pytest.mark.long
@@ -152,18 +161,38 @@ def without_own_fences(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Purger, "_relay", relay)
 
 
+def without_relays(patch: pytest.MonkeyPatch) -> None:
+    """What stands in the outbox is confirmed, and told nobody."""
+    patch.setattr(OutboxRelay, "_deliver", lambda *_: None)
+
+
+def counting_on(patch: pytest.MonkeyPatch) -> None:
+    """Look-ups count on from each other, by whatever clock the latest one was made."""
+    patch.setattr(Fences, "told", property(lambda self: self.stamp, lambda *_: None))
+
+
 MUTANTS = [
     without_fence, without_tombstones, without_replay, without_bound, without_bound_for_its_own,
-    without_own_fences, without_epochs, without_gaps,
+    without_own_fences, without_epochs, without_gaps, without_relays, counting_on,
 ]  # fmt: skip
 
 
 #: Where a protection matters most, so that few seeds show it.
 _SHOWN: dict[Any, tuple[Fault, ...]] = {
+    without_bound: (deafen, partition),
     without_bound_for_its_own: (deafen, partition),
+    without_relays: (part_regions,),
+    counting_on: (lose_clock, fail_over),
     without_epochs: (fail_over, kill_worker),
     without_gaps: (trim_log, evict_log),
 }
+
+
+#: Where a search begins: at a seed that has shown it. Others follow, should that one not any more.
+_FIRST: dict[Any, int] = {
+    without_replay: 1, without_bound: 5, without_bound_for_its_own: 5, without_epochs: 2,
+    without_gaps: 8, counting_on: 12,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("switch_off", MUTANTS, ids=lambda each: each.__name__)
@@ -171,25 +200,54 @@ def test_a_protection_that_is_switched_off_is_missed(
     switch_off: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     switch_off(monkeypatch)
-    faults = _SHOWN.get(switch_off, ())
-    found = first_violation(range(SEEDS), *faults)
+    first = _FIRST.get(switch_off, 0)
+    seeds = (*range(first, SEEDS), *range(first))
+    found = first_violation(seeds, *_SHOWN.get(switch_off, ()))
     assert found is not None
     assert f"--seed {found.seed}" in str(found)
     assert "VIOLATION" in str(found)
 
 
-def test_the_check_of_the_lease_is_a_second_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fill whose lease is lost may be stored, and is refused by whoever reads it.
+def succession(run: Simulation) -> str:
+    """A Redis comes back without its data, with its clock behind, while a worker fills.
 
-    Its stamp is that of its look-up, so every fence that it should have seen is later: with one
-    clock that never goes back, the promise does not hang on the lease. It is there so that one
-    fills at a time, and for a server that comes back without its data and with an older clock.
+    That worker does not hear of it. A new one does, purges, and asks when the fill has arrived and
+    its clock has caught up: until then what was begun by the old one is not served anyway.
     """
+    region, world, item = run.regions[0], run.world, run.items[0]
+    olds = [worker for worker in run.workers if worker.region == region]
+    if not olds or olds[0].name != f"{region}-1":
+        return "once is enough"
+    old = olds[0]
+    new: list[Worker] = []
+    run.link(old.name, region, background=True).cut_until = world.now + 14
+    for worker in olds:
+        run.retire(worker)
+    old.loop.create_task(old.read(item))
+    world.after(0.2, lambda: run.servers[region].lose(0.0, 3.0))
+    world.after(0.3, lambda: new.append(run.start(region)))
+    world.after(1.0, lambda: new[0].loop.create_task(new[0].purge(item, "tags")))
+    world.after(3.6, lambda: new[0].loop.create_task(new[0].read(item)))
+    return f"{old.name} is succeeded"
+
+
+@pytest.mark.parametrize("checked", [True, False], ids=["checked", "unchecked"])
+def test_a_fill_whose_lease_is_lost_is_not_stored(
+    monkeypatch: pytest.MonkeyPatch, *, checked: bool
+) -> None:
+    """It is as old as its look-up, so by one clock every purge that it missed is later.
+
+    Then whoever reads it refuses it. Where a clock goes back, the lease is what is left.
+    """
+    monkeypatch.setattr(Worker, "_effort", lambda _: 2.0)
     check = "if not lease or string.sub(lease, 42) ~= ARGV[1] then return 0 end"
     assert check in redis.FILL.text
-    patched = redis.FILL.text.replace(check, "lease = lease or string.rep(' ', 42)")
-    monkeypatch.setattr(redis, "FILL", script(patched))
-    assert first_violation(range(20)) is None
+    if not checked:
+        patched = redis.FILL.text.replace(check, "lease = lease or string.rep(' ', 42)")
+        monkeypatch.setattr(redis, "FILL", script(patched))
+    scenario = Scenario(seconds=8, rate=0, purges=0, faults=(succession,))
+    broken = [v for seed in range(4) for v in simulate(seed, scenario).violations]
+    assert ("own" in {v.kind for v in broken}) if not checked else not broken
 
 
 # The simulator itself
@@ -205,7 +263,7 @@ def test_a_seed_repeats_itself() -> None:
 def test_everything_that_may_go_wrong_does() -> None:
     """Each fault can be drawn, and says what it did; nobody fails for another reason."""
     for fault in (*HELD, *HARD):
-        outcome = simulate(1, Scenario(seconds=8, faults=(fault,)))
+        outcome = simulate(1, Scenario(seconds=4, faults=(fault,)))
         assert any("FAULT" in line for line in outcome.trace)
         assert not [v for v in outcome.violations if v.kind == "error"]
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 Fault = Callable[["Simulation"], str]
 
 #: Seconds by which the clock of a server that takes over may be behind.
-_BEHIND = (0.0, 0.2)
+_BEHIND = (0.0, 0.2, 3.0)
 
 
 def lossy(run: "Simulation") -> str:

@@ -39,6 +39,7 @@ class Purge:
         worker: who ordered it.
         region: where it was acknowledged.
         stamp: and when, by that region's clock; 0 if not.
+        ordered: when, seconds of the world.
         waiting: the regions that have not applied it, and still may.
         queued: those for which it is queued in its process.
         applied: those that have.
@@ -48,6 +49,7 @@ class Purge:
     version: int
     worker: str
     waiting: set[str]
+    ordered: float
     region: str = ""
     stamp: int = 0
     queued: set[str] = field(default_factory=set)
@@ -95,6 +97,7 @@ class History:
         self.reads = 0
         self.purges: list[Purge] = []
         self._bound = bound + SLACK
+        self._lost: dict[str, float] = {}
         self._promises: dict[tuple[str, str], Promises] = defaultdict(Promises)
         self._own: dict[tuple[str, str], Promises] = defaultdict(Promises)
 
@@ -105,7 +108,7 @@ class History:
 
     def order(self, item: str, worker: str) -> Purge:
         """A worker is about to purge what the origin has now."""
-        purge = Purge(item, self.versions[item], worker, set(self.regions))
+        purge = Purge(item, self.versions[item], worker, set(self.regions), self.world.now)
         self.purges.append(purge)
         return purge
 
@@ -117,11 +120,30 @@ class History:
         self._promises[region, purge.item].add(self.world.now, purge.version)
         self.world.tell(region, f"has applied the purge of {purge.item} v{purge.version}")
 
+    def acknowledged(self, purge: Purge, region: str, stamp: int) -> None:
+        """The call of a worker has returned: other regions hear of it from that region's Redis."""
+        purge.stamp = stamp
+        self.applied(purge, region)
+        if purge.ordered < self._lost.get(region, 0.0):
+            purge.waiting.clear()
+
     def relayed(self, source: str, region: str, stamp: int) -> None:
         """A region has confirmed all that stands in another's outbox up to a stamp."""
         for purge in self.purges:
             if purge.region == source and region in purge.waiting and 0 < purge.stamp <= stamp:
                 self.applied(purge, region)
+
+    def lost(self, region: str) -> None:
+        """A Redis has lost its outbox: what stood there need not arrive."""
+        self._lost[region] = self.world.now
+        for purge in self.purges:
+            if purge.stamp and purge.region == region:
+                purge.waiting.clear()
+
+    @property
+    def settled(self) -> bool:
+        """Whether every acknowledged purge has arrived wherever it has to."""
+        return not any(purge.stamp and purge.waiting for purge in self.purges)
 
     def returned(self, purge: Purge) -> None:
         """The call of a worker has returned, or failed: it reads its own purge from now on."""

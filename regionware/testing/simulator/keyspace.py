@@ -34,12 +34,14 @@ class Keyspace:
     Attributes:
         clock: the server's clock, microseconds since the epoch.
         run_id: 40 hexadecimal digits, new with every start of the server.
+        appended: how often entries were appended to streams.
     """
 
     def __init__(self, clock: Callable[[], int], run_id: str = "0" * 40) -> None:
         """Begin empty."""
         self.clock = clock
         self.run_id = run_id
+        self.appended = 0
         self.values: dict[bytes, Any] = {}
         self.expires: dict[bytes, int] = {}
 

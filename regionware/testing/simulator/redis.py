@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from regionware.testing.simulator.commands import COMMANDS
 from regionware.testing.simulator.keyspace import Keyspace
 from regionware.testing.simulator.lua import Lua
-from regionware.testing.simulator.ordered import ORDERED
 from regionware.testing.simulator.replies import OK, Reply, ReplyError, Words, integer
+from regionware.testing.simulator.scored import SCORED
+from regionware.testing.simulator.streaming import STREAMING
 
-_COMMANDS = COMMANDS | ORDERED
+_COMMANDS = COMMANDS | SCORED | STREAMING
 
 
 class SimulatedRedis:

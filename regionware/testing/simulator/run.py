@@ -101,7 +101,10 @@ class Simulation:
         self.dice = self.world.random
         self.regions = list(_REGIONS[: self.dice.choice((1, 2, 2))])
         self.history = History(self.world, self.regions, BOUND * (1 + 2 * _DRIFT))
-        self.servers = {name: Server(self.world, name) for name in self.regions}
+        self.servers = {
+            name: Server(self.world, name, partial(self.history.lost, name))
+            for name in self.regions
+        }
         self._links: dict[tuple[str, str, bool], Link] = {}
         self._numbers = count(1)
         self.items = self.dice.sample(ITEMS, 4)
@@ -127,10 +130,14 @@ class Simulation:
         self.workers.append(worker)
         return worker
 
-    def replace(self, worker: Worker) -> None:
-        """Kill a worker, and start another."""
+    def retire(self, worker: Worker) -> None:
+        """Ask a worker no more; what it has begun it may finish."""
         self.workers.remove(worker)
         self._ended.append(worker)
+
+    def replace(self, worker: Worker) -> None:
+        """Kill a worker, and start another."""
+        self.retire(worker)
         worker.kill()
         self.start(worker.region)
 
@@ -187,7 +194,7 @@ class Simulation:
             for item in self.items
         ]
         self._until(lambda: all(task.done() for task in asked), "an answer at rest is missing")
-        for worker in self.workers:
+        for worker in (*self.workers, *self._ended):
             worker.loop.kill()
         for error in self.world.errors:
             self.history.failed(error)
@@ -240,8 +247,11 @@ class Simulation:
             *(max(server.frozen_until, server.down_until) for server in self.servers.values()),
         )
         self.world.run(max(awake, self.world.now))
-        self._until(lambda: not any(w.queued for w in self.workers), "purges are not delivered")
+        self._until(self._delivered, "purges are not delivered")
         self.world.run(self.world.now + BOUND + 1)
+
+    def _delivered(self) -> bool:
+        return self.history.settled and not any(worker.queued for worker in self.workers)
 
     def _until(self, holds: Callable[[], bool], failure: str) -> None:
         limit = self.world.now + _PATIENCE

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from regionware.testing.simulator.ordered import streams_of
 from regionware.testing.simulator.redis import SimulatedRedis
-from regionware.testing.simulator.replies import ReplyError, Words, integer
-from regionware.testing.simulator.stream import FIRST, Stream, shown_id
+from regionware.testing.simulator.replies import ReplyError, Words
+from regionware.testing.simulator.stream import Stream
+from regionware.testing.simulator.streaming import Reading
 from regionware.testing.simulator.world import World
 
 #: When the world begins, seconds since the epoch.
@@ -24,10 +24,10 @@ class Lost:
 class _Waiting:
     """A client that waits for entries of streams."""
 
-    __slots__ = ("answered", "done", "words")
+    __slots__ = ("answered", "asked", "done")
 
-    def __init__(self, words: Words, answered: Answered) -> None:
-        self.words = words
+    def __init__(self, asked: Reading, answered: Answered) -> None:
+        self.asked = asked
         self.answered = answered
         self.done = False
 
@@ -48,9 +48,16 @@ class Server:
         frozen_until: nothing is executed before.
     """
 
-    def __init__(self, world: World, name: str) -> None:
-        """Begin empty."""
+    def __init__(self, world: World, name: str, on_loss: Callable[[], None]) -> None:
+        """Begin empty.
+
+        Args:
+            world: its clock.
+            name: of its region.
+            on_loss: called when what is to be relayed may be lost.
+        """
         self.name = name
+        self._on_loss = on_loss
         self.behind = 0.0
         self.down_until = self.frozen_until = 0.0
         self._world = world
@@ -79,8 +86,10 @@ class Server:
         elif words[0] == b"XREAD":
             self._read(words, answered)
         else:
+            before = self.redis.keys.appended
             answered(self._reply(words))
-            self._wake()
+            if self.redis.keys.appended != before:
+                self._wake()
 
     def _reply(self, words: Words) -> Any:
         try:
@@ -90,32 +99,22 @@ class Server:
 
     def _read(self, words: Words, answered: Answered) -> None:
         """Read streams, and wait for their entries as long as the client wants."""
-        words = self._resolved(words)
-        reply, asked = self._reply(words), streams_of(words[1:])[0]
-        if reply is not None or "block" not in asked:
+        try:
+            asked = Reading.of(self.redis.keys, words[1:])
+            reply: Any = asked.read(self.redis.keys)
+        except ReplyError as error:
+            answered(error)
+            return
+        if reply is not None or asked.block is None:
             answered(reply)
             return
-        waiting = _Waiting(words, answered)
+        waiting = _Waiting(asked, answered)
         self._waiting.append(waiting)
-        self._world.after(integer(asked["block"][0]) / 1000, partial(self._give_up, waiting))
-
-    def _resolved(self, words: Words) -> Words:
-        """`$` stands for what is the latest when the command comes."""
-        half = len(streams_of(words[1:])[1])
-        names, ids = words[-2 * half : -half], words[-half:]
-        found = (
-            shown_id(self._last(name)) if word == b"$" else word
-            for name, word in zip(names, ids, strict=True)
-        )
-        return [*words[:-half], *found]
-
-    def _last(self, name: bytes) -> tuple[int, int]:
-        stream = self.redis.keys.get(name, Stream)
-        return FIRST if stream is None else stream.last
+        self._world.after(asked.block / 1000, partial(self._give_up, waiting))
 
     def _wake(self) -> None:
         for waiting in self._waiting[:]:
-            if (reply := self._reply(waiting.words)) is not None:
+            if (reply := waiting.asked.read(self.redis.keys)) is not None:
                 self._waiting.remove(waiting)
                 waiting.answer(reply)
 
@@ -154,6 +153,7 @@ class Server:
         self._restart(down, behind)
 
     def _restart(self, down: float, behind: float) -> None:
+        self._on_loss()
         self.behind += behind
         self.frozen_until = 0.0
         self.down_until = self._world.now + down
@@ -162,6 +162,7 @@ class Server:
     def flush(self) -> None:
         """Lose everything, and stay."""
         self.redis.keys.clear()
+        self._on_loss()
 
     def evict(
         self, share: float, *, spare: tuple[bytes, ...] = (), only: tuple[bytes, ...] = (b"",)
@@ -178,6 +179,8 @@ class Server:
         gone = [key for key in some if self._world.chance(share)]
         for key in gone:
             keys.delete(key)
+        if any(key.endswith((b":outbox", b":relayed")) for key in gone):
+            self._on_loss()
         return gone
 
     def trim(self, ending: bytes, most: int) -> None:

@@ -173,8 +173,7 @@ class Worker:
         except PurgeError as error:
             self.world.tell(self.name, f"purge of {item} is not confirmed: {error}")
         else:
-            purge.stamp = done.stamp
-            self.history.applied(purge, self.region)
+            self.history.acknowledged(purge, self.region, done.stamp)
         self.history.returned(purge)
 
     def _sent(self, region: str, order: Order) -> None:
