@@ -17,15 +17,11 @@ from regionware.caching.leases import LEASE
 from regionware.caching.replies import Argument, pack
 from regionware.caching.scripts import (
     FILL,
-    LATE,
     LOOKUP,
     PURGE,
-    REGISTER,
-    RELAY,
     RELEASE,
     RENEW,
     REPAIR,
-    SNAPSHOT,
     Names,
     Script,
     purge_keys,
@@ -33,12 +29,6 @@ from regionware.caching.scripts import (
 from regionware.caching.servers import Servers
 from regionware.effects import Fill, Found, Hold, Lookup, Release, Repair, Verdict
 from regionware.http.fields import is_token
-
-__all__ = [
-    "DEADLINE", "FILL", "LATE", "LOOKUP", "MAX_VARIANTS", "PURGE", "REGISTER", "RELAY", "RELEASE",
-    "RENEW", "REPAIR", "SNAPSHOT", "TROUBLE", "Names", "RedisTier", "Script", "purge_keys",
-    "stamp_of",
-]  # fmt: skip
 
 #: Seconds that one call may add to a request.
 DEADLINE = 0.05

@@ -12,7 +12,7 @@ from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from regionware.caching.redis import (
+from regionware.caching.scripts import (
     FILL,
     LATE,
     LOOKUP,

@@ -4,7 +4,7 @@ from hashlib import sha1
 from typing import Any
 
 from regionware import Regionware
-from regionware.caching.redis import Script
+from regionware.caching.scripts import Script
 from regionware.policies import Cache, Route
 from tests.conformance.application import Application, text
 from tests.conformance.harness import Site, until

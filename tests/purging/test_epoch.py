@@ -3,7 +3,7 @@
 import pytest
 import redis as redis_py
 
-from regionware.caching.redis import SNAPSHOT, Names
+from regionware.caching.scripts import SNAPSHOT, Names
 from regionware.parts.proxy import DelayProxy
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import until

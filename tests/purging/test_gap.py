@@ -5,7 +5,7 @@ import redis as redis_py
 
 from regionware.caching import following
 from regionware.caching.following import Follower
-from regionware.caching.redis import PURGE, Names, purge_keys
+from regionware.caching.scripts import PURGE, Names, purge_keys
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import until
 from tests.purging.site import TAG, Item, purge, version, warm

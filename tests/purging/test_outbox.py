@@ -9,7 +9,7 @@ import redis as redis_py
 
 from regionware import PurgeError, Region, Regionware, Topology
 from regionware.caching import relaying
-from regionware.caching.redis import Names
+from regionware.caching.scripts import Names
 from regionware.database.position import Position
 from regionware.parts.proxy import DelayProxy
 from regionware.parts.redis import RedisServer

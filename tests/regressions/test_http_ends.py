@@ -11,7 +11,8 @@ import redis
 
 from regionware import Region, Regionware, Topology
 from regionware.caching.purging import Order, Relay
-from regionware.caching.redis import PURGE, Names, RedisTier, Script
+from regionware.caching.redis import RedisTier
+from regionware.caching.scripts import PURGE, Names, Script
 from regionware.errors import ConfigurationError, RegionwareError
 from regionware.parts.redis import RedisServer
 from regionware.policies import Cache, Route

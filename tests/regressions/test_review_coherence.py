@@ -20,8 +20,8 @@ from regionware.caching.coherence import (
 )
 from regionware.caching.entry import Entry
 from regionware.caching.purging import Order
-from regionware.caching.redis import Names
 from regionware.caching.relaying import OutboxRelay
+from regionware.caching.scripts import Names
 from regionware.caching.seal import CHECKSUM
 from regionware.caching.warming import Warming
 from regionware.database.position import Position

@@ -12,7 +12,8 @@ from redis.connection import Connection
 from redis.exceptions import ResponseError
 
 from regionware.caching.purging import Order
-from regionware.caching.redis import (
+from regionware.caching.redis import RedisTier
+from regionware.caching.scripts import (
     FILL,
     HOT,
     LATE,
@@ -25,7 +26,6 @@ from regionware.caching.redis import (
     REPAIR,
     SNAPSHOT,
     Names,
-    RedisTier,
     Script,
     purge_keys,
 )

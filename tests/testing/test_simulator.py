@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from regionware.caching import following, log, redis, storing
+from regionware.caching import following, log, scripts, storing
 from regionware.caching.coherence import Fences, Verdict
 from regionware.caching.following import Follower, as_mapping
 from regionware.caching.purging import Purged
@@ -108,11 +108,10 @@ def without_replay(patch: pytest.MonkeyPatch) -> None:
 
 def without_epochs(patch: pytest.MonkeyPatch) -> None:
     """Which server holds the fences is not asked: a replica that takes over is believed."""
-    text = redis.SNAPSHOT.text.replace("local ends = not epoch or", "local ends = not epoch --")
+    text = scripts.SNAPSHOT.text.replace("local ends = not epoch or", "local ends = not epoch --")
     text = text.replace("if not ends and ARGV[2] ~= ''", "if false")
     assert text.count("if false") == text.count("not epoch --") == 1
-    for module in (redis, log):
-        patch.setattr(module, "SNAPSHOT", script(text))
+    patch.setattr(log, "SNAPSHOT", script(text))
     real = Follower._note
 
     def note(self: Follower, told: Any, *, behind: bool = False) -> None:
@@ -139,8 +138,8 @@ def without_bound(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(following, "BOUND", 1e9)
 
 
-def script(text: str) -> redis.Script:
-    return redis.Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+def script(text: str) -> scripts.Script:
+    return scripts.Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 def without_bound_for_its_own(patch: pytest.MonkeyPatch) -> None:
@@ -241,10 +240,10 @@ def test_a_fill_whose_lease_is_lost_is_not_stored(
     """
     monkeypatch.setattr(Worker, "_effort", lambda _: 2.0)
     check = "if not lease or string.sub(lease, 42) ~= ARGV[1] then return 0 end"
-    assert check in redis.FILL.text
+    assert check in scripts.FILL.text
     if not checked:
-        patched = redis.FILL.text.replace(check, "lease = lease or string.rep(' ', 42)")
-        monkeypatch.setattr(redis, "FILL", script(patched))
+        patched = scripts.FILL.text.replace(check, "lease = lease or string.rep(' ', 42)")
+        monkeypatch.setattr("regionware.caching.redis.FILL", script(patched))
     scenario = Scenario(seconds=8, rate=0, purges=0, faults=(succession,))
     broken = [v for seed in range(4) for v in simulate(seed, scenario).violations]
     assert ("own" in {v.kind for v in broken}) if not checked else not broken

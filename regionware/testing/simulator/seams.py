@@ -10,12 +10,9 @@ from contextlib import nullcontext
 from regionware.caching.breaker import STEP, Breaker, State
 from regionware.caching.leases import Leases
 from regionware.caching.prober import FIRST, LAST
-from regionware.caching.redis import (
-    DEADLINE,
-    RENEW,
-    RedisTier,
-)
+from regionware.caching.redis import DEADLINE, RedisTier
 from regionware.caching.replies import TROUBLE
+from regionware.caching.scripts import RENEW
 from regionware.caching.servers import _EVENTS, _SOLE, PATIENT
 from regionware.effects import Hold
 from regionware.errors import ConfigurationError

@@ -10,13 +10,10 @@ from redis.exceptions import RedisError
 
 from regionware.caching.log import BLOCK, LogReader
 from regionware.caching.purging import Order, Relay, joined
-from regionware.caching.redis import (
-    PURGE,
-    purge_keys,
-    stamp_of,
-)
+from regionware.caching.redis import stamp_of
 from regionware.caching.relaying import OutboxRelay
 from regionware.caching.replies import TROUBLE
+from regionware.caching.scripts import PURGE, purge_keys
 from regionware.testing.simulator.carrying import Pause, as_word, carried
 from regionware.testing.simulator.network import SimulatedLines
 from regionware.testing.simulator.world import ProcessLoop
