@@ -190,6 +190,7 @@ class Looking(Answers):
             database=compiled.database,
             need=merge(need, token.write if token is not None else None),
             observing=self.mode != "on",
+            token=self.token,
         )
         state.lost = token is not None and token.lost
         self.state = state

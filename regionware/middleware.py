@@ -22,6 +22,7 @@ from regionware.errors import ConfigurationError
 from regionware.explaining import explain, inventory
 from regionware.locate import Provider
 from regionware.observe import Sink
+from regionware.outside import Outside
 from regionware.policies.database import Access, Consistency
 from regionware.policies.route import MODES, Mode, Route
 from regionware.purger import WaitFor
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class Regionware:
+class Regionware(Outside):
     """One policy for region resolution, CDN fields, a two-tier cache and a connection selector."""
 
     def __init__(
