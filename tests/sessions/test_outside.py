@@ -20,6 +20,7 @@ from regionware.parts.postgres import Cluster
 from regionware.policies import Database, Route
 from regionware.purger import Purger
 from regionware.session import Sessions
+from tests.conformance.application import Application, Response, Seen
 from tests.rig import Rig
 from tests.sessions.conftest import Replay, ready
 from tests.sessions.shop import SECRET
@@ -99,20 +100,8 @@ class Script:
 
 
 @pytest.fixture
-def topology(postgres: Cluster, goods: str) -> Topology:
-    postgres.settle()
-    return Topology(
-        here="fra",
-        regions=[
-            Region("iad", primary=True, database=postgres.url),
-            Region("fra", replicas=[postgres.replicas["fra"].url]),
-        ],
-    )
-
-
-@pytest.fixture
-def script(rig: Rig, topology: Topology, item: int) -> Script:
-    return Script(rig, ready(rig.worker(topology, Route("/x"), secret=SECRET)), item)
+def script(rig: Rig, without_redis: Topology, item: int) -> Script:
+    return Script(rig, ready(rig.worker(without_redis, secret=SECRET)), item)
 
 
 def credulous(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,9 +355,9 @@ def test_the_control_of_that(
     assert script.read(script.rw.import_token(None)) == (0, True)
 
 
-def test_it_lives_as_long_as_a_session(rig: Rig, topology: Topology, item: int) -> None:
+def test_it_lives_as_long_as_a_session(rig: Rig, without_redis: Topology, item: int) -> None:
     now = time.time()
-    rw = ready(rig.worker(topology, Route("/x"), secret=SECRET, wall=lambda: now))
+    rw = ready(rig.worker(without_redis, secret=SECRET, wall=lambda: now))
     script = Script(rig, rw, item)
     (token,) = script.run(rw.bind(), "export")
     life = rw._parts.prepared.sessions.life
@@ -403,6 +392,32 @@ def test_a_job_hands_on_what_it_was_given(script: Script, replay: Replay) -> Non
     assert script.read(script.rw.import_token(more)) == (2, False)
 
 
+def test_a_request_exports_what_its_session_is_owed(
+    rig: Rig, without_redis: Topology, item: int, replay: Replay
+) -> None:
+    """On a route that compares nothing, too; and what it has written itself."""
+    far = Route("/far", database=Database.replica())
+    rw = ready(rig.worker(without_redis, far, secret=SECRET))
+    script = Script(rig, rw, item)
+    replay.pause()
+    fields = {"Regionware-Session": script.sent()}
+
+    def export(seen: Seen) -> Response:
+        if seen.method == "PUT":
+            script._step("write")
+        return Response([rw.export_token().encode()])
+
+    site = rig.site(rw, Application(export))
+
+    def job(path: str, **ask: Any) -> Any:
+        return script.read(rw.import_token(site.get(path, **ask).body.decode()))
+
+    for path in ("/far", "/near"):
+        assert job(path, headers=fields) == (1, False)
+        assert job(path) == (0, True)
+    assert job("/near", method="PUT") == (2, False)
+
+
 def test_a_binding_with_a_token(script: Script, replay: Replay) -> None:
     """As a WebSocket's handler does, which has the cookie of the handshake."""
     replay.pause()
@@ -410,6 +425,19 @@ def test_a_binding_with_a_token(script: Script, replay: Replay) -> None:
     assert script.read(script.rw.bind(consistency="session", token=token)) == (1, False)
     # Bounded reads do not compare.
     assert script.read(script.rw.bind(consistency="eventual", token=token)) == (0, True)
+
+
+def test_a_nested_state_that_tells_nothing_would_be_noticed(
+    script: Script, replay: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The positive control of the next section: a write inside that nobody outside hears of."""
+    replay.pause()
+    with script.rw.bind(consistency="session"):
+        with monkeypatch.context() as patch:
+            patch.setattr("regionware.binding.current", lambda: None)
+            with script.rw.bind():
+                script._step("write")
+        assert script._step("read") == (0, True)
 
 
 @pytest.mark.parametrize("mode", ["off", "observe"])
@@ -421,15 +449,15 @@ def test_nothing_is_read_from_replicas_unless_on(script: Script, mode: Any) -> N
 
 
 def test_a_process_that_has_just_started(
-    rig: Rig, topology: Topology, item: int, postgres: Cluster
+    rig: Rig, without_redis: Topology, item: int, postgres: Cluster
 ) -> None:
     """It does not know yet whose history its own is, and must not guess."""
     token = Token(cluster="0123456789abcdef", write=Position(1, 1), issued=int(time.time()))
-    cold = Script(rig, rig.worker(topology, Route("/x"), secret=SECRET), item)
+    cold = Script(rig, rig.worker(without_redis, secret=SECRET), item)
     assert cold.read(cold.rw.import_token(Signer(SECRET).sign(token))) == (0, False)
     assert cold.refused() == {"foreign": 1}
     own = Signer(SECRET).sign(replace(token, cluster=own_cluster(postgres)))
-    cold = Script(rig, rig.worker(topology, Route("/x"), secret=SECRET), item)
+    cold = Script(rig, rig.worker(without_redis, secret=SECRET), item)
     cold.run(cold.rw.import_token(own), "state")
     assert cold.refused() == {}
 
