@@ -13,6 +13,7 @@ from regionware.errors import (
 )
 from regionware.middleware import Regionware
 from regionware.observe import Event
+from regionware.propagating import propagate
 from regionware.topology import Region, Topology
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "Topology",
     "Unavailable",
     "current",
+    "propagate",
 ]
 __version__ = "0.1.0"

@@ -8,11 +8,12 @@ the context is seen by all of them.
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, Protocol
 
 from regionware.database.position import Position, lower, merge
+from regionware.database.token import Token as SessionToken
 from regionware.errors import ConfigurationError, Unavailable
 from regionware.policies.database import Access, Database
 from regionware.topology import Region
@@ -77,6 +78,9 @@ class Current:
         database: the route's database policy.
         need: what a read must have reached: the session's writes, and fences of purged tags.
         observing: decisions are made and reported, and nothing is changed.
+        token: what the session was owed when this began, `None` for nothing.
+        outer: the state that was bound when this one was, by `rw.bind()` inside of a request: it
+            is told of everything that happens here.
     """
 
     __slots__ = (
@@ -95,8 +99,10 @@ class Current:
         "method",
         "need",
         "observing",
+        "outer",
         "route",
         "sent",
+        "token",
         "unavailable",
         "writes",
     )
@@ -112,6 +118,8 @@ class Current:
         database: Database,
         need: Position | None = None,
         observing: bool = False,
+        token: SessionToken | None = None,
+        outer: "Current | None" = None,
     ) -> None:
         """Begin with nothing read, written or tagged."""
         self._region = region
@@ -122,9 +130,11 @@ class Current:
         self.database = database
         self.need = need
         self.observing = observing
+        self.token = token
+        self.outer = outer
         #: What waits for the commits of this request's open write handles; the latest last.
         self.deferred: list[list[Any]] = []
-        #: The head of the response is out: no token can travel any more.
+        #: The head of the response is out, or `rw.bind()` is over: no token can travel any more.
         self.sent = False
         self.writes = 0
         #: A commit whose outcome is unknown: reads stay on the primary.
@@ -166,6 +176,8 @@ class Current:
                 raise ConfigurationError(f"not a tag: {tag!r}")
         with self._lock:
             self._tags.update(tags)
+        if self.outer is not None:
+            self.outer.tag(*tags)
 
     @property
     def tags(self) -> frozenset[str]:
@@ -183,22 +195,45 @@ class Current:
             self.lower = use.position if first else lower(self.lower, use.position)
             if self._unknown:
                 self.lower = None
+        if self.outer is not None:
+            self.outer.read(use)
 
     def wrote(self, use: HostRead, position: Position | None) -> None:
         """Record a committed write and its position; `None` when the outcome is unknown."""
         if self.sent:
             logger.warning(
-                "%s: a write after the head of the response: the session cannot be told", self.route
+                "%s: a write after the head of the response: the session cannot be told",
+                self.route or "rw.bind(), which is over",
             )
         with self._lock:
             self._reads.append(use)
             self.writes += 1
             # A later commit covers whatever became of an earlier one, and not the other way round.
             self.lost = position is None
-            if position is None:
-                return
             self._written = merge(self._written, position)
             self.need = merge(self.need, position)
+        if self.outer is not None:
+            self.outer.wrote(use, position)
+
+    def owed(self) -> SessionToken:
+        """What the session is owed now: what its token said, and the writes since then.
+
+        A transaction that is still open may become a commit that no position is known of yet, so
+        it counts as a commit whose outcome is unknown.
+        """
+        known = self.token or SessionToken()
+        with self._lock:
+            lost = self.lost if self.writes else known.lost
+            own = replace(
+                known, write=merge(known.write, self._written), lost=lost or bool(self.deferred)
+            )
+        if self.outer is None:
+            return own
+        around = self.outer.owed()
+        return replace(
+            own, cluster=own.cluster or around.cluster, write=merge(own.write, around.write),
+            seen=merge(own.seen, around.seen), lost=own.lost or around.lost,
+        )  # fmt: skip
 
     @property
     def written(self) -> Position | None:

@@ -95,6 +95,7 @@ class Exchange(Ending):
             values: the deciding fields (see `freshness.DECIDING`), by lower-case name.
             headers: all fields, as the adapter has them.
         """
+        self.headed = True
         if self.state is not None:
             self.state.sent = True
         if self.mode == "off":

@@ -37,11 +37,12 @@ class Looking(Answers):
         since: when such a request began: monotonic seconds, and the region's clock.
         validating: the application is asked whether `known` still holds.
         early: what is fresh yet is refreshed, in the background, if the region grants the lease.
+        headed: the head of the response is out.
     """
 
     __slots__ = (
-        "alone", "bypass", "early", "edits", "ending", "filling", "heading", "marker", "since",
-        "validating",
+        "alone", "bypass", "early", "edits", "ending", "filling", "headed", "heading", "marker",
+        "since", "validating",
     )  # fmt: skip
 
     def __init__(self, prepared: Prepared, request: Request, plan: Plan, mode: str) -> None:
@@ -53,7 +54,7 @@ class Looking(Answers):
         self.heading: Filling | None = None
         self.marker: Uncacheable | None = None
         self.since = 0.0, 0
-        self.alone = self.early = self.validating = False
+        self.alone = self.early = self.headed = self.validating = False
         self.ending: Invalidate | None = None
 
     def watch(self, keys: KeyPlan) -> None:
@@ -190,8 +191,10 @@ class Looking(Answers):
             database=compiled.database,
             need=merge(need, token.write if token is not None else None),
             observing=self.mode != "on",
+            token=self.token,
         )
         state.lost = token is not None and token.lost
+        state.sent = self.headed
         self.state = state
         return state
 

@@ -23,6 +23,7 @@ from regionware.explaining import explain, inventory
 from regionware.lifetime import Lifetime
 from regionware.locate import Provider
 from regionware.observe import Sink
+from regionware.outside import Outside
 from regionware.policies.database import Access, Consistency
 from regionware.policies.route import Mode, Route
 from regionware.purger import WaitFor
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class Regionware(Lifetime):
+class Regionware(Lifetime, Outside):
     """One policy for region resolution, CDN fields, a two-tier cache and a connection selector."""
 
     def __init__(

@@ -61,13 +61,35 @@ class Sessions:
         if self._signer is None:
             return None
         text = request.special.get(FIELD) or self._cookie(request)
-        if not text:
+        return self._verify(self._signer, text) if text else None
+
+    def accept(self, text: str | None) -> Token | None:
+        """The token that was exported as this text; `None`, and counted, if it is none that holds.
+
+        Here an absent token counts as well: who was given one to bring has lost it.
+        """
+        if self._signer is None:
             return None
-        found = self._signer.verify(
-            text, now=self._wall(), max_age=self.life, cluster=self._cluster()
-        )
+        if text:
+            return self._verify(self._signer, text)
+        self.refuse("missing")
+        return None
+
+    def refuse(self, reason: str) -> None:
+        """Count a token that is not believed."""
+        self._events.emit(Event("token-refused", detail=reason))
+
+    def export(self, owed: Token) -> str:
+        """The text of a token, from now on good for `life`; empty where there are no tokens."""
+        if self._signer is None:
+            return ""
+        cluster = self._cluster() or owed.cluster
+        return self._signer.sign(replace(owed, cluster=cluster, issued=int(self._wall())))
+
+    def _verify(self, signer: Signer, text: str) -> Token | None:
+        found = signer.verify(text, now=self._wall(), max_age=self.life, cluster=self._cluster())
         if isinstance(found, Refusal):
-            self._events.emit(Event("token-refused", detail=found.value))
+            self.refuse(found.value)
             return None
         return found
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 import regionware
-from regionware import ConfigurationError, Region, Regionware, Topology
+from regionware import ConfigurationError, Region, Regionware, Topology, propagate
 from regionware.locate import GeoIP
 from regionware.policies import Cache, Cdn, Database, Route, Write
 
 CONTRACT = {
     "regionware": {
         "ConfigurationError", "ConsistencyUnavailable", "PrimaryUnavailable", "PurgeError",
-        "Purged", "Region", "Regionware", "RegionwareError", "Topology", "current",
+        "Purged", "Region", "Regionware", "RegionwareError", "Topology", "current", "propagate",
     },
     "regionware.policies": {"Cache", "Cdn", "Database", "Route", "Write"},
     "regionware.testing": {"ChaosStore", "Clock", "DelayProxy", "Oracle", "ScriptedRedis"},
@@ -60,6 +60,9 @@ KEYWORDS: list[tuple[Callable[..., Any], str]] = [
     (Regionware.apurge, PURGE),
     (Regionware.explain, "headers"),
     (Regionware.run_read, "fn"),
+    (Regionware.bind, "consistency access token max_lag wait unmet method"),
+    (Regionware.import_token, "text mode"),
+    (propagate, "fn"),
 ]
 
 
@@ -68,7 +71,9 @@ def test_keywords(call: Callable[..., Any], names: str) -> None:
     assert set(names.split()) <= set(keywords(call))
 
 
-@pytest.mark.parametrize("call", [Regionware, Cdn], ids=lambda call: call.__name__)
+@pytest.mark.parametrize(
+    "call", [Regionware, Cdn, Regionware().bind], ids=lambda call: call.__name__
+)
 def test_every_keyword_has_a_default(call: Callable[..., Any]) -> None:
     assert [name for name, p in keywords(call).items() if p.default is p.empty] == []
 
@@ -87,6 +92,7 @@ def test_defaults_of_a_purge() -> None:
     "name",
     [
         "asgi", "wsgi", "connection", "purge", "apurge", "explain", "inventory", "run_read",
+        "bind", "export_token", "import_token",
         "memory", "mode", "staleness_bound", "__enter__", "__exit__", "__aenter__", "__aexit__",
     ],
 )  # fmt: skip

@@ -38,6 +38,18 @@ def regions(postgres: Cluster, redis_url: str, second_redis_url: str, goods: str
     ]
 
 
+@pytest.fixture(scope="session")
+def without_redis(postgres: Cluster, goods: str) -> Topology:
+    """Both regions, here the replica's, with nothing but their databases."""
+    return Topology(
+        here="fra",
+        regions=[
+            Region("iad", primary=True, database=postgres.url),
+            Region("fra", replicas=[postgres.replicas["fra"].url]),
+        ],
+    )
+
+
 def ready(rw: Regionware, *, patient: bool = True) -> Regionware:
     """Wait until it knows its databases, and has heard from its Redis."""
     tier = rw._parts.rim.tier
