@@ -24,6 +24,7 @@ from regionware.caching.shadow import FASTEST, Shadow
 from regionware.caching.wakes import Wakes
 from regionware.caching.warming import MOST, Warming
 from regionware.database.position import Position
+from regionware.database.timelines import NO_HISTORY, Timelines
 from regionware.database.token import Signer
 from regionware.errors import ConfigurationError
 from regionware.http.fields import is_token
@@ -98,7 +99,10 @@ def compose(
     check(table, secret=signer is not None, has_database=topology.has_database)
     events = Events(sinks)
     resolver = Resolver(providers, topology, trusted)
-    databases = _databases(topology, lambda: prepared.mode)
+    databases = _databases(
+        topology, lambda: prepared.mode, events.emit,
+        lambda history: prepared.fences.learn(history),  # noqa: PLW0108 - it is made below
+    )  # fmt: skip
     name, domain = (session_cookie, None) if isinstance(session_cookie, str) else session_cookie
     if not is_token(name) or not (domain is None or _NAME.match(domain.removeprefix("."))):
         raise ConfigurationError("session_cookie is a cookie's name, or a name and a domain")
@@ -111,6 +115,7 @@ def compose(
         cluster=lambda: databases.cluster if databases is not None else None,
         trusts=resolver.peers.trusts,
         events=events,
+        timelines=lambda: databases.known.timelines if databases is not None else NO_HISTORY,
     )
     here = topology.here
     fences, flights, tier_of_memory = (
@@ -214,7 +219,12 @@ def _check_compression(routes: Sequence[Route]) -> None:
             raise route.refuse("compress=True needs zstd: install regionware[zstd]")
 
 
-def _databases(topology: Topology, mode: Callable[[], Mode]) -> "Databases | None":
+def _databases(
+    topology: Topology,
+    mode: Callable[[], Mode],
+    tell: Callable[[Event], None],
+    on_history: Callable[[Timelines], None],
+) -> "Databases | None":
     if not topology.has_database:
         return None
     try:
@@ -223,7 +233,7 @@ def _databases(topology: Topology, mode: Callable[[], Mode]) -> "Databases | Non
         raise ConfigurationError(
             f"a database needs psycopg with libpq: install regionware[binary], or libpq ({error})"
         ) from error
-    return Databases(topology, mode=mode)
+    return Databases(topology, mode=mode, tell=tell, on_history=on_history)
 
 
 def _plans(prepared: Prepared) -> dict[int, Plan]:
