@@ -1,7 +1,7 @@
 """How a handle finds its host: choose, connect, and make sure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import random
 from time import monotonic
 from typing import Final
@@ -85,6 +85,7 @@ def find(
         if link is None:
             tried[host.name] = Reason.UNREACHABLE
             view.failed(host.name)
+            view = _renewed(view, host)
             continue
         link.hand_out(None)
         try:
@@ -110,6 +111,13 @@ def _acquire_far(view: View, host: Host, wanted: Demand, timeout: float) -> Plan
         link = yield from Acquire(host, wanted.access, timeout)
         waited += timeout
     return link
+
+
+def _renewed(view: View, host: Host) -> View:
+    """What is known now, if there is another primary than the one that cannot be reached."""
+    latest = view.latest()
+    changed = host.role == "primary" and latest.primary not in {host, None}
+    return replace(view, known=latest) if changed else view
 
 
 def _still(known: Known, host: Host) -> bool:
