@@ -32,6 +32,8 @@ from regionware.policies.database import Access
 #: Seconds after which the pool stops trying by itself; the next caller makes it try again.
 _RECONNECT: Final = 1.0
 
+_ROLES: Final = {"read-write": "primary", "read-only": "standby"}
+
 SyncPool = ConnectionPool[Link]
 
 
@@ -96,6 +98,9 @@ def connection_string(url: str, *, application: str, access: Access, probing: bo
     options = [str(params.get("options") or "")]
     if access == "read":
         options.append("-c default_transaction_read_only=on")
+        # To libpq no server would be "read-write" with that; these two ask for the role instead.
+        wanted = str(params.get("target_session_attrs") or "")
+        params["target_session_attrs"] = _ROLES.get(wanted, wanted) or None
     if probing:
         options.append("-c statement_timeout=1000")
     params["options"] = " ".join(filter(None, options)) or None

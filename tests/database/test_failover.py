@@ -1,4 +1,4 @@
-"""Promotions over real servers: who is read and written afterwards, and what is told of the rest."""
+"""Promotions over real servers: who is read and written afterwards, and what of the rest."""
 
 import asyncio
 import time
@@ -224,7 +224,7 @@ def test_without_timelines_a_primary_left_behind_would_be_written(
     databases.close()
 
 
-def test_two_that_take_writes_on_one_timeline_are_both_fenced(
+def test_two_that_take_writes_on_one_timeline_are_both_fenced(  # noqa: PLR0917 - fixtures
     cluster: Cluster,
     databases: Databases,
     begin: Begin,
