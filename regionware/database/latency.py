@@ -38,6 +38,8 @@ def farther(
     hosts: Iterable[Host],
     marks: Mapping[str, Mark],
     primary: Host | None,
+    *,
+    here: str,
     distances: Mapping[str, float],
 ) -> tuple[Host, ...]:
     """Replicas of other regions that are worth asking before the primary, the nearest first.
@@ -46,14 +48,19 @@ def farther(
         hosts: replicas of other regions.
         marks: what is known of every host.
         primary: `None` where there is none: then every replica is nearer.
+        here: the name of this region: a primary that stands here is not far.
         distances: how far each host's region is, to tell equals apart.
     """
-    lives = primary is not None and marks[primary.name].reachable
-    bound = marks[primary.name].rtt if primary is not None and lives else inf
-    found = [
-        (rtt, distances.get(host.name, inf), host) for host in hosts
-        if bound is not None and (rtt := marks[host.name].rtt) is not None and rtt + WINDOW < bound
-    ]  # fmt: skip
+    bound: float | None = inf
+    if primary is not None and marks[primary.name].reachable:
+        bound = marks[primary.name].rtt if primary.region != here else None
+    if bound is None:
+        return ()
+    found = []
+    for host in hosts:
+        mark = marks[host.name]
+        if mark.reachable and mark.rtt is not None and mark.rtt + WINDOW < bound:
+            found.append((mark.rtt, distances.get(host.name, inf), host))
     return tuple(host for _, _, host in sorted(found, key=lambda each: each[:2]))
 
 

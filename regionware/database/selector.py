@@ -234,10 +234,10 @@ def _forced(wanted: Demand, replicas: Sequence[object]) -> Reason | None:
         return Reason(wanted.mode)
     if wanted.policy.consistency == "strong":
         return Reason.STRONG
-    if not replicas:
-        return Reason.NO_REPLICA
     if wanted.orphaned:
         return Reason.ORPHANED
+    if not replicas:
+        return Reason.NO_REPLICA
     return Reason.OUTCOME_UNKNOWN if wanted.lost else None
 
 

@@ -287,7 +287,9 @@ class Survey:
             marks=marks,
             primary=arrangement.primary,
             near=near,
-            far=farther(rest, marks, arrangement.primary, self._distances),
+            far=farther(
+                rest, marks, arrangement.primary, here=self._here, distances=self._distances
+            ),
             why=arrangement.why,
             timelines=self._timelines,
         )
