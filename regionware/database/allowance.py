@@ -27,7 +27,7 @@ class Allowance:
         """
         self._floor = floor
         self._usual = 0.0
-        self._left = floor * BURST
+        self._left = max(1.0, floor * BURST)
         self._then: float | None = None
 
     @property
@@ -42,7 +42,7 @@ class Allowance:
             return True
         passed = max(0.0, now - self._then) if self._then is not None else 0.0
         self._then = now
-        self._left = min(rate * BURST, self._left + passed * rate)
+        self._left = min(max(1.0, rate * BURST), self._left + passed * rate)
         if self._left < 1:
             return False
         self._left -= 1

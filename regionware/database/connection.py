@@ -19,12 +19,13 @@ from psycopg.conninfo import conninfo_to_dict
 
 from regionware.context import Current
 from regionware.database.allowance import Allowance
+from regionware.database.conninfo import connection_string
 from regionware.database.finding import View, ask_primary
 from regionware.database.handle import Handle
 from regionware.database.hands import ACommitted, AsyncHands, Committed, Hands
 from regionware.database.health import Prober, Target
 from regionware.database.latency import distance
-from regionware.database.pools import Limits, Pools, connection_string
+from regionware.database.pools import Limits, Pools
 from regionware.database.position import Position
 from regionware.database.selector import Demand, Mark, Mode, Reason, Selection, Verify, demand
 from regionware.database.survey import Known, Survey

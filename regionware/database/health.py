@@ -105,7 +105,7 @@ class Prober:
         self._on_turn = on_turn
         self._on_history = on_history
         self._asked: dict[str, float] = {}
-        self._alarm = float("-inf")
+        self._alarmed = float("-inf")
         self._bells: dict[str, asyncio.Event] = {}
         self._task: tuple[asyncio.AbstractEventLoop, asyncio.Task[None]] | None = None
         self._running = threading.Event()
@@ -136,15 +136,19 @@ class Prober:
         """A request could not connect to a host, or lost it: ask all of them at once."""
 
         def note() -> None:
-            now = monotonic()
-            self._survey.failed(name, now)
+            self._survey.failed(name, monotonic())
             self._publish(name)
-            if now - self._alarm > CALM:
-                self._alarm = now
-                for bell in self._bells.values():
-                    bell.set()
+            self._alarm()
 
         self._soon(note)
+
+    def _alarm(self) -> None:
+        """Ask everybody at once; they may have other roles now."""
+        now = monotonic()
+        if now - self._alarmed > CALM:
+            self._alarmed = now
+            for bell in self._bells.values():
+                bell.set()
 
     def _urge(self, name: str) -> None:
         self._soon(lambda: self._bells[name].set() if name in self._bells else None)
@@ -183,16 +187,7 @@ class Prober:
             try:
                 await self._connect(target)
             except Exception as error:  # noqa: BLE001 - whatever a server does, others go on
-                now = monotonic()
-                if self.known.marks[name].reachable and not self._survey.silent(name):
-                    logger.warning("%s does not answer: %s", name, _words(error))
-                if isinstance(error, StrangerError):
-                    self._survey.condemn(name, now)
-                else:
-                    # A server that was silent for a second has missed several questions.
-                    silence = now - self._asked[name]
-                    self._survey.missed(name, now, max(1, int(silence / self.interval)))
-                self._publish(name)
+                self._fault(name, error)
             await self._rest(name)
 
     async def _connect(self, target: Target) -> None:
@@ -216,11 +211,25 @@ class Prober:
                 self._survey.told(name, system, answer)
             except StrangerError as error:
                 # Again and again: it may become what it should be only later.
-                if self.known.marks[name].reachable:
-                    logger.warning("%s is not used: %s", name, error)
-                self._survey.condemn(name, when)
-            self._publish(name)
+                self._fault(name, error)
+            else:
+                self._publish(name)
             await self._rest(name)
+
+    def _fault(self, name: str, error: Exception) -> None:
+        """A host did not answer, or is not what it should be."""
+        used, now = self.known.marks[name].reachable, monotonic()
+        if isinstance(error, StrangerError):
+            self._survey.condemn(name, now)
+        else:
+            # A server that was silent for a second has missed several questions.
+            silence = now - self._asked[name]
+            self._survey.missed(name, now, max(1, int(silence / self.interval)))
+        self._publish(name)
+        if self.known.primary is None or self.known.primary.name == name:
+            self._alarm()
+        if used and not self.known.marks[name].reachable:
+            logger.warning("%s is not used any more: %s", name, _words(error))
 
     def _publish(self, name: str) -> None:
         before, self.known = self.known, self._survey.known

@@ -11,19 +11,19 @@ Async pools belong to the event loop they were opened in.
 """
 
 import asyncio
-import contextlib
 import threading
 import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
+from psycopg_pool import ConnectionPool, PoolClosed
 
+from regionware.database.async_pool import AsyncPool, close_in
+from regionware.database.conninfo import connection_string
 from regionware.database.link import AsyncLink, AsyncProbingCursor, Link, ProbingCursor, Watch
 from regionware.database.messages import CHECK, SET_READ_ONLY
 from regionware.database.selector import Host
@@ -32,35 +32,7 @@ from regionware.policies.database import Access
 #: Seconds after which the pool stops trying by itself; the next caller makes it try again.
 _RECONNECT: Final = 1.0
 
-_ROLES: Final = {"read-write": "primary", "read-only": "standby"}
-
 SyncPool = ConnectionPool[Link]
-
-
-class AsyncPool(AsyncConnectionPool[AsyncLink]):
-    """A pool whose tasks end when the event loop cancels them.
-
-    psycopg_pool's survive a cancellation that meets them while they connect, and the loop would
-    wait for them for ever: `asyncio.run` never returned where nobody had closed the pool.
-    """
-
-    @classmethod
-    async def worker(cls, q: Any) -> None:
-        """As psycopg_pool's."""
-        await super().worker(cast("Any", _Attentive(q)))
-
-
-class _Attentive:
-    """A queue that gives nothing more to a task that is cancelled."""
-
-    def __init__(self, queue: asyncio.Queue[Any]) -> None:
-        self._queue = queue
-
-    async def get(self) -> Any:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError
-        return await self._queue.get()
 
 
 #: A host's name and role, and the access: who changes roles gets other pools.
@@ -83,32 +55,6 @@ class Limits:
     waiting: int = 100
     timeout: float = 1.0
     takeover: float = 100.0
-
-
-def connection_string(url: str, *, application: str, access: Access, probing: bool = False) -> str:
-    """The URL with what regionware adds to it.
-
-    Args:
-        url: libpq's connection string in either form.
-        application: for `application_name`, as administrators see it.
-        access: a `read` connection is read-only.
-        probing: for the prober, whose every statement takes a second at most.
-    """
-    params = conninfo_to_dict(url)
-    options = [str(params.get("options") or "")]
-    if access == "read":
-        options.append("-c default_transaction_read_only=on")
-        # To libpq no server would be "read-write" with that; these two ask for the role instead.
-        wanted = str(params.get("target_session_attrs") or "")
-        params["target_session_attrs"] = _ROLES.get(wanted, wanted) or None
-    if probing:
-        options.append("-c statement_timeout=1000")
-    params["options"] = " ".join(filter(None, options)) or None
-    params["application_name"] = application
-    params.setdefault("connect_timeout", 2)
-    # A line that is cut without a word is noticed after seconds, not after a quarter of an hour.
-    params.setdefault("tcp_user_timeout", 1000 if probing else 10_000)
-    return make_conninfo("", **params)
 
 
 class Pools:
@@ -212,7 +158,7 @@ class Pools:
             # It waits for the pool's threads, and whoever calls may have no time.
             threading.Thread(target=_close_all, args=(pools,), daemon=True).start()
         for loop, theirs_pool in loops:
-            _close_in(loop, theirs_pool)
+            close_in(loop, theirs_pool)
 
     def release(self, link: Link) -> None:
         """Give a connection back as it was, without what its last user changed."""
@@ -322,19 +268,6 @@ def _close_all(pools: list[SyncPool]) -> None:
         pool.close(timeout=2.0)
 
 
-def _close_in(loop: asyncio.AbstractEventLoop, pool: AsyncPool) -> None:
-    """Close an async pool in its own loop, from another thread; a closed loop has left nothing."""
-
-    def begin() -> None:
-        closing = loop.create_task(pool.close(timeout=1.0))
-        _CLOSING.add(closing)
-        closing.add_done_callback(_CLOSING.discard)
-
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(begin)
-
-
-_CLOSING: set[asyncio.Task[None]] = set()
 #: What processes inherited from their parents: kept, so that it is never finalised.
 _INHERITED: list[Any] = []
 

@@ -9,7 +9,7 @@ import pytest
 
 from regionware.context import Current
 from regionware.database.connection import Databases
-from regionware.database.pools import connection_string
+from regionware.database.conninfo import connection_string
 from regionware.database.position import Position
 from regionware.database.selector import Mark
 from regionware.database.survey import Answer, Survey

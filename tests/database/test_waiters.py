@@ -184,7 +184,6 @@ def test_a_process_sends_the_primary_no_more_than_its_allowance(
     databases = Databases(
         Topology(here="fra", regions=regions), limits=Limits(takeover=0.01), tell=events.append
     )
-    databases._allowance._left = 1.0
     databases.start()
     until(lambda: not databases.marks["fra/replica-1"].reachable)
     assert read(databases, begin) == "iad/primary"
