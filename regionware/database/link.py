@@ -55,6 +55,8 @@ class Watch:
     ready = float("inf")
     #: Which start of which server it leads to; see `Mark`.
     instance = ""
+    #: What it said first of being a standby, where servers tell (since 14).
+    standby: bytes | None = None
     #: The timeline on which its server takes writes; 0 on a standby.
     timeline = 0
     #: What it may do: a `write` connection is not autocommit.
@@ -81,6 +83,7 @@ class Watch:
         """
         read_only, recovering, self.instance, timeline = row
         self.timeline = int(timeline or "0", 16)
+        self.standby = self.pgconn.parameter_status(b"in_hot_standby")
         if (recovering == "t") != (host.role == "replica"):
             raise psycopg.OperationalError(f"{host.name} is not a {host.role}")
         if self.access == "read" and read_only != "on":
@@ -101,8 +104,8 @@ class Watch:
 
     def turned(self) -> bool:
         """Whether its server has told, at no cost, that its role is another than at first."""
-        said = self.pgconn.parameter_status(b"in_hot_standby")
-        return said is not None and (said == b"on") == (self.timeline > 0)
+        # Compared with what it said first: a pooler may have said what was true long before.
+        return self.pgconn.parameter_status(b"in_hot_standby") != self.standby
 
     def alive(self) -> bool:
         """Whether the connection still stands, as far as can be seen without a round trip.

@@ -253,6 +253,21 @@ def test_two_that_take_writes_on_one_timeline_are_both_fenced(  # noqa: PLR0917 
     until(lambda: port(databases, begin(need=need)) == fra.port)
 
 
+def test_a_connection_that_outlives_a_promotion_is_given_up(
+    cluster: Cluster, databases: Databases, begin: Begin, until: Until
+) -> None:
+    with databases.connection(begin()) as kept:
+        kept.execute("SELECT 1")
+    with databases.connection(begin()) as held:
+        assert held is kept, "the positive control: without a promotion it is used again"
+        cluster.replicas["fra"].promote()
+        # The server tells of its new role with the next answer; nobody asks it.
+        until(lambda: held.execute("SELECT 1") and held.turned())  # type: ignore[attr-defined] # a Link
+    assert held.closed
+    until(lambda: primary(databases) == "fra/replica-1")
+    assert write(databases, begin).timeline == 2
+
+
 def test_one_url_of_several_hosts_follows_the_primary(
     cluster: Cluster, begin: Begin, until: Until
 ) -> None:
