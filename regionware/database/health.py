@@ -32,7 +32,7 @@ ANSWER: Final = 1.0
 #: Seconds between two questions to a host that somebody waits for.
 URGENT: Final = 0.005
 #: Seconds between two alarms: a thousand requests that fail at once ask once.
-CALM: Final = 0.05
+CALM: Final = 0.1
 #: How much less often a host is asked that is of no use here.
 IDLE: Final = 4.0
 

@@ -122,7 +122,13 @@ class Survey:
             StrangerError: it is of no use.
         """
         writable = answer.row[0] != "t"
-        self._identify(name, system, writable=writable)
+        try:
+            self._identify(name, system, writable=writable)
+        except StrangerError:
+            # What stood here before is gone.
+            self._answering.discard(name)
+            self._sights[name] = Sight(when=answer.when, writable=False, instance="")
+            raise
         sight = self._sight(name, answer, writable=writable)
         self._sights[name] = sight
         self._answering.add(name)

@@ -8,10 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regionware.database.allowance import BURST, Allowance
+from regionware.database.finding import View
 from regionware.database.latency import WINDOW, Known, distance, farther, prefer, smooth
+from regionware.database.position import Position
 from regionware.database.selector import UNASKED, Demand, Host, Mark, Reason, select
+from regionware.database.survey import Answer, StrangerError, Survey
+from regionware.database.survey import Known as KnownHosts
+from regionware.database.timelines import Timelines
 from regionware.database.vitals import DOWN, FAILURES, RETURN, SLOW_START, SUSPECT, Vitals
-from regionware.errors import ConsistencyUnavailable
+from regionware.errors import ConsistencyUnavailable, PrimaryUnavailable
 from regionware.policies.database import Database
 
 NEAR = [Host(f"fra/replica-{number}", "replica") for number in (1, 2, 3)]
@@ -230,3 +235,56 @@ def test_beyond_the_allowance_the_policy_decides(
         assert choose(afford=False) is answer
     write = Demand(access="write", policy=policy)
     assert select(write, PRIMARY, known, now=1.0, afford=lambda: False).host is PRIMARY
+
+
+def test_who_was_told_of_a_newer_timeline_does_not_trust_the_old_primary() -> None:
+    """Its token or a fence came from a worker that has noticed a failover before this one."""
+    known = KnownHosts({PRIMARY.name: mark()}, PRIMARY, timelines=Timelines(1))
+    failed: list[str] = []
+    view = View(known, lambda: known, idle, failed=failed.append)
+    for access in ("read", "write"):
+        wanted = Demand(access=access, policy=Database.session(), need=Position(2, 1))
+        with pytest.raises(PrimaryUnavailable, match="timeline 2 was not found yet"):
+            view.choose(wanted, {})
+    assert failed == [PRIMARY.name] * 2, "the prober is told to look"
+    # The positive control: it is the timeline that matters.
+    wanted = Demand(access="write", policy=Database.session(), need=Position(1, 1))
+    assert view.choose(wanted, {}).host is PRIMARY
+
+
+def survey_of(*names: str) -> Survey:
+    return Survey([PRIMARY.name, *names], "fra")
+
+
+def answer(when: float, *, writable: bool, instance: str = "a", timeline: int = 1) -> Answer:
+    row = ["f" if writable else "t", "0/64", "0/64", f"{timeline:08x}", str(timeline), ""]
+    return Answer(when, 0.001, row, instance, 0.6)
+
+
+def test_another_cluster_behind_the_same_names() -> None:
+    one = NEAR[0].name
+    made = survey_of(one)
+    made.told(PRIMARY.name, "7", answer(1.0, writable=True))
+    made.told(one, "7", answer(1.0, writable=False, instance="b"))
+    made.told(one, "7", answer(2.0, writable=True, instance="b", timeline=2))
+    assert made.known.primary == Host(one, "primary")
+    # The promoted one is replaced by a stranger: it is not the primary any more.
+    with pytest.raises(StrangerError, match="cluster"):
+        made.told(one, "8", answer(3.0, writable=True, instance="c", timeline=9))
+    made.condemn(one, 3.0)
+    assert made.known.primary is None
+    # The declared one may be replaced for good, once nobody of the old cluster takes writes.
+    made.told(PRIMARY.name, "9", answer(4.0, writable=True, instance="d"))
+    assert (made.known.primary, made.system) == (PRIMARY, "9")
+    assert made.known.timelines == Timelines(1)
+
+
+def test_a_failover_is_not_overtaken_by_the_declared_name() -> None:
+    one = NEAR[0].name
+    made = survey_of(one)
+    made.told(PRIMARY.name, "7", answer(1.0, writable=True))
+    made.told(one, "7", answer(1.0, writable=True, instance="b", timeline=2))
+    with pytest.raises(StrangerError, match="cluster"):
+        made.told(PRIMARY.name, "9", answer(4.0, writable=True, instance="d"))
+    made.condemn(PRIMARY.name, 4.0)
+    assert made.known.primary == Host(one, "primary")
