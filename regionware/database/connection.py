@@ -285,7 +285,7 @@ class Databases:
     def _view(self) -> View:
         return View(
             self.known, lambda: self.known, self._rim.pools.busy, self._afford, self._failed,
-            self._fell,
+            self._fell, self._waiters.heard.is_set,
         )  # fmt: skip
 
     @property

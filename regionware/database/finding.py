@@ -8,14 +8,14 @@ from typing import Final
 
 import psycopg
 
-from regionware.database.hands import REPLAYED, Acquire, AnyLink, Ask, Park, Release
+from regionware.database.hands import REPLAYED, Acquire, AnyLink, Ask, Hear, Park, Release
 from regionware.database.latency import prefer
 from regionware.database.messages import POSITION, position_of
 from regionware.database.position import Position
 from regionware.database.selector import Demand, Host, Mark, Reason, Selection, Verify, select
 from regionware.database.survey import Known
 from regionware.effects import Plan
-from regionware.errors import PrimaryUnavailable
+from regionware.errors import PrimaryUnavailable, Unavailable
 
 #: Seconds to wait for a host that did not answer the prober a moment ago.
 _DOWN: Final = 0.25
@@ -40,6 +40,7 @@ class View:
         busy: how many handles are open to a host.
         afford: whether the primary may take over one more read.
         failed: told of a host that could not be connected to, or was lost.
+        heard: whether every host was asked; before, an old primary may pass for the new one.
         fell: told why a read goes to the primary that a replica should have answered.
     """
 
@@ -49,6 +50,7 @@ class View:
     afford: Callable[[], bool] = lambda: True
     failed: Callable[[str], None] = lambda _: None
     fell: Callable[[str], None] = lambda _: None
+    heard: Callable[[], bool] = lambda: True
 
     def choose(self, wanted: Demand, tried: Mapping[str, Reason]) -> Selection | Verify:
         """The decision, now."""
@@ -76,7 +78,7 @@ def find(
         ConsistencyUnavailable: no host gives what is wanted.
     """
     while True:
-        choice = view.choose(wanted, tried)
+        view, choice = yield from _decide(view, wanted, tried, timeout)
         host, mark = choice.host, view.known.marks[choice.host.name]
         patience = timeout if mark.reachable else min(_DOWN, timeout)
         link = yield from Acquire(host, wanted.access, patience)
@@ -111,6 +113,27 @@ def _acquire_far(view: View, host: Host, wanted: Demand, timeout: float) -> Plan
         link = yield from Acquire(host, wanted.access, timeout)
         waited += timeout
     return link
+
+
+def _decide(
+    view: View, wanted: Demand, tried: Mapping[str, Reason], timeout: float
+) -> Plan[tuple[View, Selection | Verify]]:
+    """The decision; for the primary, in a process that has just begun, once it knows all hosts."""
+    if not view.heard():
+        try:
+            choice = view.choose(wanted, tried)
+        except Unavailable:
+            choice = None
+        if choice is not None and choice.host.role != "primary":
+            return view, choice
+        view = yield from _informed(view, timeout)
+    return view, view.choose(wanted, tried)
+
+
+def _informed(view: View, timeout: float) -> Plan[View]:
+    """In a process that has just begun: what is known once every host was asked."""
+    yield from Hear(timeout)
+    return replace(view, known=view.latest(), heard=lambda: True)
 
 
 def _renewed(view: View, host: Host) -> View:
@@ -175,6 +198,8 @@ def ask_primary(view: View, timeout: float) -> Plan[Position]:
     Raises:
         PrimaryUnavailable: it does not answer, or there is none.
     """
+    if not view.heard():
+        view = yield from _informed(view, timeout)
     primary = view.known.primary
     if primary is None:
         raise PrimaryUnavailable(view.known.why)

@@ -3,6 +3,7 @@
 Opening and closing a handle is one plan each, written once; `Hands` blocks, `AsyncHands` awaits.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -72,6 +73,13 @@ class Park(Effect[Mark | None]):
 
 
 @dataclass(slots=True)
+class Hear(Effect[None]):
+    """Wait until every host was asked once, for `seconds` at most."""
+
+    seconds: float
+
+
+@dataclass(slots=True)
 class Settle(Effect[None]):
     """Do what waited for a commit."""
 
@@ -107,6 +115,8 @@ class Hands:
                 link.execute(BEGIN_SNAPSHOT)
             case Park(host, need, seconds):
                 return self._waiters.wait(host.name, need, seconds)
+            case Hear(seconds):
+                self._waiters.heard.wait(seconds)
             case Settle(items, position) if self._committed is not None:
                 self._committed(items, position)
         return None
@@ -140,6 +150,8 @@ class AsyncHands:
                 await link.execute(BEGIN_SNAPSHOT)
             case Park(host, need, seconds):
                 return await self._waiters.await_(host.name, need, seconds)
+            case Hear(seconds):
+                await asyncio.to_thread(self._waiters.heard.wait, seconds)
             case Settle(items, position) if self._committed is not None:
                 await self._committed(items, position)
         return None

@@ -105,6 +105,7 @@ class Prober:
         self._on_turn = on_turn
         self._on_history = on_history
         self._asked: dict[str, float] = {}
+        self._unheard = {target.name for target in targets}
         self._alarmed = float("-inf")
         self._bells: dict[str, asyncio.Event] = {}
         self._task: tuple[asyncio.AbstractEventLoop, asyncio.Task[None]] | None = None
@@ -214,7 +215,13 @@ class Prober:
                 self._fault(name, error)
             else:
                 self._publish(name)
+                self._heard(name)
             await self._rest(name)
+
+    def _heard(self, name: str) -> None:
+        self._unheard.discard(name)
+        if not self._unheard:
+            self.waiters.heard.set()
 
     def _fault(self, name: str, error: Exception) -> None:
         """A host did not answer, or is not what it should be."""
@@ -226,6 +233,7 @@ class Prober:
             silence = now - self._asked[name]
             self._survey.missed(name, now, max(1, int(silence / self.interval)))
         self._publish(name)
+        self._heard(name)
         if self.known.primary is None or self.known.primary.name == name:
             self._alarm()
         if used and not self.known.marks[name].reachable:

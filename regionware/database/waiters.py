@@ -23,7 +23,11 @@ class Waiter:
 
 
 class Waiters:
-    """Who waits for which host."""
+    """Who waits for which host.
+
+    Attributes:
+        heard: set once every host was asked: before, an old primary may pass for the new one.
+    """
 
     def __init__(self, urge: Callable[[str], None] = lambda _: None) -> None:
         """Begin with nobody.
@@ -31,6 +35,7 @@ class Waiters:
         Args:
             urge: called with a host's name when somebody begins to wait for it.
         """
+        self.heard = threading.Event()
         self._urge = urge
         self._lock = threading.Lock()
         self._waiting: dict[str, list[Waiter]] = {}

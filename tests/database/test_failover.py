@@ -10,6 +10,7 @@ from regionware.context import Current
 from regionware.database import hosts, survey
 from regionware.database.connection import Databases
 from regionware.database.hosts import Arrangement
+from regionware.database.link import Link
 from regionware.database.position import Position
 from regionware.database.selector import Host
 from regionware.database.timelines import Place, Switch, Timelines
@@ -193,10 +194,9 @@ def test_a_primary_left_behind_is_neither_read_nor_written(
         assert write(databases, begin).timeline == 2
         assert port(databases, begin(Database.primary())) == new.port
     until(lambda: "iad/primary" in names(events, "fenced"))
-    # Also by somebody who begins only now, who sees it alone for a while.
+    # Also by somebody who begins only now, and by one who sees it alone for a while.
     later = Databases(topology(cluster), interval=INTERVAL)
-    later.start()
-    until(lambda: primary(later) == "nrt/replica-1")
+    assert write(later, begin).timeline == 2
     new.pause()
     until(lambda: not later.marks["nrt/replica-1"].reachable)
     with pytest.raises(PrimaryUnavailable):
@@ -261,8 +261,15 @@ def test_a_connection_that_outlives_a_promotion_is_given_up(
     with databases.connection(begin()) as held:
         assert held is kept, "the positive control: without a promotion it is used again"
         cluster.replicas["fra"].promote()
-        # The server tells of its new role with the next answer; nobody asks it.
-        until(lambda: held.execute("SELECT 1") and held.turned())  # type: ignore[attr-defined] # a Link
+        assert isinstance(held, Link)
+        turned = held.turned
+
+        def told() -> bool:
+            """The server tells of its new role with an answer; nobody asks it."""
+            held.execute("SELECT 1")
+            return turned()
+
+        until(told)
     assert held.closed
     until(lambda: primary(databases) == "fra/replica-1")
     assert write(databases, begin).timeline == 2
