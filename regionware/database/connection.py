@@ -24,11 +24,12 @@ from regionware.database.finding import View, ask_primary
 from regionware.database.handle import Handle
 from regionware.database.hands import ACommitted, AsyncHands, Committed, Hands
 from regionware.database.health import Prober, Target
+from regionware.database.known import Known
 from regionware.database.latency import distance
 from regionware.database.pools import Limits, Pools
 from regionware.database.position import Position
 from regionware.database.selector import Demand, Mark, Mode, Reason, Selection, Verify, demand
-from regionware.database.survey import Known, Survey
+from regionware.database.survey import Survey
 from regionware.database.timelines import Timelines
 from regionware.database.waiters import Waiters
 from regionware.drive import adrive, drive

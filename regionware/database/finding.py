@@ -9,11 +9,11 @@ from typing import Final
 import psycopg
 
 from regionware.database.hands import REPLAYED, Acquire, AnyLink, Ask, Hear, Park, Release
+from regionware.database.known import Known
 from regionware.database.latency import prefer
 from regionware.database.messages import POSITION, position_of
 from regionware.database.position import Position
 from regionware.database.selector import Demand, Host, Mark, Reason, Selection, Verify, select
-from regionware.database.survey import Known
 from regionware.effects import Plan
 from regionware.errors import PrimaryUnavailable, Unavailable
 

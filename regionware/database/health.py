@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-import psycopg
 from psycopg import generators, waiting
 from psycopg.pq.abc import PGconn
 
-from regionware.database.survey import Answer, Known, StrangerError, Survey
+from regionware.database.known import Known
+from regionware.database.questions import ASK, GREET, query
+from regionware.database.survey import Answer, StrangerError, Survey
 from regionware.database.timelines import Timelines
 from regionware.database.token import cluster_name
 from regionware.database.waiters import Waiters
@@ -28,34 +29,12 @@ logger = logging.getLogger("regionware.database")
 
 #: Seconds. A far primary with TLS needs several round trips to be connected to.
 CONNECT: Final = 3.0
-ANSWER: Final = 1.0
 #: Seconds between two questions to a host that somebody waits for.
 URGENT: Final = 0.005
 #: Seconds between two alarms: a thousand requests that fail at once ask once.
 CALM: Final = 0.1
 #: How much less often a host is asked that is of no use here.
 IDLE: Final = 4.0
-
-_GREET = (
-    "SELECT (SELECT system_identifier FROM pg_control_system()),"
-    " extract(epoch FROM pg_postmaster_start_time()),"
-    " (SELECT setting FROM pg_settings WHERE name = 'wal_writer_delay')"
-)
-#: One column for each text in the row of an `Answer`, in this order. The position is read before
-#: its timeline: a switch in between makes the claim too small.
-_COLUMNS = (
-    "pg_is_in_recovery()",
-    """CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
-    ELSE pg_current_wal_insert_lsn() END""",
-    "CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn() END",
-    """CASE WHEN pg_is_in_recovery()
-    THEN lpad(to_hex((SELECT received_tli FROM pg_stat_wal_receiver)), 8, '0')
-    ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END""",
-    "(SELECT timeline_id FROM pg_control_checkpoint())",
-    """CASE WHEN NOT pg_is_in_recovery() AND pg_last_wal_receive_lsn() IS NOT NULL
-    THEN pg_last_wal_replay_lsn() END""",
-)
-_ASK = f"SELECT {', '.join(_COLUMNS)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +181,11 @@ class Prober:
 
     async def _converse(self, name: str, connection: PGconn) -> None:
         """Ask on one connection until it fails."""
-        system, instance, delay = await _query(connection, _GREET)
+        system, instance, delay = await query(connection, GREET)
         slack = 3 * int(delay) / 1000
         while True:
             self._asked[name] = when = monotonic()
-            row = await _query(connection, _ASK)
+            row = await query(connection, ASK)
             answer = Answer(when, monotonic() - when, row, instance, slack)
             try:
                 self._survey.told(name, system, answer)
@@ -284,24 +263,6 @@ def _turned(before: Known, after: Known) -> list[str]:
     if before.primary != after.primary:
         names += [host.name for host in (before.primary, after.primary) if host is not None]
     return names
-
-
-async def _query(connection: PGconn, sql: str) -> list[str]:
-    """One row, in text; an absent value is an empty text.
-
-    Raises:
-        psycopg.Error: the server refuses, or the connection is lost.
-        TimeoutError: there is no answer in time.
-    """
-    connection.send_query(sql.encode())
-    async with asyncio.timeout(ANSWER):
-        results = await waiting.wait_async(
-            generators.execute(connection), connection.socket, interval=1.0
-        )
-    result = results[-1]
-    if result.ntuples != 1:
-        raise psycopg.OperationalError(result.get_error_message() or "no row")
-    return [(result.get_value(0, i) or b"").decode() for i in range(result.nfields)]
 
 
 def _words(error: BaseException) -> str:

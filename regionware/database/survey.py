@@ -13,16 +13,17 @@ the server still remembers to have received from another one (`pg_last_wal_recei
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 from regionware.database.hosts import Arrangement, Sight, arrange
+from regionware.database.known import Known
 from regionware.database.latency import farther, smooth
 from regionware.database.position import Position
 from regionware.database.sampling import Sample, Samples
 from regionware.database.selector import UNASKED, Host, Mark
-from regionware.database.timelines import NO_HISTORY, Place, Switch, Timelines
+from regionware.database.timelines import NO_HISTORY, Place, Switch
 from regionware.database.vitals import Vitals
 from regionware.observe import Event
 from regionware.policies.database import LARGEST_LAG
@@ -38,7 +39,7 @@ class StrangerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a host was told to say about itself, as text; see `health`.
+    """What a host was told to say about itself, as text; see `questions`.
 
     Attributes:
         when: when it was asked, by the monotonic clock.
@@ -53,27 +54,6 @@ class Answer:
     row: Sequence[str]
     instance: str
     slack: float
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known at one moment. Never changes: readers take one, and hold no lock.
-
-    Attributes:
-        marks: of every host, by name.
-        primary: who takes the writes; `None` where nobody does, or nobody can be told.
-        near: the replicas of this region, in the order of the topology.
-        far: replicas elsewhere that are nearer than the primary, the nearest first.
-        why: why there is no primary.
-        timelines: how the timelines hang together.
-    """
-
-    marks: Mapping[str, Mark]
-    primary: Host | None
-    near: tuple[Host, ...] = ()
-    far: tuple[Host, ...] = ()
-    why: str = ""
-    timelines: Timelines = field(default=NO_HISTORY)
 
 
 class Survey:

@@ -9,6 +9,7 @@ import pytest
 from regionware.context import Current
 from regionware.database import hosts, survey
 from regionware.database.connection import Databases
+from regionware.database.health import Prober
 from regionware.database.hosts import Arrangement
 from regionware.database.link import Link
 from regionware.database.position import Position
@@ -221,6 +222,20 @@ def test_without_timelines_a_primary_left_behind_would_be_written(
     cluster.replicas["nrt"].promote()
     until(lambda: databases.marks["iad/primary"].fresh is not None)
     assert write(databases, begin).timeline == 1
+    databases.close()
+
+
+def test_who_has_just_begun_would_write_to_a_primary_left_behind(
+    cluster: Cluster, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another positive control: a process that takes the topology's word, and asks nobody first."""
+    cluster.replicas["nrt"].promote()
+    databases = Databases(topology(cluster))
+    with monkeypatch.context() as patch:
+        patch.setattr(Prober, "start", lambda self: self.waiters.heard.set())
+        assert write(databases, begin).timeline == 1
+    databases.close()
+    assert write(databases, begin).timeline == 2
     databases.close()
 
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from regionware.database.allowance import BURST, Allowance
 from regionware.database.finding import View
+from regionware.database.known import Known as KnownHosts
 from regionware.database.latency import WINDOW, Known, distance, farther, prefer, smooth
 from regionware.database.position import Position
 from regionware.database.selector import UNASKED, Demand, Host, Mark, Reason, select
 from regionware.database.survey import Answer, StrangerError, Survey
-from regionware.database.survey import Known as KnownHosts
 from regionware.database.timelines import Timelines
 from regionware.database.vitals import DOWN, FAILURES, RETURN, SLOW_START, SUSPECT, Vitals
 from regionware.errors import ConsistencyUnavailable, PrimaryUnavailable
