@@ -73,7 +73,8 @@ class Prober:
             targets: every host, the declared primary first.
             survey: puts the answers together.
             interval: seconds between two questions to one host, give or take 20 %.
-            on_turn: called with the name of a host that has another role, or has started again.
+            on_turn: called with the name of a host that is down, was started again, or has another
+                role.
             on_history: called when more is known of the timelines.
         """
         self.interval = interval
@@ -256,10 +257,13 @@ def _turned(before: Known, after: Known) -> list[str]:
     """Hosts to which no connection that stands is any good."""
     if before is after:
         return []
-    names = [
-        name for name, mark in after.marks.items()
-        if "" != before.marks[name].instance != mark.instance
-    ]  # fmt: skip
+    names = []
+    for name, mark in after.marks.items():
+        known = before.marks[name]
+        # A connection to a frozen server looks good, and whoever used it would hang.
+        down = known.reachable and not mark.reachable
+        if down or "" != known.instance != mark.instance:
+            names.append(name)
     if before.primary != after.primary:
         names += [host.name for host in (before.primary, after.primary) if host is not None]
     return names
