@@ -175,6 +175,7 @@ class Binding:
             outer=outer,
         )
         state.lost = owed.lost or (outer is not None and outer.lost)
+        state.orphaned = owed.orphaned or (outer is not None and outer.orphaned)
         return state
 
 

@@ -19,6 +19,7 @@ from regionware.caching.wakes import Wakes
 from regionware.caching.warming import Warming
 from regionware.configuration import Options
 from regionware.database.position import Position
+from regionware.database.timelines import NO_HISTORY, Timelines
 from regionware.errors import ConfigurationError
 from regionware.observe import Event, Events
 from regionware.policies.route import Mode
@@ -54,11 +55,16 @@ def compose(options: Options) -> Parts:
         ConfigurationError: naming the option or the route, and the reason.
     """
     # What is called later may name what is made below.
-    databases = _databases(options.topology, lambda: prepared.mode)
+    databases = _databases(
+        options.topology, lambda: prepared.mode,
+        tell=lambda event: prepared.events.emit(event),  # noqa: PLW0108 - it is made below
+        on_history=lambda history: prepared.fences.learn(history),  # noqa: PLW0108 - the same
+    )  # fmt: skip
     memory, flights = Memory(options.memory, options.memory_entry), Flights()
     prepared = prepare(
         options, memory, flights,
         cluster=lambda: None if databases is None else databases.cluster,
+        timelines=lambda: NO_HISTORY if databases is None else databases.known.timelines,
         token=lambda: leases.token(),  # noqa: PLW0108 - it is made below
     )  # fmt: skip
 
@@ -86,7 +92,12 @@ def compose(options: Options) -> Parts:
     return Parts(prepared, rim, purger, databases, options.longest)
 
 
-def _databases(topology: Topology, mode: Callable[[], Mode]) -> "Databases | None":
+def _databases(
+    topology: Topology,
+    mode: Callable[[], Mode],
+    tell: Callable[[Event], None],
+    on_history: Callable[[Timelines], None],
+) -> "Databases | None":
     if not topology.has_database:
         return None
     try:
@@ -95,7 +106,7 @@ def _databases(topology: Topology, mode: Callable[[], Mode]) -> "Databases | Non
         raise ConfigurationError(
             f"a database needs psycopg with libpq: install regionware[binary], or libpq ({error})"
         ) from error
-    return Databases(topology, mode=mode)
+    return Databases(topology, mode=mode, tell=tell, on_history=on_history)
 
 
 def _tier(

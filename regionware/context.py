@@ -99,6 +99,7 @@ class Current:
         "method",
         "need",
         "observing",
+        "orphaned",
         "outer",
         "route",
         "sent",
@@ -139,6 +140,8 @@ class Current:
         self.writes = 0
         #: A commit whose outcome is unknown: reads stay on the primary.
         self.lost = False
+        #: Writes of the session were lost in a failover: it is told by a new token.
+        self.orphaned = False
         #: The lower bound of all reads so far; `None` while there are none, or one is unknown.
         self.lower: Position | None = None
         #: The guarantee that could not be met, if a framework turns the exception into a 500.

@@ -127,7 +127,7 @@ def forwarded(exchange: "Exchange") -> str:
 def settle(exchange: "Exchange") -> list[tuple[str, str]]:
     """The fields that carry the session's token, if this response changes it."""
     state = exchange.state
-    if state is None or not state.writes:
+    if state is None or not (state.writes or state.orphaned):
         return []
     return exchange.prepared.sessions.issue(
         exchange.request, exchange.token, state.written, lost=state.lost

@@ -88,7 +88,8 @@ class Looking(Answers):
         if screened.key is None or (self.wants is not None and self.wants.no_store):
             self.bypass = screened.reason or "request"
             return self._pass()
-        if self.token is not None and self.token.lost and self.plan.sessions:
+        token = self.token
+        if token is not None and (token.lost or token.orphaned) and self.plan.sessions:
             self.bypass = "session"
             return self._pass()
         need = self.token.write if self.token is not None and self.plan.sessions else None
@@ -194,6 +195,7 @@ class Looking(Answers):
             token=self.token,
         )
         state.lost = token is not None and token.lost
+        state.orphaned = token is not None and token.orphaned
         state.sent = self.headed
         self.state = state
         return state

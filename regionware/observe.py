@@ -16,7 +16,8 @@ class Event:
     Attributes:
         name: what: `hit`, `stored`, `refused`, `observed`, `rescued`, `refresh-failed`, `wait`,
             `spill`, `lease-lost`, `early-refresh`, `throttled`, `stripped`, `distrusted`,
-            `token-refused`, `redis-down`, `redis-half-open`, `redis-up`, `redis-moved`,
+            `token-refused`, `orphaned`, `failover`, `fenced`, `database-down`, `database-up`,
+            `primary-read`, `redis-down`, `redis-half-open`, `redis-up`, `redis-moved`,
             `pool-exhausted`, `purge`, `purge-queued`, `purge-dropped`, `relayed`, `relay-lag`,
             `backplane-lag`, `gap`, `epoch`, `damaged`, `repaired`, `unreadable`, `warmed`,
             `shadow`.

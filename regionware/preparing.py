@@ -9,6 +9,7 @@ from regionware.caching.keys import KeyPlan
 from regionware.caching.memory import Memory
 from regionware.caching.seal import CHECKSUM, Signature
 from regionware.configuration import Options
+from regionware.database.timelines import Timelines
 from regionware.database.token import Signer
 from regionware.dice import DICE
 from regionware.locate import Resolver
@@ -25,6 +26,7 @@ def prepare(
     flights: Flights,
     *,
     cluster: Callable[[], str | None],
+    timelines: Callable[[], Timelines],
     token: Callable[[], str],
 ) -> Prepared:
     """Check the promises of the routes, then compile everything that can be compiled.
@@ -34,6 +36,7 @@ def prepare(
         memory: this process's tier.
         flights: the fills in progress.
         cluster: the name of the primary's cluster, once it has answered.
+        timelines: how the cluster's timelines hang together.
         token: a lease's token, different each time, in every process.
 
     Raises:
@@ -50,7 +53,7 @@ def prepare(
         table=table,
         plans={},
         resolver=resolver,
-        sessions=_sessions(options, resolver, events, cluster),
+        sessions=_sessions(options, resolver, events, cluster, timelines),
         memory=memory,
         flights=flights,
         fences=Fences(alone=not has_redis, writing=Lock()),
@@ -75,7 +78,11 @@ def prepare(
 
 
 def _sessions(
-    options: Options, resolver: Resolver, events: Events, cluster: Callable[[], str | None]
+    options: Options,
+    resolver: Resolver,
+    events: Events,
+    cluster: Callable[[], str | None],
+    timelines: Callable[[], Timelines],
 ) -> Sessions:
     signer = Signer(options.secrets) if options.secrets else None
     name, domain = options.cookie
@@ -88,6 +95,7 @@ def _sessions(
         cluster=cluster,
         trusts=resolver.peers.trusts,
         events=events,
+        timelines=timelines,
     )
 
 

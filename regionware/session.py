@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from regionware.database.position import Position, merge
+from regionware.database.timelines import NO_HISTORY, Place, Timelines
 from regionware.database.token import Refusal, Signer, Token
 from regionware.http.fields import parse_cookies
 from regionware.http.request import Request
@@ -33,6 +34,7 @@ class Sessions:
         cluster: Callable[[], str | None],
         trusts: Callable[[str | None], bool],
         events: Events,
+        timelines: Callable[[], Timelines] = lambda: NO_HISTORY,
     ) -> None:
         """Prepare.
 
@@ -44,7 +46,8 @@ class Sessions:
             wall: seconds since the epoch.
             cluster: whose history the positions are of, `None` while unknown.
             trusts: whether a peer's forwarded fields are believed.
-            events: where refused tokens are counted.
+            events: where refused and orphaned tokens are counted.
+            timelines: how the cluster's timelines hang together.
         """
         self.cookies = frozenset({name, _HOST_PREFIX + name})
         self.life = life
@@ -55,6 +58,7 @@ class Sessions:
         self._cluster = cluster
         self._trusts = trusts
         self._events = events
+        self._timelines = timelines
 
     def read(self, request: Request) -> Token | None:
         """The request's token, `None` if there is none that is valid."""
@@ -91,13 +95,20 @@ class Sessions:
         if isinstance(found, Refusal):
             self.refuse(found.value)
             return None
-        return found
+        timelines = self._timelines()
+        if found.write is None or timelines.current in {0, found.write.timeline}:
+            return found
+        orphaned = timelines.place(found.write) is Place.LOST
+        if orphaned:
+            self._events.emit(Event("orphaned"))
+        return replace(found, write=timelines.current_form(found.write), orphaned=orphaned)
 
     def issue(
         self, request: Request, known: Token | None, written: Position | None, *, lost: bool
     ) -> list[tuple[str, str]]:
         """The response fields that tell the client what its session is owed now."""
-        if self._signer is None or (written is None and not lost):
+        orphaned = known is not None and known.orphaned
+        if self._signer is None or (written is None and not lost and not orphaned):
             return []
         token = replace(
             known or Token(),

@@ -15,6 +15,7 @@ from hashlib import sha1
 
 from regionware.caching.entry import Entry, Key
 from regionware.database.position import Position, merge
+from regionware.database.timelines import NO_HISTORY, Timelines
 
 EVERYTHING = "*"
 NO_POSITION = "0" * 24
@@ -61,9 +62,12 @@ class Fence:
     stamp: int
     position: Position | None = None
 
-    def passes(self, entry: Entry) -> bool:
+    def passes(self, entry: Entry, history: Timelines = NO_HISTORY) -> bool:
         """Whether the entry has seen what the purge was about."""
-        return entry.created > self.stamp and entry.reached(self.position)
+        if entry.created <= self.stamp:
+            return False
+        # After a failover both may be of the older timeline, or the fence alone.
+        return entry.reached(self.position) or entry.reached(history.current_form(self.position))
 
     def join(self, other: "Fence") -> "Fence":
         """The fence that asks for what both ask for."""
@@ -130,7 +134,8 @@ class Fences:
     The log's reader and callers of `purge` write, one at a time; everybody reads without a lock.
 
     Attributes:
-        version: changes with every fence.
+        version: changes with every fence, and with the history.
+        history: how the timelines of the database hang together.
         writing: held by whoever raises fences.
         horizon: entries begun at this stamp or earlier are refused: their fences are forgotten.
         stamp: the latest reading of the region's clock known here, in microseconds.
@@ -139,7 +144,9 @@ class Fences:
             infinite where no other process can purge.
     """
 
-    __slots__ = ("_table", "heard_until", "horizon", "stamp", "told", "version", "writing")
+    __slots__ = (
+        "_table", "heard_until", "history", "horizon", "stamp", "told", "version", "writing",
+    )  # fmt: skip
 
     def __init__(self, *, alone: bool, writing: AbstractContextManager[object]) -> None:
         """Begin with no fence.
@@ -152,6 +159,7 @@ class Fences:
         self._table: dict[str, Fence] = {}
         self.version = 0
         self.stamp = self.told = 0
+        self.history = NO_HISTORY
         self.horizon = -1
         self.heard_until = float("inf") if alone else 0.0
 
@@ -207,19 +215,25 @@ class Fences:
                 del self._table[name]
             self.version += 1
 
+    def learn(self, history: Timelines) -> None:
+        """Note that the database has failed over: entries may be of writes that are lost."""
+        with self.writing:
+            self.history = history
+            self.version += 1
+
     def judge(self, entry: Entry) -> Verdict:
-        """Whether purges have overtaken an entry."""
-        verdict = Verdict.GOOD
-        if entry.created <= self.horizon:
+        """Whether purges have overtaken an entry, or a failover has."""
+        verdict, history = Verdict.GOOD, self.history
+        if entry.created <= self.horizon or not history.keeps(entry.lower, entry.upper):
             return Verdict.GONE
         if not self._table:
             return verdict
         for name in names_of(entry.key, entry.tags):
             hard = self._table.get("h" + name)
-            if hard is not None and not hard.passes(entry):
+            if hard is not None and not hard.passes(entry, history):
                 return Verdict.GONE
             soft = self._table.get("s" + name)
-            if soft is not None and not soft.passes(entry):
+            if soft is not None and not soft.passes(entry, history):
                 verdict = Verdict.STALE
         # Fences that were forgotten meanwhile have left the horizon behind.
         return Verdict.GONE if entry.created <= self.horizon else verdict
@@ -230,7 +244,7 @@ class Fences:
             for kind in kinds:
                 fence = self._table.get(kind + name)
                 if fence is not None:
-                    yield fence
+                    yield Fence(fence.stamp, self.history.current_form(fence.position))
 
     def __len__(self) -> int:
         """How many fences are standing."""

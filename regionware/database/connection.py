@@ -10,30 +10,29 @@ import os
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 import psycopg
 
 from regionware.context import Current
+from regionware.database.allowance import Allowance
+from regionware.database.conninfo import connection_string, urls_of
 from regionware.database.finding import View, ask_primary
 from regionware.database.handle import Handle
 from regionware.database.hands import ACommitted, AsyncHands, Committed, Hands
 from regionware.database.health import Prober, Target
-from regionware.database.hosts import hosts_of
-from regionware.database.pools import Limits, Pools, connection_string
+from regionware.database.known import Known
+from regionware.database.latency import distance
+from regionware.database.pools import Limits, Pools
 from regionware.database.position import Position
-from regionware.database.selector import (
-    UNASKED,
-    Demand,
-    Host,
-    Mark,
-    Mode,
-    Reason,
-    Selection,
-    Verify,
-    demand,
-)
+from regionware.database.selector import Demand, Mark, Mode, Reason, Selection, Verify, demand
+from regionware.database.survey import Survey
+from regionware.database.timelines import Timelines
+from regionware.database.waiters import Waiters
 from regionware.drive import adrive, drive
+from regionware.observe import Event
 from regionware.policies.database import Access, Consistency, Database
 from regionware.topology import Topology
 
@@ -60,7 +59,7 @@ class _Rim:
 
 
 class Databases:
-    """The primary, and the replicas of the region that is here."""
+    """Every server that the topology names, and which of them is what."""
 
     def __init__(
         self,
@@ -69,6 +68,8 @@ class Databases:
         mode: Callable[[], Mode] = lambda: "on",
         limits: Limits | None = None,
         interval: float = 0.25,
+        tell: Callable[[Event], None] = lambda _: None,
+        on_history: Callable[[Timelines], None] = lambda _: None,
     ) -> None:
         """Know the hosts; nothing is connected.
 
@@ -77,21 +78,29 @@ class Databases:
             mode: asked for every connection; anything but `on` reads from the primary.
             limits: what pools may use.
             interval: seconds between two questions of the prober to one host.
+            tell: what is told of failovers, of hosts that come and go, and of every read that goes
+                to the primary because no replica did.
+            on_history: called on the prober's thread when more is known of the timelines.
 
         Raises:
             ConfigurationError: the topology has no database.
         """
-        self.primary, self.replicas, self._urls = hosts_of(topology)
+        self._topology = topology
+        self._urls = urls_of(topology)
         self._region = topology.here.name
         self._mode = mode
         self._limits = limits or Limits()
         self._interval = interval
+        self._tell, self._on_history = tell, on_history
+        self._allowance = Allowance(self._limits.takeover)
         self._lock = threading.Lock()
-        self._rim = _Rim(Pools(self._urls, self._region, self._limits))
+        self._unasked = self._survey().known
+        pools = Pools(self._urls, self._region, self._limits, lambda: self.known.timelines.current)
+        self._rim = _Rim(pools)
         weakref.finalize(self, self._rim.close)
         _LIVE.add(self)
-        if not any(region.replicas for region in topology.regions):
-            logger.warning("no replica anywhere: every read goes to %s", self.primary.name)
+        if len(self._urls) == 1:
+            logger.warning("no replica anywhere: every read goes to %s", *self._urls)
 
     def start(self) -> None:
         """Begin to ask the hosts how they are. Called by the first connection, if not before."""
@@ -99,10 +108,13 @@ class Databases:
             return
         with self._lock:
             if self._rim.prober is None:
-                primary, *replicas = (
-                    Target(host, self._probing(host)) for host in (self.primary, *self.replicas)
+                prober = Prober(
+                    [Target(name, self._probing(name)) for name in self._urls],
+                    self._survey(),
+                    interval=self._interval,
+                    on_turn=self._rim.pools.retire,
+                    on_history=self._on_history,
                 )
-                prober = Prober(primary, replicas, interval=self._interval)
                 prober.start()
                 self._rim.prober = prober
 
@@ -118,8 +130,13 @@ class Databases:
     @property
     def marks(self) -> Mapping[str, Mark]:
         """What is known of each host now, by name."""
+        return self.known.marks
+
+    @property
+    def known(self) -> Known:
+        """What is known now: the hosts, their roles, and how the timelines hang together."""
         prober = self._rim.prober
-        return prober.marks if prober is not None else dict.fromkeys(self._urls, UNASKED)
+        return prober.known if prober is not None else self._unasked
 
     @property
     def cluster(self) -> str | None:
@@ -167,7 +184,8 @@ class Databases:
             ConfigurationError: the words are unknown, or weaker than the route's policy.
             ConsistencyUnavailable: no host gives what is wanted, and the policy says to fail.
         """
-        return self._view().choose(self.demand(state, access, consistency), {})
+        view = replace(self._view(), afford=lambda: True)
+        return view.choose(self.demand(state, access, consistency), {})
 
     def run_read(
         self,
@@ -220,14 +238,14 @@ class Databases:
             PrimaryUnavailable: it does not answer.
         """
         self.start()
-        asking = ask_primary(self.primary, self._limits.timeout)
-        return drive(asking, Hands(self._rim.pools))
+        asking = ask_primary(self._view(), self._limits.timeout)
+        return drive(asking, Hands(self._rim.pools, self._waiters))
 
     async def aprimary_position(self) -> Position:
         """The async twin of `primary_position`."""
         self.start()
-        asking = ask_primary(self.primary, self._limits.timeout)
-        return await adrive(asking, AsyncHands(self._rim.pools))
+        asking = ask_primary(self._view(), self._limits.timeout)
+        return await adrive(asking, AsyncHands(self._rim.pools, self._waiters))
 
     def demand(
         self, state: Current | None, access: Access | None, consistency: Consistency | None
@@ -241,7 +259,7 @@ class Databases:
             mode = "observe"
         return demand(
             state.database, route=state.access, access=access, consistency=consistency,
-            need=state.need, lost=state.lost, mode=mode,
+            need=state.need, lost=state.lost, orphaned=state.orphaned, mode=mode,
         )  # fmt: skip
 
     def _handle(
@@ -256,17 +274,43 @@ class Databases:
     ) -> Handle:
         self.start()
         pools, timeout = self._rim.pools, self._limits.timeout
-        hands = Hands(pools, committed), AsyncHands(pools, acommitted)
+        waiters = self._waiters
+        hands = Hands(pools, waiters, committed), AsyncHands(pools, waiters, acommitted)
         view = self._view()
         return Handle(view, wanted, state, hands, snapshot=snapshot, timeout=timeout, tried=tried)
 
     def _view(self) -> View:
-        return View(self.primary, self.replicas, self.marks, lambda: self.marks)
+        return View(
+            self.known, lambda: self.known, self._rim.pools.busy, self._afford, self._failed,
+            self._fell, self._waiters.heard.is_set,
+        )  # fmt: skip
 
-    def _probing(self, host: Host) -> str:
-        name = f"regionware/{self._region}/prober"
-        url = self._urls[host.name]
-        return connection_string(url, application=name, access="read", probing=True)
+    @property
+    def _waiters(self) -> Waiters:
+        prober = self._rim.prober
+        return prober.waiters if prober is not None else Waiters()
+
+    def _afford(self) -> bool:
+        return self._allowance.take(monotonic())
+
+    def _fell(self, reason: str) -> None:
+        self._tell(Event("primary-read", detail=reason))
+
+    def _failed(self, name: str) -> None:
+        prober = self._rim.prober
+        if prober is not None:
+            prober.failed(name)
+
+    def _survey(self) -> Survey:
+        places = {region.name: region.location for region in self._topology.regions}
+        here = places[self._region]
+        distances = {name: distance(here, places[name.partition("/")[0]]) for name in self._urls}
+        return Survey(list(self._urls), self._region, distances=distances, tell=self._tell)
+
+    def _probing(self, name: str) -> str:
+        application = f"regionware/{self._region}/prober"
+        url = self._urls[name]
+        return connection_string(url, application=application, access="read", probing=True)
 
     def _abandon(self) -> None:
         """In a child process: forget what the parent has opened."""

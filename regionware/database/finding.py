@@ -1,42 +1,71 @@
 """How a handle finds its host: choose, connect, and make sure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from random import random
 from time import monotonic
 from typing import Final
 
 import psycopg
 
-from regionware.database.hands import REPLAYED, Acquire, AnyLink, Ask, Pause, Release
+from regionware.database.hands import REPLAYED, Acquire, AnyLink, Ask, Hear, Park, Release
+from regionware.database.known import Known
+from regionware.database.latency import prefer
 from regionware.database.messages import POSITION, position_of
 from regionware.database.position import Position
 from regionware.database.selector import Demand, Host, Mark, Reason, Selection, Verify, select
 from regionware.effects import Plan
-from regionware.errors import PrimaryUnavailable
+from regionware.errors import PrimaryUnavailable, Unavailable
 
 #: Seconds to wait for a host that did not answer the prober a moment ago.
 _DOWN: Final = 0.25
 #: Seconds to wait for a primary that does: there is nobody else to go to, and where it is far away
 #: a cold pool needs four round trips for each connection.
 _FAR: Final = 5.0
-#: Seconds between two questions to a replica that is being waited for: the first and the longest.
-_SOON: Final = 0.002
-_LATE: Final = 0.02
+
+
+#: Why a read goes to the primary, where it is not meant to.
+_FALLBACKS: Final = frozenset(Reason) - {
+    Reason.WRITE, Reason.STRONG, Reason.OFF, Reason.OBSERVE, Reason.NO_REPLICA,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is known when a handle opens: the hosts and their marks; `latest` asks again."""
+    """What is known when a handle opens.
 
-    primary: Host
-    replicas: tuple[Host, ...]
-    marks: Mapping[str, Mark]
-    latest: Callable[[], Mapping[str, Mark]] = dict
+    Attributes:
+        known: the hosts, their roles and their marks.
+        latest: what is known later.
+        busy: how many handles are open to a host.
+        afford: whether the primary may take over one more read.
+        failed: told of a host that could not be connected to, or was lost.
+        heard: whether every host was asked; before, an old primary may pass for the new one.
+        fell: told why a read goes to the primary that a replica should have answered.
+    """
+
+    known: Known
+    latest: Callable[[], Known]
+    busy: Callable[[str], int]
+    afford: Callable[[], bool] = lambda: True
+    failed: Callable[[str], None] = lambda _: None
+    fell: Callable[[str], None] = lambda _: None
+    heard: Callable[[], bool] = lambda: True
 
     def choose(self, wanted: Demand, tried: Mapping[str, Reason]) -> Selection | Verify:
         """The decision, now."""
-        known = [(host, self.marks[host.name]) for host in self.replicas]
-        return select(wanted, self.primary, known, now=monotonic(), tried=tried)
+        known, marks = self.known, self.known.marks
+        replicas = prefer([(h, marks[h.name]) for h in known.near], self.busy, random)
+        if known.far:
+            replicas += [(host, marks[host.name]) for host in known.far]
+        primary, why = known.primary, known.why
+        if wanted.need is not None and 0 < known.timelines.current < wanted.need.timeline:
+            # Somebody has met a newer primary than we have.
+            primary, why = None, f"timeline {wanted.need.timeline} was not found yet"
+            self.failed(known.primary.name if known.primary is not None else "")
+        return select(
+            wanted, primary, replicas, now=monotonic(), tried=tried, why=why, afford=self.afford
+        )
 
 
 def find(
@@ -49,24 +78,29 @@ def find(
         ConsistencyUnavailable: no host gives what is wanted.
     """
     while True:
-        choice = view.choose(wanted, tried)
-        host, mark = choice.host, view.marks[choice.host.name]
+        view, choice = yield from _decide(view, wanted, tried, timeout)
+        host, mark = choice.host, view.known.marks[choice.host.name]
         patience = timeout if mark.reachable else min(_DOWN, timeout)
         link = yield from Acquire(host, wanted.access, patience)
         if link is None and host.role == "primary":
             link = yield from _acquire_far(view, host, wanted, timeout)
         if link is None:
             tried[host.name] = Reason.UNREACHABLE
+            view.failed(host.name)
+            view = _renewed(view, host)
             continue
         link.hand_out(None)
         try:
             settled = yield from _settle(choice, mark, wanted, link)
         except psycopg.Error:
             settled = Reason.FAILED
+            view.failed(host.name)
         except BaseException:
             yield from Release(link)
             raise
         if isinstance(settled, Selection):
+            if host.role == "primary" and settled.reason in _FALLBACKS:
+                view.fell(settled.reason)
             return link, settled
         yield from Release(link)
         tried[host.name] = settled
@@ -75,10 +109,43 @@ def find(
 def _acquire_far(view: View, host: Host, wanted: Demand, timeout: float) -> Plan[AnyLink | None]:
     """Wait on for the primary, as long as the prober hears from it."""
     waited, link = timeout, None
-    while link is None and waited < _FAR and view.latest()[host.name].reachable:
+    while link is None and waited < _FAR and _still(view.latest(), host):
         link = yield from Acquire(host, wanted.access, timeout)
         waited += timeout
     return link
+
+
+def _decide(
+    view: View, wanted: Demand, tried: Mapping[str, Reason], timeout: float
+) -> Plan[tuple[View, Selection | Verify]]:
+    """The decision; for the primary, in a process that has just begun, once it knows all hosts."""
+    if not view.heard():
+        try:
+            choice = view.choose(wanted, tried)
+        except Unavailable:
+            choice = None
+        if choice is not None and choice.host.role != "primary":
+            return view, choice
+        view = yield from _informed(view, timeout)
+    return view, view.choose(wanted, tried)
+
+
+def _informed(view: View, timeout: float) -> Plan[View]:
+    """In a process that has just begun: what is known once every host was asked."""
+    yield from Hear(timeout)
+    return replace(view, known=view.latest(), heard=lambda: True)
+
+
+def _renewed(view: View, host: Host) -> View:
+    """What is known now, if there is another primary than the one that cannot be reached."""
+    latest = view.latest()
+    changed = host.role == "primary" and latest.primary not in {host, None}
+    return replace(view, known=latest) if changed else view
+
+
+def _still(known: Known, host: Host) -> bool:
+    """Whether a host is still the primary, and answers."""
+    return known.primary == host and known.marks[host.name].reachable
 
 
 def _settle(
@@ -97,7 +164,7 @@ def _settle(
         wait, reason = wanted.policy.wait, choice.reason
     else:
         need, wait, reason = wanted.need, choice.wait, Reason.VERIFIED
-    deadline, pause = monotonic() + wait / 1000, _SOON
+    deadline = monotonic() + wait / 1000
     while True:
         ((_, ((recovering, lsn, received, paused),)),) = yield from Ask(link, REPLAYED)
         if recovering != "t":
@@ -108,8 +175,12 @@ def _settle(
         left = deadline - monotonic()
         if paused == "t" or left <= 0 or position is None:
             return Reason.BEHIND
-        yield from Pause(min(pause, left))
-        pause, reason = min(2 * pause, _LATE), Reason.WAITED
+        news = yield from Park(choice.host, need, left)
+        if news is None or not news.reachable:
+            return Reason.BEHIND
+        reason = Reason.WAITED
+        if news.instance == link.instance:
+            return Selection(choice.host, reason, news.position, news.lag)
 
 
 def _replayed(lsn: str, received: str, mark: Mark, link: AnyLink) -> Position | None:
@@ -121,23 +192,31 @@ def _replayed(lsn: str, received: str, mark: Mark, link: AnyLink) -> Position | 
     return Position.parse(lsn, mark.position.timeline)
 
 
-def ask_primary(primary: Host, timeout: float) -> Plan[Position]:
+def ask_primary(view: View, timeout: float) -> Plan[Position]:
     """Where the primary is now.
 
     Raises:
-        PrimaryUnavailable: it does not answer.
+        PrimaryUnavailable: it does not answer, or there is none.
     """
+    if not view.heard():
+        view = yield from _informed(view, timeout)
+    primary = view.known.primary
+    if primary is None:
+        raise PrimaryUnavailable(view.known.why)
     link = yield from Acquire(primary, "read", timeout)
     if link is None:
+        view.failed(primary.name)
         raise PrimaryUnavailable(f"{primary.name} cannot be reached")
     link.hand_out(None)
     try:
         ((_, rows),) = yield from Ask(link, POSITION)
     except psycopg.OperationalError as error:
+        view.failed(primary.name)
         raise PrimaryUnavailable(f"{primary.name} was lost") from error
     finally:
         yield from Release(link)
     position = position_of(rows)
     if position is None:
+        view.failed(primary.name)
         raise PrimaryUnavailable(f"{primary.name} is in recovery")
     return position

@@ -22,6 +22,9 @@ logger = logging.getLogger("regionware.database")
 
 #: serialization_failure, which on a standby is a conflict with replay, and deadlock_detected.
 _CONFLICTS: Final = ("40001", "40P01")
+#: A server that shuts down or starts, and a connection that failed: its role may be another now.
+_GOING: Final = ("57P01", "57P02", "57P03", "08")
+_READ_ONLY: Final = "25006"
 
 
 class Handle:
@@ -163,10 +166,14 @@ class Handle:
             raise late
 
     def _note_failure(self, link: AnyLink, error: BaseException | None) -> None:
-        conflict = isinstance(error, psycopg.Error) and error.sqlstate in _CONFLICTS
-        if self._selection is not None and (link.closed or conflict):
-            host = self._selection.host
+        if self._selection is None:
+            return
+        host, state = self._selection.host, getattr(error, "sqlstate", None) or ""
+        if link.closed or state in _CONFLICTS:
             self.lost = {host.name: Reason.FAILED} if host.role == "replica" else {}
+        refused = state == _READ_ONLY and self._wanted.access == "write"
+        if link.closed or refused or state.startswith(_GOING) or link.turned():
+            self._view.failed(host.name)
 
     def _report_write(self, outcome: Outcome) -> None:
         state = self._state

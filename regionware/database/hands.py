@@ -4,7 +4,6 @@ Opening and closing a handle is one plan each, written once; `Hands` blocks, `As
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +12,8 @@ from regionware.database.link import AsyncLink, Link
 from regionware.database.messages import BEGIN_SNAPSHOT, POSITION, Reply
 from regionware.database.pools import Pools
 from regionware.database.position import Position
-from regionware.database.selector import Host
+from regionware.database.selector import Host, Mark
+from regionware.database.waiters import Waiters
 from regionware.effects import Effect
 from regionware.policies.database import Access
 
@@ -64,8 +64,17 @@ class Begin(Effect[Position | None]):
 
 
 @dataclass(slots=True)
-class Pause(Effect[None]):
-    """Wait."""
+class Park(Effect[Mark | None]):
+    """Wait until a replica has replayed a position: its mark then, `None` after `seconds`."""
+
+    host: Host
+    need: Position
+    seconds: float
+
+
+@dataclass(slots=True)
+class Hear(Effect[None]):
+    """Wait until every host was asked once, for `seconds` at most."""
 
     seconds: float
 
@@ -81,11 +90,12 @@ class Settle(Effect[None]):
 class Hands:
     """Does what a plan asks for on this thread."""
 
-    __slots__ = ("_committed", "_pools")
+    __slots__ = ("_committed", "_pools", "_waiters")
 
-    def __init__(self, pools: Pools, committed: Committed | None = None) -> None:
-        """Know the pools, and what to do after a commit."""
+    def __init__(self, pools: Pools, waiters: Waiters, committed: Committed | None = None) -> None:
+        """Know the pools, where to wait, and what to do after a commit."""
         self._pools = pools
+        self._waiters = waiters
         self._committed = committed
 
     def __call__(self, effect: Effect[Any]) -> Any:
@@ -103,8 +113,10 @@ class Hands:
                 return link.bound_before(lambda: link.execute(BEGIN_SNAPSHOT))
             case Begin(link, _):
                 link.execute(BEGIN_SNAPSHOT)
-            case Pause(seconds):
-                time.sleep(seconds)
+            case Park(host, need, seconds):
+                return self._waiters.wait(host.name, need, seconds)
+            case Hear(seconds):
+                self._waiters.heard.wait(seconds)
             case Settle(items, position) if self._committed is not None:
                 self._committed(items, position)
         return None
@@ -113,11 +125,12 @@ class Hands:
 class AsyncHands:
     """Does what a plan asks for in the running event loop."""
 
-    __slots__ = ("_committed", "_pools")
+    __slots__ = ("_committed", "_pools", "_waiters")
 
-    def __init__(self, pools: Pools, committed: ACommitted | None = None) -> None:
-        """Know the pools, and what to do after a commit."""
+    def __init__(self, pools: Pools, waiters: Waiters, committed: ACommitted | None = None) -> None:
+        """Know the pools, where to wait, and what to do after a commit."""
         self._pools = pools
+        self._waiters = waiters
         self._committed = committed
 
     async def __call__(self, effect: Effect[Any]) -> Any:
@@ -135,8 +148,10 @@ class AsyncHands:
                 return await link.bound_before(lambda: link.execute(BEGIN_SNAPSHOT))
             case Begin(link, _):
                 await link.execute(BEGIN_SNAPSHOT)
-            case Pause(seconds):
-                await asyncio.sleep(seconds)
+            case Park(host, need, seconds):
+                return await self._waiters.await_(host.name, need, seconds)
+            case Hear(seconds):
+                await asyncio.to_thread(self._waiters.heard.wait, seconds)
             case Settle(items, position) if self._committed is not None:
                 await self._committed(items, position)
         return None

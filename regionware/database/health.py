@@ -1,114 +1,101 @@
 """What is known of the databases: one thread per process that keeps asking them.
 
 It runs an event loop of its own with one task per host, so that a host that hangs delays nobody
-else's news. What it learns is published as an immutable mapping that is read without a lock.
-
-The timeline of a standby is the hard part. `pg_walfile_name` is refused in recovery. The one exact
-source, `pg_stat_wal_receiver.received_tli`, is hidden from roles without `pg_read_all_stats`
-(granted with `pg_monitor`) and empty while nothing streams. `pg_control_checkpoint()` is open to
-every role, but after a failover it keeps naming the old timeline until the next restart point. So
-the control file is believed only while the primary itself, just asked, names the same timeline; a
-standby whose position has not moved keeps the timeline it had; otherwise it has no position.
+else's news. What it learns is put together by `Survey`, and published as an immutable object that
+is read without a lock. Every host that the topology names is asked, since a replica of any region
+may become the primary; one that is of no use here is asked less often while there is a primary.
 """
 
 import asyncio
 import logging
 import threading
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from types import MappingProxyType
 from typing import Final
 
-import psycopg
 from psycopg import generators, waiting
 from psycopg.pq.abc import PGconn
 
-from regionware.database.position import Position
-from regionware.database.selector import UNASKED, Host, Mark
+from regionware.database.known import Known
+from regionware.database.questions import ASK, GREET, query
+from regionware.database.survey import Answer, StrangerError, Survey
+from regionware.database.timelines import Timelines
 from regionware.database.token import cluster_name
+from regionware.database.waiters import Waiters
 from regionware.dice import DICE
 
 logger = logging.getLogger("regionware.database")
 
 #: Seconds. A far primary with TLS needs several round trips to be connected to.
 CONNECT: Final = 3.0
-ANSWER: Final = 1.0
-#: A sample of the primary older than this many seconds says nothing about now.
-RECENT: Final = 2.0
-#: Seventeen minutes of samples: a replica that lags more has no known lag.
-HISTORY: Final = 4096
-
-_GREET = (
-    "SELECT (SELECT system_identifier FROM pg_control_system()),"
-    " extract(epoch FROM pg_postmaster_start_time()),"
-    " (SELECT setting FROM pg_settings WHERE name = 'wal_writer_delay')"
-)
-# The position is read before its timeline: a switch in between makes the claim too small.
-_ASK = (
-    "SELECT pg_is_in_recovery(), CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
-    " ELSE pg_current_wal_insert_lsn() END, CASE WHEN NOT pg_is_in_recovery() THEN"
-    " pg_current_wal_flush_lsn() END, CASE WHEN pg_is_in_recovery() THEN"
-    " lpad(to_hex((SELECT received_tli FROM pg_stat_wal_receiver)), 8, '0')"
-    " ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END,"
-    " (SELECT timeline_id FROM pg_control_checkpoint())"
-)
+#: Seconds between two questions to a host that somebody waits for.
+URGENT: Final = 0.005
+#: Seconds between two alarms: a thousand requests that fail at once ask once.
+CALM: Final = 0.1
+#: How much less often a host is asked that is of no use here.
+IDLE: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """A host, and how to connect to it (libpq's connection string; holds a password)."""
 
-    host: Host
+    name: str
     conninfo: str
 
     def __repr__(self) -> str:
-        """The host alone."""
-        return f"Target({self.host.name!r})"
-
-
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    """The primary's history as it was at `when`: logged so far, and of that flushed so far."""
-
-    when: float
-    logged: Position
-    flushed: Position
-    # Seconds for which an asynchronous commit may be visible and not yet flushed: three
-    # times wal_writer_delay (PostgreSQL's documentation, "Asynchronous Commit").
-    slack: float
+        """The name alone."""
+        return f"Target({self.name!r})"
 
 
 class Prober:
-    """Asks the primary and this region's replicas, a few times a second."""
+    """Asks every host, a few times a second.
 
-    def __init__(self, primary: Target, replicas: Sequence[Target], *, interval: float) -> None:
+    Attributes:
+        interval: seconds between two questions to one host, give or take 20 %.
+        known: what was learned, immutable.
+        waiters: who waits for a replica to catch up.
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        survey: Survey,
+        *,
+        interval: float,
+        on_turn: Callable[[str], None] = lambda _: None,
+        on_history: Callable[[Timelines], None] = lambda _: None,
+    ) -> None:
         """Know whom to ask; nothing is connected before `start`.
 
         Args:
-            primary: the writable host.
-            replicas: the replicas of this region.
+            targets: every host, the declared primary first.
+            survey: puts the answers together.
             interval: seconds between two questions to one host, give or take 20 %.
+            on_turn: called with the name of a host that is down, was started again, or has another
+                role.
+            on_history: called when more is known of the timelines.
         """
         self.interval = interval
-        self._targets = (primary, *replicas)
-        self._marks: Mapping[str, Mark] = {each.host.name: UNASKED for each in self._targets}
-        self._history: deque[_Sample] = deque(maxlen=HISTORY)
-        self._system = ""
+        self.known: Known = survey.known
+        self.waiters = Waiters(self._urge)
+        self._targets = tuple(targets)
+        self._survey = survey
+        self._on_turn = on_turn
+        self._on_history = on_history
+        self._asked: dict[str, float] = {}
+        self._unheard = {target.name for target in targets}
+        self._alarmed = float("-inf")
+        self._bells: dict[str, asyncio.Event] = {}
         self._task: tuple[asyncio.AbstractEventLoop, asyncio.Task[None]] | None = None
         self._running = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
-    def marks(self) -> Mapping[str, Mark]:
-        """What is known of each host now, by name."""
-        return MappingProxyType(self._marks)
-
-    @property
     def cluster(self) -> str | None:
-        """The public name of the primary's cluster, `None` until it has answered once."""
-        return cluster_name(self._system) if self._system else None
+        """The public name of our cluster, `None` until a server has told it."""
+        return cluster_name(self._survey.system) if self._survey.system else None
 
     def start(self) -> None:
         """Begin to ask, in a daemon thread. Not to be called twice."""
@@ -126,6 +113,35 @@ class Prober:
             return
         self._thread.join(timeout)
 
+    def failed(self, name: str) -> None:
+        """A request could not connect to a host, or lost it: ask all of them at once."""
+
+        def note() -> None:
+            self._survey.failed(name, monotonic())
+            self._publish(name)
+            self._alarm()
+
+        self._soon(note)
+
+    def _alarm(self) -> None:
+        """Ask everybody at once; they may have other roles now."""
+        now = monotonic()
+        if now - self._alarmed > CALM:
+            self._alarmed = now
+            for bell in self._bells.values():
+                bell.set()
+
+    def _urge(self, name: str) -> None:
+        self._soon(lambda: self._bells[name].set() if name in self._bells else None)
+
+    def _soon(self, call: Callable[[], object]) -> None:
+        if self._task is None:
+            return
+        try:
+            self._task[0].call_soon_threadsafe(call)
+        except RuntimeError:  # The loop is closed.
+            logger.debug("the prober has stopped")
+
     def _run(self) -> None:
         # Not the default policy's loop: psycopg waits with add_reader, which Windows' lacks.
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
@@ -135,6 +151,7 @@ class Prober:
                 logger.debug("the prober has stopped")
 
     async def _main(self) -> None:
+        self._bells = {target.name: asyncio.Event() for target in self._targets}
         task = asyncio.current_task()
         if task is not None:
             self._task = asyncio.get_running_loop(), task
@@ -145,126 +162,111 @@ class Prober:
 
     async def _watch(self, target: Target) -> None:
         """Ask one host for ever; a failure is news like any other."""
+        name = target.name
         while True:
+            self._asked[name] = monotonic()
             try:
                 await self._connect(target)
             except Exception as error:  # noqa: BLE001 - whatever a server does, others go on
-                if self._marks[target.host.name].reachable:
-                    logger.warning("%s does not answer: %s", target.host.name, _words(error))
-                self._publish(target.host, Mark(when=monotonic(), reachable=False))
-            await self._rest()
+                self._fault(name, error)
+            await self._rest(name)
 
     async def _connect(self, target: Target) -> None:
         connecting = generators.connect(target.conninfo)
         async with asyncio.timeout(CONNECT):
             connection = await waiting.wait_conn_async(connecting, 1.0)
         try:
-            await self._converse(target.host, connection)
+            await self._converse(target.name, connection)
         finally:
             connection.finish()
 
-    async def _converse(self, host: Host, connection: PGconn) -> None:
+    async def _converse(self, name: str, connection: PGconn) -> None:
         """Ask on one connection until it fails."""
-        system, instance, delay = await _query(connection, _GREET)
-        if host.role == "primary":
-            self._system = system
+        system, instance, delay = await query(connection, GREET)
         slack = 3 * int(delay) / 1000
         while True:
-            # Again and again: the primary may answer, or be another one, only later.
-            if self._system and system != self._system:
-                raise ValueError("it is not a replica of this primary")
-            when = monotonic()
-            answer = await _query(connection, _ASK)
-            if host.role == "primary":
-                mark = self._primary(when, answer, instance, slack)
+            self._asked[name] = when = monotonic()
+            row = await query(connection, ASK)
+            answer = Answer(when, monotonic() - when, row, instance, slack)
+            try:
+                self._survey.told(name, system, answer)
+            except StrangerError as error:
+                # Again and again: it may become what it should be only later.
+                self._fault(name, error)
             else:
-                mark = self._replica(when, answer, instance, self._marks[host.name])
-            self._publish(host, mark)
-            await self._rest()
+                self._publish(name)
+                self._heard(name)
+            await self._rest(name)
 
-    def _primary(self, when: float, answer: Sequence[str], instance: str, slack: float) -> Mark:
-        recovering, logged, flushed, timeline, _ = answer
-        if recovering == "t":
-            raise ValueError("it is in recovery, not a primary")
-        line = int(timeline, 16)
-        sample = _Sample(when, Position.parse(logged, line), Position.parse(flushed, line), slack)
-        if self._history and self._history[-1].logged.timeline != line:
-            self._history.clear()
-        self._history.append(sample)
-        there = sample.logged
-        return Mark(
-            when=when, reachable=True, position=there, fresh=when, lag=0.0, instance=instance
-        )
+    def _heard(self, name: str) -> None:
+        self._unheard.discard(name)
+        if not self._unheard:
+            self.waiters.heard.set()
 
-    def _replica(self, when: float, answer: Sequence[str], instance: str, last: Mark) -> Mark:
-        recovering, replayed, _, received, control = answer
-        if recovering != "t":
-            raise ValueError("it is not in recovery, so not a replica")
-        # Of timeline 0 until it is known: what counts here is the address alone.
-        bare = Position.parse(replayed, 0)
-        known = last.position if last.instance == instance else None
-        line = int(received, 16) if received else None
-        if line is None and known is not None and known.lsn == bare.lsn:
-            line = known.timeline
-        if line is None and self._names(when, int(control)):
-            line = int(control)
-        if line is None:
-            return Mark(when=when, reachable=True, instance=instance)
-        position = Position(line, bare.lsn)
-        fresh, lag = self._lag(when, position)
-        return Mark(
-            when=when, reachable=True, position=position, fresh=fresh, lag=lag, instance=instance
-        )
+    def _fault(self, name: str, error: Exception) -> None:
+        """A host did not answer, or is not what it should be."""
+        used, now = self.known.marks[name].reachable, monotonic()
+        if isinstance(error, StrangerError):
+            self._survey.condemn(name, now)
+        else:
+            # A server that was silent for a second has missed several questions.
+            silence = now - self._asked[name]
+            self._survey.missed(name, now, max(1, int(silence / self.interval)))
+        self._publish(name)
+        self._heard(name)
+        if self.known.primary is None or self.known.primary.name == name:
+            self._alarm()
+        if used and not self.known.marks[name].reachable:
+            logger.warning("%s is not used any more: %s", name, _words(error))
 
-    def _names(self, now: float, timeline: int) -> bool:
-        """Whether the primary, just asked, is on this timeline."""
-        newest = self._history[-1] if self._history else None
-        return (
-            newest is not None and now - newest.when < RECENT and newest.logged.timeline == timeline
-        )
+    def _publish(self, name: str) -> None:
+        before, self.known = self.known, self._survey.known
+        after = self.known
+        if after.timelines is not before.timelines:
+            self._on_history(after.timelines)
+        for turned in _turned(before, after):
+            self._on_turn(turned)
+        if after.primary != before.primary:
+            found = after.primary.name if after.primary is not None else f"none: {after.why}"
+            logger.warning("the primary is now %s", found)
+        self.waiters.tell(name, after.marks[name])
 
-    def _lag(self, now: float, position: Position) -> tuple[float | None, float | None]:
-        """Until when a replica at `position` has everything, and the lag in words for people.
+    async def _rest(self, name: str) -> None:
+        bell = self._bells[name]
+        seconds = self._pause(name) * DICE.uniform(0.8, 1.2)
+        try:
+            async with asyncio.timeout(seconds):
+                await bell.wait()
+        except TimeoutError:
+            pass
+        bell.clear()
 
-        No clock but this process's is read, so there is no skew between clocks.
-        """
-        fresh: float | None = None
-        for sample in reversed(self._history):
-            if position.reached(sample.logged):
-                fresh = sample.when if fresh is None else max(fresh, sample.when)
-                break
-            if fresh is None and position.reached(sample.flushed):
-                fresh = sample.when - sample.slack
-        if fresh is None:
-            return None, None
-        newest = self._history[-1]
-        level = position.reached(newest.flushed) and now - newest.when < RECENT
-        return fresh, 0.0 if level else max(now - fresh, 0.0)
-
-    def _publish(self, host: Host, mark: Mark) -> None:
-        # A new mapping each time: readers hold no lock and see no half of a change.
-        self._marks = {**self._marks, host.name: mark}
-
-    async def _rest(self) -> None:
-        await asyncio.sleep(self.interval * DICE.uniform(0.8, 1.2))
+    def _pause(self, name: str) -> float:
+        """Seconds until a host is asked again."""
+        if self.waiters.for_host(name) and not self._survey.silent(name):
+            return min(URGENT, self.interval)
+        known = self.known
+        primary = known.primary
+        if primary is None or self._survey.silent(primary.name):
+            return self.interval
+        used = name == primary.name or any(h.name == name for h in (*known.near, *known.far))
+        return self.interval if used else self.interval * IDLE
 
 
-async def _query(connection: PGconn, sql: str) -> list[str]:
-    """One row, in text; an absent value is an empty text.
-
-    Raises:
-        psycopg.Error: the server refuses, or the connection is lost.
-        TimeoutError: there is no answer in time.
-    """
-    connection.send_query(sql.encode())
-    async with asyncio.timeout(ANSWER):
-        results = await waiting.wait_async(
-            generators.execute(connection), connection.socket, interval=1.0
-        )
-    result = results[-1]
-    if result.ntuples != 1:
-        raise psycopg.OperationalError(result.get_error_message() or "no row")
-    return [(result.get_value(0, i) or b"").decode() for i in range(result.nfields)]
+def _turned(before: Known, after: Known) -> list[str]:
+    """Hosts to which no connection that stands is any good."""
+    if before is after:
+        return []
+    names = []
+    for name, mark in after.marks.items():
+        known = before.marks[name]
+        # A connection to a frozen server looks good, and whoever used it would hang.
+        down = known.reachable and not mark.reachable
+        if down or "" != known.instance != mark.instance:
+            names.append(name)
+    if before.primary != after.primary:
+        names += [host.name for host in (before.primary, after.primary) if host is not None]
+    return names
 
 
 def _words(error: BaseException) -> str:

@@ -55,10 +55,15 @@ class Watch:
     ready = float("inf")
     #: Which start of which server it leads to; see `Mark`.
     instance = ""
+    #: What it said first of being a standby, where servers tell (since 14).
+    standby: bytes | None = None
+    #: The timeline on which its server takes writes; 0 on a standby.
+    timeline = 0
     #: What it may do: a `write` connection is not autocommit.
     access: Access = "read"
-    #: The pool it is out of.
+    #: The pool it is out of, and the name of the host.
     home: Any = None
+    host = ""
     used = False
     #: A transaction ended since it was handed out, or may have.
     ended = False
@@ -76,7 +81,9 @@ class Watch:
             psycopg.OperationalError: it does not lead to a host of this role, or it is for
                 reading and the server would let it write.
         """
-        read_only, recovering, self.instance = row
+        read_only, recovering, self.instance, timeline = row
+        self.timeline = int(timeline or "0", 16)
+        self.standby = self.pgconn.parameter_status(b"in_hot_standby")
         if (recovering == "t") != (host.role == "replica"):
             raise psycopg.OperationalError(f"{host.name} is not a {host.role}")
         if self.access == "read" and read_only != "on":
@@ -95,6 +102,11 @@ class Watch:
         if self.pgconn.transaction_status == _IDLE:
             self.ended = True
 
+    def turned(self) -> bool:
+        """Whether its server has told, at no cost, that its role is another than at first."""
+        # Compared with what it said first: a pooler may have said what was true long before.
+        return self.pgconn.parameter_status(b"in_hot_standby") != self.standby
+
     def alive(self) -> bool:
         """Whether the connection still stands, as far as can be seen without a round trip.
 
@@ -112,7 +124,7 @@ class Watch:
         busy = (pq.TransactionStatus.ACTIVE, pq.TransactionStatus.UNKNOWN)
         if self.pgconn.transaction_status in busy:
             return True
-        if self.pgconn.pipeline_status != pq.PipelineStatus.OFF:
+        if self.pgconn.pipeline_status != pq.PipelineStatus.OFF or self.turned():
             return True
         # Reported by servers since 14 whenever it changes; at no cost.
         said = self.pgconn.parameter_status(b"default_transaction_read_only")

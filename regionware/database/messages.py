@@ -25,10 +25,12 @@ POSITION: Final = (
     "SELECT pg_current_wal_insert_lsn()::text,"
     " substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) WHERE NOT pg_is_in_recovery()"
 )
-#: What a new connection is asked: may it write, which role is it of, which start of the server.
+#: What a new connection is asked: may it write, which role is it of, which start of the server, and
+#: of a primary on which timeline.
 CHECK: Final = (
     "SELECT current_setting('transaction_read_only'), pg_is_in_recovery(),"
-    " extract(epoch FROM pg_postmaster_start_time())"
+    " extract(epoch FROM pg_postmaster_start_time()), CASE WHEN NOT pg_is_in_recovery()"
+    " THEN substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END"
 )
 SET_READ_ONLY: Final = "SET default_transaction_read_only = on"
 #: Whether no transaction was in progress. A snapshot ends with the latest xid that has *ended*, and

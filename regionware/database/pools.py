@@ -13,16 +13,18 @@ Async pools belong to the event loop they were opened in.
 import asyncio
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg_pool import AsyncConnectionPool, ConnectionPool
+from psycopg_pool import ConnectionPool, PoolClosed
 
-from regionware.database.link import AsyncLink, AsyncProbingCursor, Link, ProbingCursor
+from regionware.database.async_pool import AsyncPool, close_in
+from regionware.database.conninfo import connection_string
+from regionware.database.link import AsyncLink, AsyncProbingCursor, Link, ProbingCursor, Watch
 from regionware.database.messages import CHECK, SET_READ_ONLY
 from regionware.database.selector import Host
 from regionware.policies.database import Access
@@ -33,33 +35,8 @@ _RECONNECT: Final = 1.0
 SyncPool = ConnectionPool[Link]
 
 
-class AsyncPool(AsyncConnectionPool[AsyncLink]):
-    """A pool whose tasks end when the event loop cancels them.
-
-    psycopg_pool's survive a cancellation that meets them while they connect, and the loop would
-    wait for them for ever: `asyncio.run` never returned where nobody had closed the pool.
-    """
-
-    @classmethod
-    async def worker(cls, q: Any) -> None:
-        """As psycopg_pool's."""
-        await super().worker(cast("Any", _Attentive(q)))
-
-
-class _Attentive:
-    """A queue that gives nothing more to a task that is cancelled."""
-
-    def __init__(self, queue: asyncio.Queue[Any]) -> None:
-        self._queue = queue
-
-    async def get(self) -> Any:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError
-        return await self._queue.get()
-
-
-Key = tuple[str, Access]
+#: A host's name and role, and the access: who changes roles gets other pools.
+Key = tuple[str, str, Access]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,42 +47,38 @@ class Limits:
         size: connections of one pool at most.
         waiting: callers that may wait for one; more are sent on to another host at once.
         timeout: seconds that a caller may wait.
+        takeover: reads a second that a process may always send to the primary because no replica
+            does; see `allowance`.
     """
 
     size: int = 10
     waiting: int = 100
     timeout: float = 1.0
-
-
-def connection_string(url: str, *, application: str, access: Access, probing: bool = False) -> str:
-    """The URL with what regionware adds to it.
-
-    Args:
-        url: libpq's connection string in either form.
-        application: for `application_name`, as administrators see it.
-        access: a `read` connection is read-only.
-        probing: for the prober, whose every statement takes a second at most.
-    """
-    params = conninfo_to_dict(url)
-    options = [str(params.get("options") or "")]
-    if access == "read":
-        options.append("-c default_transaction_read_only=on")
-    if probing:
-        options.append("-c statement_timeout=1000")
-    params["options"] = " ".join(filter(None, options)) or None
-    params["application_name"] = application
-    params.setdefault("connect_timeout", 2)
-    # A line that is cut without a word is noticed after seconds, not after a quarter of an hour.
-    params.setdefault("tcp_user_timeout", 1000 if probing else 10_000)
-    return make_conninfo("", **params)
+    takeover: float = 100.0
 
 
 class Pools:
     """Every pool of this process, opened when first asked for."""
 
-    def __init__(self, urls: Mapping[str, str], region: str, limits: Limits) -> None:
-        """Know the hosts by name, with their URLs, and which region is here."""
+    def __init__(
+        self,
+        urls: Mapping[str, str],
+        region: str,
+        limits: Limits,
+        timeline: Callable[[], int] = int,
+    ) -> None:
+        """Know the hosts by name, with their URLs, and which region is here.
+
+        Args:
+            urls: of every host, by name.
+            region: which one is here.
+            limits: what may be used.
+            timeline: the primary's; a connection to a writable server of an older one is not used.
+        """
         self._urls = urls
+        self._timeline = timeline
+        self._busy: Counter[str] = Counter()
+        self._counting = threading.Lock()
         self._region = region
         self._limits = limits
         self._lock = threading.Lock()
@@ -115,37 +88,82 @@ class Pools:
 
     def acquire(self, host: Host, access: Access, timeout: float) -> Link | None:
         """A connection to the host, `None` if there is none within `timeout` seconds."""
-        pool = self._sync_pool(host, access)
         deadline = monotonic() + timeout
         while True:
+            pool = self._sync_pool(host, access)
             try:
                 link = pool.getconn(deadline - monotonic())
+            except PoolClosed:
+                if monotonic() > deadline:
+                    return None
+                continue  # It was retired while this one waited; there is another.
             except psycopg.OperationalError:  # The pool's own errors are of this kind too.
                 return None
-            if link.alive():
-                link.home = pool
+            if self._good(link, host):
+                link.home, link.host = pool, host.name
+                self._count(host.name, 1)
                 return link
             link.pgconn.finish()
             pool.putconn(link)
 
     async def aacquire(self, host: Host, access: Access, timeout: float) -> AsyncLink | None:  # noqa: ASYNC109 - the pool keeps time
         """The async twin of `acquire`."""
-        pool = await self._async_pool(host, access)
         deadline = monotonic() + timeout
         while True:
             try:
+                pool = await self._async_pool(host, access)
                 link = await pool.getconn(deadline - monotonic())
+            except PoolClosed:
+                if monotonic() > deadline:
+                    return None
+                continue
             except psycopg.OperationalError:
                 return None
-            if link.alive():
-                link.home = pool
+            if self._good(link, host):
+                link.home, link.host = pool, host.name
+                self._count(host.name, 1)
                 return link
             link.pgconn.finish()
             await pool.putconn(link)
 
+    def busy(self, name: str) -> int:
+        """How many connections to a host are in use."""
+        return self._busy[name]
+
+    def _count(self, name: str, step: int) -> None:
+        with self._counting:
+            self._busy[name] += step
+
+    def _good(self, link: Watch, host: Host) -> bool:
+        """Whether a pooled connection still leads to where it should."""
+        if host.role == "primary" and link.timeline < self._timeline():
+            return False
+        return link.alive()
+
+    def retire(self, name: str) -> None:
+        """Close every pool of a host: its role is another, or it was started again.
+
+        Callable from any thread. Handles that are open keep their connection until they close.
+        """
+        with self._lock:
+            mine = [key for key in self._sync if key[0] == name]
+            pools = [self._sync.pop(key) for key in mine]
+            loops = [
+                (loop, theirs.pop(key))
+                for loop, theirs in list(self._loops.items())
+                for key in list(theirs)
+                if key[0] == name
+            ]
+        if pools:
+            # It waits for the pool's threads, and whoever calls may have no time.
+            threading.Thread(target=_close_all, args=(pools,), daemon=True).start()
+        for loop, theirs_pool in loops:
+            close_in(loop, theirs_pool)
+
     def release(self, link: Link) -> None:
         """Give a connection back as it was, without what its last user changed."""
         pool, link.home = link.home, None
+        self._count(link.host, -1)
         try:
             if link.spoilt():
                 link.pgconn.finish()
@@ -159,6 +177,7 @@ class Pools:
     async def arelease(self, link: AsyncLink) -> None:
         """The async twin of `release`."""
         pool, link.home = link.home, None
+        self._count(link.host, -1)
         try:
             if link.spoilt():
                 link.pgconn.finish()
@@ -187,10 +206,11 @@ class Pools:
         """In a child process: forget the parent's pools, and never touch their sockets."""
         _INHERITED.append((self._sync, dict(self._loops)))
         self._lock = threading.Lock()
+        self._busy, self._counting = Counter(), threading.Lock()
         self._sync, self._loops = {}, weakref.WeakKeyDictionary()
 
     def _sync_pool(self, host: Host, access: Access) -> SyncPool:
-        key = host.name, access
+        key: Key = host.name, host.role, access
         pool = self._sync.get(key)
         if pool is not None:
             return pool
@@ -206,7 +226,7 @@ class Pools:
             return self._sync[key]
 
     async def _async_pool(self, host: Host, access: Access) -> AsyncPool:
-        key, loop = (host.name, access), asyncio.get_running_loop()
+        key, loop = (host.name, host.role, access), asyncio.get_running_loop()
         with self._lock:
             for other in [each for each in self._loops if each.is_closed()]:
                 # Nobody can close these properly any more; their sockets go with them.
@@ -241,6 +261,11 @@ class Pools:
             "open": False,
             "name": f"{host.name} {access}",
         }
+
+
+def _close_all(pools: list[SyncPool]) -> None:
+    for pool in pools:
+        pool.close(timeout=2.0)
 
 
 #: What processes inherited from their parents: kept, so that it is never finalised.

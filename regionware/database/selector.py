@@ -4,7 +4,7 @@ A pure decision: what is wanted and what is known go in, a host with its reason 
 known of a host is a `Mark`, always a lower bound, so an old mark is pessimistic and never wrong.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
@@ -26,6 +26,7 @@ class Reason(StrEnum):
     OBSERVE = "observe"
     NO_REPLICA = "no-replica"
     OUTCOME_UNKNOWN = "outcome-unknown"
+    ORPHANED = "orphaned"
     CAUGHT_UP = "caught-up"
     VERIFIED = "verified"
     WAITED = "waited"
@@ -38,10 +39,18 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One database server: its name in the topology, such as `fra/replica-1`, and its role."""
+    """One database server: its name in the topology, such as `fra/replica-1`, and its role.
+
+    The name stays when the role changes: after a failover `fra/replica-1` may be the primary.
+    """
 
     name: str
     role: Role
+
+    @property
+    def region(self) -> str:
+        """The name of its region."""
+        return self.name.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +64,9 @@ class Mark:
         fresh: everything committed on the primary before this time had been replayed.
         lag: seconds of lag for people to read; 0 when not a byte was missing.
         instance: differs for every start of every server.
+        rtt: the smoothed round trip of a question to it, in seconds.
+        suspect: it did not answer lately, or could not be connected to: it comes last.
+        share: the share of its reads that it should get, less than 1 after it has come back.
     """
 
     when: float
@@ -63,6 +75,9 @@ class Mark:
     fresh: float | None = None
     lag: float | None = None
     instance: str = ""
+    rtt: float | None = None
+    suspect: bool = False
+    share: float = 1.0
 
 
 #: What is known of a host before anybody has asked it.
@@ -78,6 +93,7 @@ class Demand:
         policy: the consistency of reads, its bounds, and what happens when it cannot be had.
         need: what a read must have reached.
         lost: the outcome of a commit of this session is unknown.
+        orphaned: writes of this session were lost in a failover.
         mode: anything but `on` goes to the primary.
     """
 
@@ -85,6 +101,7 @@ class Demand:
     policy: Database
     need: Position | None = None
     lost: bool = False
+    orphaned: bool = False
     mode: Mode = "on"
 
 
@@ -128,6 +145,7 @@ def demand(
     consistency: Consistency | None = None,
     need: Position | None = None,
     lost: bool = False,
+    orphaned: bool = False,
     mode: Mode = "on",
 ) -> Demand:
     """Combine what the route says with the words of one `rw.connection(...)`.
@@ -145,25 +163,31 @@ def demand(
                 f" {policy.consistency!r}, which the route promises"
             )
         policy = stronger
-    return Demand(access=access or route, policy=policy, need=need, lost=lost, mode=mode)
+    return Demand(
+        access=access or route, policy=policy, need=need, lost=lost, orphaned=orphaned, mode=mode
+    )
 
 
 def select(
     wanted: Demand,
-    primary: Host,
+    primary: Host | None,
     replicas: Sequence[tuple[Host, Mark]],
     *,
     now: float,
     tried: Mapping[str, Reason] | None = None,
+    why: str = "",
+    afford: Callable[[], bool] = lambda: True,
 ) -> Selection | Verify:
     """Choose a host.
 
     Args:
         wanted: what the handle must be able to do.
-        primary: the writable host.
-        replicas: the replicas of this region, in order of preference.
+        primary: the writable host; `None` where there is none, or none can be told.
+        replicas: those that count here, in order of preference.
         now: the monotonic clock.
         tried: hosts that were chosen before and did not do, with the reason.
+        why: why there is no primary.
+        afford: asked, once, whether the primary may take over a read from the replicas.
 
     Raises:
         PrimaryUnavailable: only the primary would do, and it was tried.
@@ -172,6 +196,8 @@ def select(
     tried = tried or {}
     forced = _forced(wanted, replicas)
     if forced is not None:
+        if primary is None:
+            raise PrimaryUnavailable(f"{why or 'there is no primary'} (needed: {forced})")
         if primary.name in tried:
             raise PrimaryUnavailable(f"{primary.name} cannot be reached (needed: {forced})")
         return Selection(primary, forced)
@@ -179,13 +205,25 @@ def select(
     good = [(host, mark) for host, mark in left if _within(mark, wanted, now)]
     for host, mark in good:
         # A host that was never asked has no bound to give.
-        if mark is not UNASKED and _reached(mark, wanted.need):
+        if mark.when > UNASKED.when and _reached(mark, wanted.need):
             return Selection(host, Reason.CAUGHT_UP, mark.position, mark.lag)
     if good:
-        host, mark = max(good, key=_progress)
+        nearest = good[0][0].region
+        host, mark = max((k for k in good if k[0].region == nearest), key=_progress)
         return Verify(host, wanted.policy.wait, mark.lag)
-    why = _why(replicas, left, tried)
-    return _unmet(wanted, primary, left or _behind(replicas, tried), why, tried)
+    reason = _why(replicas, left, tried)
+    stale = left or _behind(replicas, tried)
+    if wanted.policy.unmet == "stale" and stale:
+        host, mark = max(stale, key=_progress)
+        return Selection(host, Reason.STALE, mark.position, mark.lag)
+    missing = _missing(wanted, primary, tried, why)
+    if primary is not None and not missing:
+        if afford():
+            return Selection(primary, reason)
+        missing = f", and {primary.name} takes over no more reads"
+    raise ConsistencyUnavailable(
+        f"no replica gives {wanted.policy.consistency!r} reads now ({reason}){missing}"
+    )
 
 
 def _forced(wanted: Demand, replicas: Sequence[object]) -> Reason | None:
@@ -196,6 +234,8 @@ def _forced(wanted: Demand, replicas: Sequence[object]) -> Reason | None:
         return Reason(wanted.mode)
     if wanted.policy.consistency == "strong":
         return Reason.STRONG
+    if wanted.orphaned:
+        return Reason.ORPHANED
     if not replicas:
         return Reason.NO_REPLICA
     return Reason.OUTCOME_UNKNOWN if wanted.lost else None
@@ -243,21 +283,10 @@ def _behind(
     return [known for known in replicas if tried.get(known[0].name) is Reason.BEHIND]
 
 
-def _unmet(
-    wanted: Demand,
-    primary: Host,
-    answering: Sequence[tuple[Host, Mark]],
-    why: Reason,
-    tried: Mapping[str, Reason],
-) -> Selection:
-    """What the policy wants when no replica qualifies."""
-    unmet = wanted.policy.unmet
-    if unmet == "stale" and answering:
-        host, mark = max(answering, key=_progress)
-        return Selection(host, Reason.STALE, mark.position, mark.lag)
-    if unmet == "fail" or primary.name in tried:
-        raise ConsistencyUnavailable(
-            f"no replica gives {wanted.policy.consistency!r} reads now ({why})"
-            + (f", nor does {primary.name}" if primary.name in tried else "")
-        )
-    return Selection(primary, why)
+def _missing(wanted: Demand, primary: Host | None, tried: Mapping[str, Reason], why: str) -> str:
+    """Why the primary will not do either; empty if it may."""
+    if wanted.policy.unmet == "fail":
+        return ", and the policy says to fail"
+    if primary is None:
+        return f", and {why or 'there is no primary'}"
+    return f", nor does {primary.name}" if primary.name in tried else ""

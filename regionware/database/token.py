@@ -51,6 +51,7 @@ class Token:
         pin: the one host or entry that may serve `seen` again, or an empty string.
         lost: a commit's outcome is unknown, so reads stay on the primary.
         issued: seconds since 1970.
+        orphaned: what it was owed was lost in a failover; never written.
     """
 
     cluster: str = ""
@@ -59,6 +60,7 @@ class Token:
     pin: str = ""
     lost: bool = False
     issued: int = 0
+    orphaned: bool = False
 
 
 def cluster_name(system_identifier: str) -> str:

@@ -5,6 +5,7 @@ the machine does.
 """
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -100,10 +101,7 @@ class Cluster(Part):
             ServerFailed: the primary does not run, or the replica did not start.
         """
         server = self._server(name)
-        conninfo = f"host=127.0.0.1 user=postgres application_name={name}"
-        options = f"-R -X stream --checkpoint=fast --no-sync --no-manifest -C -S {name}"
-        source = f"{conninfo} port={self.primary.port}"
-        server.run("pg_basebackup", "-D", server.directory, "-d", source, *options.split())
+        conninfo = self._copy(server, self.primary)
         if upstream_port is not None:
             # The last setting of a name wins, here over the one that -R wrote.
             with (server.directory / "postgresql.auto.conf").open("a") as configuration:
@@ -111,6 +109,25 @@ class Cluster(Part):
         self.replicas[name] = server
         server.start()
         return server
+
+    def demote(self, server: PostgresServer, source: PostgresServer) -> None:
+        """Make a server anew as a replica of another, where it stood before.
+
+        Raises:
+            ServerFailed: the source does not run, or the server did not start.
+        """
+        server.discard()
+        shutil.rmtree(server.directory)
+        self._copy(server, source)
+        server.start()
+
+    def _copy(self, server: PostgresServer, source: PostgresServer) -> str:
+        """Copy the data of a server that runs; the connection string of the copy, but the port."""
+        conninfo = f"host=127.0.0.1 user=postgres application_name={server.name}"
+        options = f"-R -X stream --checkpoint=fast --no-sync --no-manifest -C -S {server.name}"
+        url = f"{conninfo} port={source.port}"
+        server.run("pg_basebackup", "-D", server.directory, "-d", url, *options.split())
+        return conninfo
 
     def servers(self) -> list[PostgresServer]:
         """The primary and the replicas."""

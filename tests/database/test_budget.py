@@ -131,7 +131,7 @@ def test_a_replica_read_is_one_round_trip_in_the_region(
     marks = counted.marks
     later = {name: replace(mark, when=time.monotonic()) for name, mark in marks.items()}
     assert counted._rim.prober is not None
-    counted._rim.prober._marks = later
+    counted._rim.prober.known = replace(counted.known, marks=later)
     assert trips(proxies, lambda: read(counted, begin())) == (0, 1)
     # A write that the mark does not cover is asked about in the region, not of the primary.
     state = begin(access="write")

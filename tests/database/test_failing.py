@@ -38,7 +38,8 @@ def test_without_its_replica_a_region_reads_from_the_primary(
     assert state.hosts[0].reason == "unreachable"
     until(lambda: not databases.marks["fra/replica-1"].reachable)
     postgres.replicas["fra"].start()
-    until(lambda: databases.marks["fra/replica-1"].position is not None)
+    # It must prove itself first.
+    until(lambda: databases.marks["fra/replica-1"].reachable)
     with databases.connection(begin()) as connection:
         assert connection.execute(RECOVERY).fetchone() == (True,)
 

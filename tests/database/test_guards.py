@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from regionware.context import Current, open_writes
-from regionware.database import pools
+from regionware.database import conninfo, pools
 from regionware.database.connection import Databases
 from regionware.database.position import Position
 from regionware.database.selector import Reason
@@ -25,7 +25,7 @@ INSERT = "INSERT INTO items (value) VALUES (1)"
 @pytest.fixture
 def dropping(monkeypatch: pytest.MonkeyPatch) -> None:
     """Something between here and the server drops the options, as a pooler may."""
-    original = pools.connection_string
+    original = conninfo.connection_string
 
     def without(url: str, **words: Any) -> str:
         return original(url, **(words | {"access": "write"}))

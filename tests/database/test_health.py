@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 import psycopg
@@ -10,10 +9,10 @@ import pytest
 
 from regionware.context import Current
 from regionware.database.connection import Databases
-from regionware.database.health import Prober, Target
-from regionware.database.pools import connection_string
+from regionware.database.conninfo import connection_string
 from regionware.database.position import Position
-from regionware.database.selector import Host, Mark
+from regionware.database.selector import Mark
+from regionware.database.survey import Answer, Survey
 from regionware.database.token import cluster_name
 from regionware.parts.postgres import Cluster
 from regionware.topology import Region, Topology
@@ -129,24 +128,28 @@ def test_no_thread_and_no_connection_is_left(topology: Topology, postgres: Clust
     databases.close()
 
 
-def prober(history: list[tuple[float, int, int]]) -> Prober:
-    """A prober that has asked the primary: (when, logged, flushed)."""
-    made = Prober(Target(Host("iad/primary", "primary"), ""), [], interval=1)
+PRIMARY, REPLICA = "iad/primary", "fra/replica-1"
+
+
+def survey(history: list[tuple[float, int, int]]) -> Survey:
+    """One to which the primary has answered: (when, logged, flushed)."""
+    made = Survey([PRIMARY, REPLICA], "fra")
     for when, logged, flushed in history:
-        row = ["f", f"0/{logged:X}", f"0/{flushed:X}", "00000001", "1"]
-        made._primary(when, row, "a", 0.6)
+        row = ["f", f"0/{logged:X}", f"0/{flushed:X}", "00000001", "1", ""]
+        made.told(PRIMARY, "7", Answer(when, 0.001, row, "a", 0.6))
     return made
 
 
 def replica(
-    made: Prober, when: float, replayed: int, received: str = "00000001", last: Mark | None = None
+    made: Survey, when: float, replayed: int, received: str = "00000001", instance: str = "b"
 ) -> Mark:
-    row = ["t", f"0/{replayed:X}", "", received, "1"]
-    return made._replica(when, row, "b", last or Mark(when=0, reachable=True))
+    row = ["t", f"0/{replayed:X}", "", received, "1", ""]
+    made.told(REPLICA, "7", Answer(when, 0.001, row, instance, 0.6))
+    return made.known.marks[REPLICA]
 
 
 def test_lag_is_the_age_of_what_was_replayed() -> None:
-    made = prober([(10.0, 100, 100), (11.0, 200, 200), (12.0, 300, 300)])
+    made = survey([(10.0, 100, 100), (11.0, 200, 200), (12.0, 300, 300)])
     level = replica(made, 12.1, 300)
     assert (level.fresh, level.lag) == (12.0, 0.0)
     behind = replica(made, 12.1, 250)
@@ -158,22 +161,22 @@ def test_lag_is_the_age_of_what_was_replayed() -> None:
 
 def test_what_is_not_flushed_cannot_be_replayed() -> None:
     """A transaction that goes on for minutes is no lag; an asynchronous commit may be."""
-    made = prober([(10.0, 100, 100), (11.0, 300, 200)])
+    made = survey([(10.0, 100, 100), (11.0, 300, 200)])
     mark = replica(made, 11.1, 200)
     assert mark.fresh == pytest.approx(10.4)
     assert mark.lag == 0.0
 
 
 def test_a_timeline_is_believed_only_while_the_primary_confirms_it() -> None:
-    made = prober([(10.0, 100, 100)])
+    made = survey([(10.0, 100, 100)])
     assert replica(made, 10.5, 100, received="").position == Position(1, 100)
     # The primary has not answered for long: who stands still keeps what it had, and only that.
-    last = Mark(when=10.5, reachable=True, position=Position(1, 100), instance="b")
-    assert replica(made, 20.0, 100, received="", last=last).position == Position(1, 100)
-    assert replica(made, 20.0, 101, received="", last=last).position is None
-    restarted = replace(last, instance="c")
-    assert replica(made, 20.0, 100, received="", last=restarted).position is None
-    assert replica(made, 20.0, 101, received="00000002", last=last).position == Position(2, 101)
+    assert replica(made, 20.0, 100, received="").position == Position(1, 100)
+    assert replica(made, 20.0, 101, received="").position is None
+    again = survey([(10.0, 100, 100)])
+    replica(again, 10.5, 100)
+    assert replica(again, 20.0, 100, received="", instance="c").position is None
+    assert replica(again, 20.0, 101, received="00000002", instance="c").position == Position(2, 101)
 
 
 def test_what_regionware_adds_to_a_url() -> None:
