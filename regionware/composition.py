@@ -28,6 +28,7 @@ from regionware.database.token import Signer
 from regionware.errors import ConfigurationError
 from regionware.http.fields import is_token
 from regionware.locate import Provider, Resolver
+from regionware.log_purges import LogPurges
 from regionware.observe import Event, Events, Sink
 from regionware.policies.check import check
 from regionware.policies.database import LARGEST_LAG, at_least
@@ -170,6 +171,9 @@ def compose(
     )  # fmt: skip
     every = [*relays, *([own] if own is not None else [])]
     chores = _chores(warm, shadow, here, prepared, tier_of_memory, tier, log)
+    if databases is not None:
+        databases.purges = LogPurges(prepared, tier, own, retention=_retention(routes))
+        chores.append(databases.purges)
     rim = Rim(
         prepared, tier_of_memory, flights, tier, log, every, databases, purger, leases, wakes,
         outboxes, chores,

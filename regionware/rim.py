@@ -120,11 +120,9 @@ class Rim:
 
     def start(self) -> None:
         """Start the log's reader; costs nothing when it runs."""
-        self._start_tier()
+        # Purges come from the database too, also where nothing but hits is served.
         if self.databases is not None:
             self.databases.start()
-
-    def _start_tier(self) -> None:
         if self.tier is None or self._log is None:
             return
         with self._starting:
@@ -226,7 +224,7 @@ class Rim:
         if self.tier is None or self._log is None:
             return Found(available=False)
         if not self._log.synced.is_set():
-            self._start_tier()
+            self.start()
             if not self._patient or not self._log.synced.wait(_SYNC):
                 self._patient = False
                 return Found(available=False)
@@ -267,7 +265,7 @@ class Rim:
         if self.tier is None or self._log is None:
             return Found(available=False)
         if not self._log.synced.is_set():
-            self._start_tier()
+            self.start()
             if not await self._synced():
                 return Found(available=False)
         heard = self._wakes.heard

@@ -72,6 +72,7 @@ class Names(NamedTuple):
     outbox: str
     relayed: str
     workers: str
+    rows: str
     hot: str
 
     @classmethod

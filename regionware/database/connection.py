@@ -35,6 +35,7 @@ from regionware.database.selector import (
 )
 from regionware.drive import adrive, drive
 from regionware.errors import ConfigurationError
+from regionware.log_purges import LogPurges
 from regionware.policies.database import Access, Consistency, Database
 from regionware.topology import Topology
 
@@ -70,6 +71,7 @@ class Databases:
         mode: Callable[[], Mode] = lambda: "on",
         limits: Limits | None = None,
         interval: float = 0.25,
+        purges: LogPurges | None = None,
     ) -> None:
         """Know the hosts; nothing is connected.
 
@@ -78,6 +80,7 @@ class Databases:
             mode: asked for every connection; anything but `on` reads from the primary.
             limits: what pools may use.
             interval: seconds between two questions of the prober to one host.
+            purges: takes purges from the log; started and ended together with the prober.
 
         Raises:
             ConfigurationError: the topology has no database.
@@ -99,6 +102,7 @@ class Databases:
         self._mode = mode
         self._limits = limits or Limits()
         self._interval = interval
+        self.purges = purges
         self._lock = threading.Lock()
         self._rim = _Rim(Pools(self._urls, here.name, self._limits))
         weakref.finalize(self, self._rim.close)
@@ -115,7 +119,9 @@ class Databases:
                 primary, *replicas = (
                     Target(host, self._probing(host)) for host in (self.primary, *self.replicas)
                 )
-                prober = Prober(primary, replicas, interval=self._interval)
+                if self.purges is not None:
+                    self.purges.start()
+                prober = Prober(primary, replicas, interval=self._interval, reader=self.purges)
                 prober.start()
                 self._rim.prober = prober
 
@@ -274,7 +280,9 @@ class Databases:
         return Handle(view, wanted, state, hands, snapshot=snapshot, timeout=timeout, tried=tried)
 
     def _view(self) -> View:
-        return View(self.primary, self.replicas, self.marks, lambda: self.marks)
+        table = self.purges.table if self.purges is not None else None
+        name = table.name if table is not None and table.adds else None
+        return View(self.primary, self.replicas, self.marks, lambda: self.marks, name)
 
     def _probing(self, host: Host) -> str:
         name = f"regionware/{self._region}/prober"

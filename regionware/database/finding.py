@@ -26,12 +26,16 @@ _LATE: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is known when a handle opens: the hosts and their marks; `latest` asks again."""
+    """What is known when a handle opens: the hosts and their marks; `latest` asks again.
+
+    `purges` is the table that purges ride in, if there is one.
+    """
 
     primary: Host
     replicas: tuple[Host, ...]
     marks: Mapping[str, Mark]
     latest: Callable[[], Mapping[str, Mark]] = dict
+    purges: str | None = None
 
     def choose(self, wanted: Demand, tried: Mapping[str, Reason]) -> Selection | Verify:
         """The decision, now."""

@@ -23,10 +23,11 @@ from types import MappingProxyType
 from typing import Final
 
 import psycopg
-from psycopg import generators, waiting
-from psycopg.pq.abc import PGconn
+from psycopg import generators, pq, waiting
+from psycopg.pq.abc import PGconn, PGresult
 
 from regionware.database.position import Position
+from regionware.database.purges import Asked, Reader
 from regionware.database.selector import UNASKED, Host, Mark
 from regionware.database.token import cluster_name
 
@@ -54,6 +55,7 @@ _ASK = (
     " ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END,"
     " (SELECT timeline_id FROM pg_control_checkpoint())"
 )
+_COLUMNS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +85,23 @@ class _Sample:
 class Prober:
     """Asks the primary and this region's replicas, a few times a second."""
 
-    def __init__(self, primary: Target, replicas: Sequence[Target], *, interval: float) -> None:
+    def __init__(
+        self,
+        primary: Target,
+        replicas: Sequence[Target],
+        *,
+        interval: float,
+        reader: Reader | None = None,
+    ) -> None:
         """Know whom to ask; nothing is connected before `start`.
 
         Args:
             primary: the writable host.
             replicas: the replicas of this region.
             interval: seconds between two questions to one host, give or take 20 %.
+            reader: asks for purges in the same questions.
         """
+        self._reader = reader
         self.interval = interval
         self._targets = (primary, *replicas)
         self._marks: Mapping[str, Mark] = {each.host.name: UNASKED for each in self._targets}
@@ -169,17 +180,22 @@ class Prober:
         if host.role == "primary":
             self._system = system
         slack = 3 * int(delay) / 1000
+        asking = _Asking(host, system, self._reader)
+        asking.connected()
         while True:
             # Again and again: the primary may answer, or be another one, only later.
             if self._system and system != self._system:
                 raise ValueError("it is not a replica of this primary")
             when = monotonic()
-            answer = await _query(connection, _ASK)
+            answer = await asking.ask(connection)
             if host.role == "primary":
                 mark = self._primary(when, answer, instance, slack)
             else:
                 mark = self._replica(when, answer, instance, self._marks[host.name])
             self._publish(host, mark)
+            if asking.answered(mark.position):
+                continue
+            await asking.prune(connection)
             await self._rest()
 
     def _primary(self, when: float, answer: Sequence[str], instance: str, slack: float) -> Mark:
@@ -249,6 +265,57 @@ class Prober:
         await asyncio.sleep(self.interval * random.uniform(0.8, 1.2))  # noqa: S311 - only jitter
 
 
+class _Asking:
+    """The questions on one connection: how the host is, and what its reader wants to know."""
+
+    def __init__(self, host: Host, system: str, reader: Reader | None) -> None:
+        self._host = host
+        self._system = system
+        self._reader = reader
+        self._asked = Asked("")
+        self._answer: list[str] = []
+
+    def connected(self) -> None:
+        if self._reader is not None:
+            self._reader.connected(self._host)
+
+    async def ask(self, connection: PGconn) -> list[str]:
+        """How the host is; a reader's question that is refused makes no host unreachable."""
+        self._answer = []
+        if self._reader is None:
+            return await _query(connection, _ASK)
+        self._asked = self._reader.ask(self._host, self._system)
+        try:
+            answer = await _query(connection, _ASK + self._asked.columns)
+        except psycopg.OperationalError as error:
+            if not self._asked.columns or connection.status != pq.ConnStatus.OK:
+                raise
+            self._reader.refused(self._host, _words(error))
+            return await _query(connection, _ASK)
+        self._answer = answer[_COLUMNS:]
+        return answer[:_COLUMNS]
+
+    def answered(self, position: Position | None) -> bool:
+        """Tell the reader; whether it has more to ask, at once."""
+        if self._reader is None or not self._answer:
+            return False
+        try:
+            return self._reader.answered(self._host, self._asked, self._answer, position)
+        except ValueError as error:
+            self._reader.refused(self._host, _words(error))
+            return False
+
+    async def prune(self, connection: PGconn) -> None:
+        """Delete what the reader wants deleted; a refusal is told, and is no failure."""
+        sql = None if self._reader is None else self._reader.pruning(self._host)
+        if sql is None:
+            return
+        results = await _execute(connection, sql)
+        if connection.transaction_status != pq.TransactionStatus.IDLE:
+            logger.warning("old purges stay: %s", results[-1].get_error_message())
+            await _execute(connection, "ROLLBACK")
+
+
 async def _query(connection: PGconn, sql: str) -> list[str]:
     """One row, in text; an absent value is an empty text.
 
@@ -256,15 +323,18 @@ async def _query(connection: PGconn, sql: str) -> list[str]:
         psycopg.Error: the server refuses, or the connection is lost.
         TimeoutError: there is no answer in time.
     """
-    connection.send_query(sql.encode())
-    async with asyncio.timeout(ANSWER):
-        results = await waiting.wait_async(
-            generators.execute(connection), connection.socket, interval=1.0
-        )
-    result = results[-1]
+    result = (await _execute(connection, sql))[-1]
     if result.ntuples != 1:
         raise psycopg.OperationalError(result.get_error_message() or "no row")
     return [(result.get_value(0, i) or b"").decode() for i in range(result.nfields)]
+
+
+async def _execute(connection: PGconn, sql: str) -> list[PGresult]:
+    connection.send_query(sql.encode())
+    async with asyncio.timeout(ANSWER):
+        return await waiting.wait_async(
+            generators.execute(connection), connection.socket, interval=1.0
+        )
 
 
 def _words(error: BaseException) -> str:
