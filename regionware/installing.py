@@ -184,6 +184,7 @@ def _table(purges: sql.Identifier) -> Statements:
             ")"
         ).format(purges),
         sql.SQL("CREATE INDEX ON {} (xid)").format(purges),
+        sql.SQL("CREATE INDEX ON {} (written)").format(purges),
     ]
 
 

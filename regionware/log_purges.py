@@ -19,6 +19,7 @@ from regionware.caching.redis import TROUBLE, RedisTier
 from regionware.database.position import Position
 from regionware.database.purge_sql import MARK, prune
 from regionware.database.purges import (
+    ALL,
     Asked,
     Row,
     Table,
@@ -33,7 +34,9 @@ from regionware.prepared import Prepared
 
 #: Seconds after a replica's last answer when the primary is asked for rows in its place.
 _COVERED: Final = 2.0
-#: Seconds for which a host that refused the question is asked without it.
+#: How often in a row a host may refuse the question (a conflict with replay is no habit), and the
+#: seconds for which it is then asked without it.
+_STRIKES: Final = 3
 _REFUSED: Final = 30.0
 #: Seconds that this region's Redis may take; then the purge holds in this process and is queued.
 _CONFIRM: Final = 0.25
@@ -77,6 +80,7 @@ class LogPurges(Chore):
         self._window: Window | None = None
         self._cursor: str | None = None
         self._tables: dict[str, Table | None] = {}
+        self._strikes: dict[str, int] = {}
         self._refusals: dict[str, float] = {}
         self._covered = float("-inf")
         self._told: set[str] = set()
@@ -123,12 +127,9 @@ class LogPurges(Chore):
         table = self._note(host, read_facts(answer[0]))
         if not asked.rows:
             # What was just found out is for the next question: now, not in a while.
-            return (
-                host.role == "replica"
-                and table is not None
-                and table.reads
-                and not (self._refusals.get(host.name))
-            )
+            wanted = host.role == "replica" and table is not None and table.reads
+            return wanted and host.name not in self._strikes
+        self._strikes.pop(host.name, None)
         if position is None:
             return False
         if host.role == "replica":
@@ -162,9 +163,11 @@ class LogPurges(Chore):
 
     def refused(self, host: Host, error: str) -> None:
         """See `Reader`."""
-        self._refusals[host.name] = monotonic()
+        strikes = self._strikes[host.name] = self._strikes.get(host.name, 0) + 1
         self._tables.pop(host.name, None)
-        logger.warning("%s does not tell its purges: %s", host.name, error)
+        if strikes % _STRIKES == 0:
+            self._refusals[host.name] = monotonic()
+            logger.warning("%s does not tell its purges: %s", host.name, error)
 
     def pruning(self, host: Host) -> str | None:
         """See `Reader`."""
@@ -186,9 +189,14 @@ class LogPurges(Chore):
                 taken = taking.get(timeout=0.25)
             except queue.Empty:
                 continue
-            for row in taken.rows:
-                self._apply(row, taken.need)
-            self._keep(taken.cursor)
+            try:
+                for row in taken.rows:
+                    self._apply(row, taken.need)
+                self._keep(taken.cursor)
+            except Exception:
+                # Nothing that a row may hold should come to this; if it does, nothing old stays.
+                logger.exception("a purge from the database cannot be applied: all are")
+                self._apply(Row("", ALL, 0.0), taken.need)
         self._cursor = self._window = None
 
     def _apply(self, row: Row, need: Position) -> None:

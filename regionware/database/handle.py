@@ -176,7 +176,7 @@ class Handle:
         if made.startswith("!"):
             logger.warning("a purge does not ride with its commit: %s", made[1:])
         elif made:
-            self._items.append((made,))
+            self._items.append(tuple(made.split()))
 
     def _note_failure(self, link: AnyLink, error: BaseException | None) -> None:
         conflict = isinstance(error, psycopg.Error) and error.sqlstate in _CONFLICTS

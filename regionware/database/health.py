@@ -287,7 +287,11 @@ class _Asking:
         self._asked = self._reader.ask(self._host, self._system)
         try:
             answer = await _query(connection, _ASK + self._asked.columns)
-        except psycopg.OperationalError as error:
+        except TimeoutError as error:
+            if self._asked.rows:
+                self._reader.refused(self._host, _words(error))
+            raise
+        except (psycopg.OperationalError, UnicodeDecodeError) as error:
             if not self._asked.columns or connection.status != pq.ConnStatus.OK:
                 raise
             self._reader.refused(self._host, _words(error))

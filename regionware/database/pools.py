@@ -92,6 +92,7 @@ def connection_string(url: str, *, application: str, access: Access, probing: bo
         options.append("-c default_transaction_read_only=on")
     if probing:
         options.append("-c statement_timeout=1000")
+        params["client_encoding"] = "utf8"
     params["options"] = " ".join(filter(None, options)) or None
     params["application_name"] = application
     params.setdefault("connect_timeout", 2)

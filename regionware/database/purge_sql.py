@@ -40,23 +40,40 @@ def rows(table: str, condition: str, most: int) -> str:
 
 
 def riding(table: str, names: Sequence[str]) -> str:
-    """Statements that add a row to the transaction in progress and return its mark.
+    """Statements that add rows to the transaction in progress and return their marks.
 
     The transaction is the application's, and stands whatever happens here: what goes wrong is
     returned instead, after an exclamation mark. Names travel as hexadecimal digits of ASCII, which
     no encoding and no way of quoting changes.
     """
-    text = json.dumps(list(names)).encode("ascii").hex()
+    texts = ", ".join(
+        f"pg_catalog.convert_from(pg_catalog.decode('{text.hex()}', 'hex'), 'SQL_ASCII')"
+        for text in _texts(names)
+    )
     return (
-        "DO $regionware$DECLARE made text; BEGIN"
-        f" INSERT INTO {table} (names) VALUES (pg_catalog.convert_from("
-        f"pg_catalog.decode('{text}', 'hex'), 'SQL_ASCII'))"
-        f" RETURNING '{MARK}' || pg_catalog.to_hex(id) || '.' || pg_catalog.to_hex(salt) INTO made;"
-        " PERFORM pg_catalog.set_config('regionware.purge', made, true);"
+        "DO $regionware$DECLARE marks text; BEGIN"
+        f" WITH made AS (INSERT INTO {table} (names) SELECT pg_catalog.unnest(ARRAY[{texts}])"
+        f" RETURNING '{MARK}' || pg_catalog.to_hex(id) || '.' || pg_catalog.to_hex(salt) AS mark)"
+        " SELECT pg_catalog.string_agg(mark, ' ') INTO marks FROM made;"
+        " PERFORM pg_catalog.set_config('regionware.purge', marks, true);"
         " EXCEPTION WHEN OTHERS THEN"
         " PERFORM pg_catalog.set_config('regionware.purge', '!' || SQLERRM, true);"
         " END$regionware$; SELECT pg_catalog.current_setting('regionware.purge', true)"
     )
+
+
+def _texts(names: Sequence[str]) -> list[bytes]:
+    """The names as JSON, in as many rows as it takes: a larger row would purge everything."""
+    texts: list[bytes] = []
+    row: list[str] = []
+    size = 0
+    for name in map(json.dumps, names):
+        if row and size + len(name) > _LARGEST // 2:
+            texts.append(f"[{', '.join(row)}]".encode("ascii"))
+            row, size = [], 0
+        row.append(name)
+        size += len(name) + 2
+    return [*texts, f"[{', '.join(row)}]".encode("ascii")]
 
 
 def prune(table: str, retention: float) -> str:

@@ -47,7 +47,7 @@ MOST: Final = 10_000
 _SKEW: Final = 60.0
 
 _CURSOR: Final = re.compile(r"([0-9]+):([0-9]+):([0-9]+):([0-9]+\.[0-9]+)\Z")
-_ALL: Final = (mark(EVERYTHING, soft=False),)
+ALL: Final = (mark(EVERYTHING, soft=False),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ class Window:
         if len(found) < BATCH:
             self._complete(int(xmin), float(clock), asked)
         elif self._read > MOST:
-            new = [Row("", _ALL, 0.0, missed=True)]
+            new = [Row("", ALL, 0.0, missed=True)]
             self._complete(int(xmin), float(clock), replace(asked, since=self.since))
         return Taken(new, need, more=len(found) == BATCH, cursor=self._cursor())
 
@@ -240,7 +240,7 @@ class Window:
         key = f"{MARK}{id_:x}.{salt:x}"
         if pruned is not None:
             missed = self.floor is not None and int(pruned) >= self.floor
-            return Row(key, _ALL, age, missed=True) if missed else None
+            return Row(key, ALL, age, missed=True) if missed else None
         found = _names(tags or (), urls or (), names, everything=everything, soft=soft)
         return Row(key, found, age) if found else None
 
@@ -256,9 +256,10 @@ def _names(
             found += names_for((), texts, everything=everything, soft=soft)
         given = json.loads(names) if names else []
         if not all(isinstance(name, str) and name[:1] in {"h", "s"} for name in given):
-            return _ALL
+            return ALL
+        "".join(given).encode()  # no Redis can be told of half a character
     except (ConfigurationError, ValueError, TypeError):
-        return _ALL
+        return ALL
     return tuple(dict.fromkeys((*found, *given)))
 
 

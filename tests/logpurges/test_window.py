@@ -9,7 +9,7 @@ import pytest
 from regionware.caching.coherence import tag_name
 from regionware.database import purges
 from regionware.database.position import Position
-from regionware.database.purge_sql import riding
+from regionware.database.purge_sql import _LARGEST, _texts, riding
 from regionware.database.purges import MOST, Asked, Row, Table, Taken, Window, read_facts
 
 TABLE = Table("public.regionware_purges", reads=True, adds=True, deletes=True)
@@ -202,6 +202,7 @@ def test_rows_that_were_deleted_before_they_were_read(floor: int | None, missed:
         (row(1, 100, names="[1]"), ["h*"]),
         (row(1, 100, names='["x"]'), ["h*"]),
         (row(1, 100, names="3"), ["h*"]),
+        (row(1, 100, names='["ht\\ud800"]'), ["h*"]),
         # And nothing is nothing.
         (row(1, 100), []),
         (row(1, 100, ""), []),
@@ -234,3 +235,12 @@ def test_names_that_ride_need_no_quoting() -> None:
     assert wild.count("$regionware$") == 2
     text = wild.partition("decode('")[2].partition("'")[0]
     assert json.loads(bytes.fromhex(text)) == ["ht'$regionware$\\; \N{SNOWMAN}\0", "su/%s"]
+
+
+def test_many_names_ride_in_several_rows() -> None:
+    names = [f"ht{number:040}" for number in range(3000)]
+    texts = _texts(names)
+    assert len(texts) > 3
+    assert all(len(text) <= _LARGEST for text in texts)
+    assert [name for text in texts for name in json.loads(text)] == names
+    assert _texts(["ht" + "x" * 2 * _LARGEST]) == [json.dumps(["ht" + "x" * 2 * _LARGEST]).encode()]
