@@ -27,15 +27,21 @@ AROUND: Final = (
 
 
 def rows(table: str, condition: str, most: int) -> str:
-    """The column that gives new rows, the oldest first."""
+    """The column that gives new rows, the oldest first, and whether that is not all of them.
+
+    An answer has little time, so neither many rows nor many octets: but always one row.
+    """
     size = " + ".join(f"coalesce(octet_length({c}::text), 0)" for c in ("tags", "urls", "names"))
     return (
-        "(SELECT coalesce(json_agg(json_build_array(id, salt, xid::text, soft, everything OR big,"
-        " CASE WHEN NOT big THEN tags END, CASE WHEN NOT big THEN urls END,"
+        "(SELECT json_build_array(coalesce(json_agg(json_build_array(id, salt, xid::text, soft,"
+        " everything OR big, CASE WHEN NOT big THEN tags END, CASE WHEN NOT big THEN urls END,"
         " CASE WHEN NOT big THEN names END, pruned::text,"
-        " extract(epoch FROM clock_timestamp() - written)) ORDER BY id), '[]') FROM"
-        f" (SELECT *, {size} > {_LARGEST} AS big FROM {table} WHERE {condition}"
-        f" ORDER BY id LIMIT {most}) AS row)"
+        " extract(epoch FROM clock_timestamp() - written)) ORDER BY id) FILTER (WHERE fits), '[]'),"
+        f" count(*) = {most} OR NOT coalesce(bool_and(fits), true)) FROM"
+        f" (SELECT *, size > {_LARGEST} AS big,"
+        f" sum(least(size, {_LARGEST})) OVER (ORDER BY id) - least(size, {_LARGEST}) < {_LARGEST}"
+        f" AS fits FROM (SELECT *, {size} AS size FROM {table} WHERE {condition}"
+        f" ORDER BY id LIMIT {most}) AS found) AS row)"
     )
 
 

@@ -209,17 +209,17 @@ class Window:
                 self._seen.clear()
                 self.again()
                 return Taken((), need, more=True, cursor="")
-        found = json.loads(text)
+        found, more = json.loads(text)
         fresh = [each for each in found if each[0] not in self._seen]
         new = [row for each in fresh if (row := self._row(each)) is not None]
         self._seen.update((each[0], int(each[2])) for each in fresh)
         self._read += len(fresh)
-        if len(found) < BATCH:
+        if not more:
             self._complete(int(xmin), float(clock), asked)
         elif self._read > MOST:
             new = [Row("", ALL, 0.0, missed=True)]
             self._complete(int(xmin), float(clock), replace(asked, since=self.since))
-        return Taken(new, need, more=len(found) == BATCH, cursor=self._cursor())
+        return Taken(new, need, more=more, cursor=self._cursor())
 
     def _complete(self, xmin: int, clock: float, asked: Asked) -> None:
         """Everything below xmin is read."""

@@ -117,6 +117,22 @@ def count(site: Site, name: str) -> int:
     return sum(n for event, n in site.rw.counts().items() if event.partition(":")[0] == name)
 
 
+def away(site: Site) -> None:
+    """Its prober asks nobody any more."""
+    databases = site.rw._parts.databases
+    assert databases is not None
+    prober = databases._rim.prober
+    assert prober is not None
+    prober.stop()
+    databases._rim.prober = None
+
+
+def back(site: Site) -> None:
+    databases = site.rw._parts.databases
+    assert databases is not None
+    databases.start()
+
+
 @pytest.fixture
 def replay(postgres: Cluster) -> Iterator[Replay]:
     """Stops the replica's replay; it goes on after the test."""

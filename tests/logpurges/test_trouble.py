@@ -15,7 +15,7 @@ from regionware.parts.postgres import Cluster
 from regionware.parts.redis import RedisServer
 from regionware.policies import Cache, Route
 from tests.conformance.harness import Site, until
-from tests.logpurges.conftest import Database, Open, apart, count, knows
+from tests.logpurges.conftest import Database, Open, apart, away, back, count, knows
 from tests.logpurges.test_outside import PATH, keep, probes, shows
 from tests.logpurges.test_riding import raised
 from tests.rig import Rig
@@ -142,22 +142,6 @@ def prune(site: Site, retention: float = 0.0) -> None:
 def left(database: Database) -> list[tuple[bool]]:
     rows = database.execute("SELECT pruned IS NOT NULL FROM regionware_purges ORDER BY id")
     return [(bool(each[0]),) for each in rows]
-
-
-def away(site: Site) -> None:
-    """Its prober asks nobody any more."""
-    databases = site.rw._parts.databases
-    assert databases is not None
-    prober = databases._rim.prober
-    assert prober is not None
-    prober.stop()
-    databases._rim.prober = None
-
-
-def back(site: Site) -> None:
-    databases = site.rw._parts.databases
-    assert databases is not None
-    databases.start()
 
 
 def test_old_rows_are_deleted(open_shop: Open, database: Database) -> None:

@@ -35,7 +35,12 @@ def take(
     received: str = "",
 ) -> Taken:
     asked = asked or window.ask(TABLE)
-    return window.read(asked, [str(xmin), str(clock), received, json.dumps(rows)], at, role)
+    return window.read(
+        asked,
+        [str(xmin), str(clock), received, json.dumps([rows, len(rows) == purges.BATCH])],
+        at,
+        role,
+    )
 
 
 def names(taken: Taken) -> list[str]:
