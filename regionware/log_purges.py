@@ -130,7 +130,7 @@ class LogPurges(Chore):
             wanted = host.role == "replica" and table is not None and table.reads
             return wanted and host.name not in self._strikes
         self._strikes.pop(host.name, None)
-        if position is None:
+        if position is None or asked.by is not window:
             return False
         if host.role == "replica":
             self._covered = monotonic()
@@ -139,10 +139,12 @@ class LogPurges(Chore):
 
     def _note(self, host: Host, table: Table | None) -> Table | None:
         self._tables[host.name] = table
+        if table is None and self._window is not None:
+            self._window.vanished()
         if host.role == "primary":
             self._primary = table
-        if table is not None and host.role == "primary":
-            self._warn(table)
+            if table is not None:
+                self._warn(table)
         return table
 
     def _warn(self, table: Table) -> None:

@@ -92,11 +92,13 @@ class Asked:
         columns: to be appended to the select list.
         rows: rows are asked for, not only facts.
         since: see `Window`.
+        by: who asked: the answer is for no other.
     """
 
     columns: str
     rows: bool = False
     since: float | None = None
+    by: "Window | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +178,16 @@ class Window:
             since = self._clock - _SKEW
             self.since = since if self.since is None else min(self.since, since)
 
+    def vanished(self) -> None:
+        """There is no table any more: another one counts from one again."""
+        self._seen.clear()
+
     def ask(self, table: Table | None) -> Asked:
         """The columns that ask for the facts, and if the table may be read, for new rows."""
         if table is None or not table.reads:
             return Asked(f", {FACTS}")
         wanted = rows(table.name, self._condition(), BATCH)
-        return Asked(f", {FACTS}, {AROUND}, {wanted}", rows=True, since=self.since)
+        return Asked(f", {FACTS}, {AROUND}, {wanted}", rows=True, since=self.since, by=self)
 
     def _condition(self) -> str:
         parts = []

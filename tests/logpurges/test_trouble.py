@@ -246,6 +246,36 @@ def test_a_region_whose_workers_were_all_away(
     assert shows(third, 1)
 
 
+def test_a_worker_that_reads_nothing_of_before(
+    rig: Rig, open_shop: Open, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The positive control."""
+    first = knows(open_shop("fra"))
+    keep(first)
+    rig.shut(first.rw)
+    database.execute("UPDATE goods SET value = 1 WHERE id = 7")
+    database.cluster.settle()
+    monkeypatch.setattr(purges.Window, "_condition", lambda _: "false")
+    second = knows(open_shop("fra"))
+    probes(second)
+    assert stranger(second).look(PATH)[::2] == (0, True)
+
+
+def test_a_worker_that_serves_hits_alone(
+    rig: Rig, open_shop: Open, database: Database, regions: list[Region]
+) -> None:
+    """It never uses the database, and is not started: the first look-up starts its prober."""
+    keep(knows(open_shop("fra")))
+    shop = Shop()
+    topology = Topology(here="fra", regions=apart(regions, "fra"))
+    shop.rw = rig.worker(topology, *EVENTUAL, secret=SECRET)
+    site = rig.site(shop.rw, shop)
+    until(lambda: stranger(site).look(PATH)[::2] == (0, True))
+    databases = shop.rw._parts.databases
+    assert databases is not None
+    assert databases._rim.prober is not None
+
+
 # Replicas
 
 

@@ -88,6 +88,13 @@ def test_ids_that_follow_each_other_are_one_range() -> None:
     )
 
 
+def test_another_table_counts_from_one_again() -> None:
+    window = begun()
+    take(window, 100, row(1, 105, "a"))
+    window.vanished()
+    assert names(take(window, 100, row(1, 106, "b"))) == ["htb"]
+
+
 def test_a_host_that_lags_takes_nothing_back() -> None:
     window = begun(200)
     take(window, 150)
