@@ -73,10 +73,10 @@ class LogPurges(Chore):
         self._tier = tier
         self._here = here
         self._retention = retention
-        self._primary: Table | None = None
         self._begin()
 
     def _begin(self) -> None:
+        self._primary: Table | None = None
         self._window: Window | None = None
         self._cursor: str | None = None
         self._tables: dict[str, Table | None] = {}

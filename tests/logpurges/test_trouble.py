@@ -9,6 +9,7 @@ import pytest
 from regionware import Region, Topology
 from regionware.database import purges
 from regionware.database.position import Position
+from regionware.database.selector import Host
 from regionware.installing import install, uninstall
 from regionware.log_purges import LogPurges
 from regionware.parts.postgres import Cluster
@@ -342,3 +343,20 @@ def test_a_region_whose_replica_is_gone(rig: Rig, pair: Cluster) -> None:
     with psycopg.connect(database.url) as connection:
         connection.execute("UPDATE goods SET value = 2 WHERE id = 7")
     until(partial(shows, site, 2))
+
+
+def test_after_a_fork_nothing_is_known(open_shop: Open, database: Database) -> None:
+    """What a parent has read, and its thread, are not the child's."""
+    site = knows(open_shop("fra"))
+    found = reader(site)
+    away(site)
+    thread = found._thread
+    assert thread is not None
+    found._stop.set()  # a child has no thread either
+    thread.join()
+    found.forget()
+    assert (found._thread, found._window, found._cursor, found.table) == (None, None, None, None)
+    assert found.ask(Host("fra/replica-1", "replica"), "77").columns == ""
+    back(site)
+    knows(site)
+    assert found._thread is not thread
