@@ -1,4 +1,4 @@
-"""The command line: `regionware explain | inventory | purge | demo`."""
+"""The command line: `regionware explain | inventory | purge | install | uninstall | demo`."""
 
 import argparse
 import importlib
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from regionware.errors import ConfigurationError, RegionwareError
 from regionware.middleware import Regionware
+from regionware.region import POSTGRES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     inventory.add_argument("--json", action="store_true")
     inventory.set_defaults(run=_inventory)
     _add_purge(commands.add_parser("purge", help="make entries unusable in every region"))
+    _add_install(commands.add_parser("install", help="let purges ride in the database's log"))
+    _add_uninstall(commands.add_parser("uninstall", help="undo what install has made"))
     _add_demo(commands.add_parser("demo", help="an application becomes fast on another continent"))
     return parser
 
@@ -88,6 +91,34 @@ def _add_purge(purge: argparse.ArgumentParser) -> None:
     )
     purge.add_argument("--timeout", type=float, default=5.0, help="seconds to wait for all regions")
     purge.set_defaults(run=_purge)
+
+
+def _add_install(install: argparse.ArgumentParser) -> None:
+    _add_target(install)
+    install.add_argument(
+        "--grant", action="append", default=[], metavar="ROLE",
+        help="a role that the application connects as; several times for several",
+    )  # fmt: skip
+    install.add_argument("--trigger", metavar="TABLE", help="a table whose every change purges")
+    install.add_argument(
+        "--tag", action="append", default=[], dest="tags", metavar="TEMPLATE",
+        help='what a change of a row purges, such as "product:{id}"',
+    )  # fmt: skip
+    install.add_argument("--drop-trigger", metavar="TABLE", help="undo --trigger")
+    install.set_defaults(run=_install)
+
+
+def _add_uninstall(uninstall: argparse.ArgumentParser) -> None:
+    _add_target(uninstall)
+    uninstall.set_defaults(run=_uninstall)
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "database", help="the primary's URL, or module:attribute of the Regionware object"
+    )
+    parser.add_argument("--schema", help="where the table of purges is")
+    parser.add_argument("--sql", action="store_true", help="print the SQL, and change nothing")
 
 
 def _add_demo(demo: argparse.ArgumentParser) -> None:
@@ -161,6 +192,44 @@ def _purge(options: argparse.Namespace) -> int:
     regions = ", ".join(purged.regions)
     sys.stdout.write(f"purged: {purged.names} fences in {regions}\n")
     return 0
+
+
+def _install(options: argparse.Namespace) -> int:
+    from regionware import installing
+
+    url, execute = _primary(options.database), not options.sql
+    if options.drop_trigger:
+        if options.trigger or options.tags or options.grant:
+            raise ConfigurationError("install: --drop-trigger is said alone")
+        done = installing.drop_trigger(
+            url, options.drop_trigger, schema=options.schema, execute=execute
+        )
+    else:
+        done = installing.install(
+            url, schema=options.schema, grant=options.grant, trigger=options.trigger,
+            tags=options.tags, execute=execute,
+        )  # fmt: skip
+    sys.stdout.write(done if options.sql else "installed\n" if done else "nothing to do\n")
+    return 0
+
+
+def _uninstall(options: argparse.Namespace) -> int:
+    from regionware import installing
+
+    url = _primary(options.database)
+    done = installing.uninstall(url, schema=options.schema, execute=not options.sql)
+    sys.stdout.write(done if options.sql else "uninstalled\n")
+    return 0
+
+
+def _primary(database: str) -> str:
+    """The connection string of the primary, itself or that of an application."""
+    if database.startswith(POSTGRES) or "=" in database:
+        return database
+    url = load(database).topology.primary.database
+    if url is None:
+        raise ConfigurationError(f"{database}: the topology names no database")
+    return url
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from regionware.configuration import Options
 from regionware.database.position import Position
 from regionware.database.timelines import NO_HISTORY, Timelines
 from regionware.errors import ConfigurationError
+from regionware.log_purges import LogPurges
 from regionware.observe import Event, Events
 from regionware.policies.route import Mode
 from regionware.prepared import Prepared
@@ -85,6 +86,9 @@ def compose(options: Options) -> Parts:
     )  # fmt: skip
     every = [*relays, *([own] if own is not None else [])]
     chores = _chores(options, prepared, memory, tier, log)
+    if databases is not None:
+        databases.purges = LogPurges(prepared, tier, own, retention=options.retention)
+        chores.append(databases.purges)
     rim = Rim(
         prepared, memory, flights, tier, log, every, databases, purger, leases, wakes, outboxes,
         chores,

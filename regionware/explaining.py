@@ -123,7 +123,12 @@ def _database(parts: "Parts", exchange: Exchange) -> dict[str, Any] | None:
     if parts.databases is None:
         return None
     state = exchange.open()
+    purges = parts.databases.purges
+    table = purges.table if purges is not None else None
     facts: dict[str, Any] = {
+        "purges": None
+        if table is None
+        else {"table": table.name, "taken": table.reads, "ride": table.adds},
         "access": state.access,
         "consistency": exchange.plan.compiled.database.consistency,
         "need": str(state.need) if state.need is not None else None,

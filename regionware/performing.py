@@ -84,8 +84,8 @@ class Performer(ABC):
         }
 
     @abstractmethod
-    def start_tier(self) -> None:
-        """Start what reads the region's purges; whoever owns it knows how."""
+    def start(self) -> None:
+        """Start what reads purges, of the region and of the database; its owner knows how."""
 
     def perform(self, effect: Effect[Any]) -> Any:
         """Perform an effect on this thread."""
@@ -101,7 +101,7 @@ class Performer(ABC):
         if self.tier is None or self._log is None:
             return Found(available=False)
         if not self._log.synced.is_set():
-            self.start_tier()
+            self.start()
             if not self._patient or not self._log.synced.wait(_SYNC):
                 self._patient = False
                 return Found(available=False)
@@ -142,7 +142,7 @@ class Performer(ABC):
         if self.tier is None or self._log is None:
             return Found(available=False)
         if not self._log.synced.is_set():
-            self.start_tier()
+            self.start()
             if not await self._synced():
                 return Found(available=False)
         heard = self._wakes.heard

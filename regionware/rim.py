@@ -82,12 +82,9 @@ class Rim(Performer):
 
     def start(self) -> None:
         """Start the log's reader; costs nothing when it runs."""
-        self.start_tier()
+        # Purges come from the database too, also where nothing but hits is served.
         if self.databases is not None:
             self.databases.start()
-
-    def start_tier(self) -> None:
-        """Start what reads the region's purges, and the background; nothing to do if it runs."""
         if self.tier is None or self._log is None:
             return
         with self._starting:

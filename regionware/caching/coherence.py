@@ -246,6 +246,10 @@ class Fences:
                 if fence is not None:
                     yield Fence(fence.stamp, self.history.current_form(fence.position))
 
+    def __contains__(self, name: str) -> bool:
+        """Whether this fence was raised."""
+        return name in self._table
+
     def __len__(self) -> int:
         """How many fences are standing."""
         return len(self._table)

@@ -1,9 +1,12 @@
 -- Raises fences and tells the log, and where there are other regions the outbox, in one step.
 -- KEYS: clock, fences (hash), ages (sorted set), log (stream), outbox (stream), relayed (hash).
 -- ARGV: position (24 hex digits), microseconds after which a fence may be forgotten, the latest
--- stamp that the caller knows of (0 from another region), 1 if it is to be relayed, names...
+-- stamp that the caller knows of (0 from another region), 1 if it is to be relayed or 2 if it is to
+-- be raised once only, which is known from the last name; names...
 -- Returns the stamp.
 local function hex(n) return string.format('%08x%08x', math.floor(n / 4294967296), n % 4294967296) end
+local made = ARGV[4] == '2' and redis.call('HGET', KEYS[2], ARGV[#ARGV])
+if made then return string.sub(made, 1, 16) end
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local before = redis.call('GET', KEYS[1]) or '0'

@@ -36,6 +36,7 @@ class Names(NamedTuple):
     outbox: str
     relayed: str
     workers: str
+    rows: str
     hot: str
 
     @classmethod

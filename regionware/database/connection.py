@@ -32,6 +32,7 @@ from regionware.database.survey import Survey
 from regionware.database.timelines import Timelines
 from regionware.database.waiters import Waiters
 from regionware.drive import adrive, drive
+from regionware.log_purges import LogPurges
 from regionware.observe import Event
 from regionware.policies.database import Access, Consistency, Database
 from regionware.topology import Topology
@@ -70,6 +71,7 @@ class Databases:
         interval: float = 0.25,
         tell: Callable[[Event], None] = lambda _: None,
         on_history: Callable[[Timelines], None] = lambda _: None,
+        purges: LogPurges | None = None,
     ) -> None:
         """Know the hosts; nothing is connected.
 
@@ -81,6 +83,7 @@ class Databases:
             tell: what is told of failovers, of hosts that come and go, and of every read that goes
                 to the primary because no replica did.
             on_history: called on the prober's thread when more is known of the timelines.
+            purges: takes purges from the log; started and ended together with the prober.
 
         Raises:
             ConfigurationError: the topology has no database.
@@ -93,6 +96,7 @@ class Databases:
         self._interval = interval
         self._tell, self._on_history = tell, on_history
         self._allowance = Allowance(self._limits.takeover)
+        self.purges = purges
         self._lock = threading.Lock()
         self._unasked = self._survey().known
         pools = Pools(self._urls, self._region, self._limits, lambda: self.known.timelines.current)
@@ -108,12 +112,15 @@ class Databases:
             return
         with self._lock:
             if self._rim.prober is None:
+                if self.purges is not None:
+                    self.purges.start()
                 prober = Prober(
                     [Target(name, self._probing(name)) for name in self._urls],
                     self._survey(),
                     interval=self._interval,
                     on_turn=self._rim.pools.retire,
                     on_history=self._on_history,
+                    reader=self.purges,
                 )
                 prober.start()
                 self._rim.prober = prober
@@ -280,9 +287,11 @@ class Databases:
         return Handle(view, wanted, state, hands, snapshot=snapshot, timeout=timeout, tried=tried)
 
     def _view(self) -> View:
+        table = self.purges.table if self.purges is not None else None
         return View(
             self.known, lambda: self.known, self._rim.pools.busy, self._afford, self._failed,
             self._fell, self._waiters.heard.is_set,
+            table.name if table is not None and table.adds else None,
         )  # fmt: skip
 
     @property

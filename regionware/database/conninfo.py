@@ -30,6 +30,7 @@ def connection_string(url: str, *, application: str, access: Access, probing: bo
         params["target_session_attrs"] = _ROLES.get(wanted, wanted) or None
     if probing:
         options.append("-c statement_timeout=1000")
+        params["client_encoding"] = "utf8"
     params["options"] = " ".join(filter(None, options)) or None
     params["application_name"] = application
     params.setdefault("connect_timeout", 2)

@@ -14,7 +14,7 @@ from typing import Final
 import psycopg
 from psycopg import pq
 
-from regionware.database.hands import COMMIT, AnyLink, Ask
+from regionware.database.hands import COMMIT, AnyLink, Ask, commit_with
 from regionware.database.messages import POSITION, position_of
 from regionware.database.position import Position
 from regionware.effects import Plan
@@ -35,12 +35,14 @@ class Outcome:
         wrote: what was committed may have changed the database.
         position: covers all that was committed; `None` if that could not be learnt.
         error: what went wrong at the end.
+        row: what became of the row that was to ride with the commit; see `purges.riding`.
     """
 
     committed: bool = False
     wrote: bool = False
     position: Position | None = None
     error: BaseException | None = None
+    row: str = ""
 
 
 _NOTHING: Final = Outcome()
@@ -58,14 +60,20 @@ def end_read(link: AnyLink, error: BaseException | None) -> Plan[Outcome]:
     return _NOTHING
 
 
-def end_write(link: AnyLink, error: BaseException | None) -> Plan[Outcome]:
-    """Commit, or roll back where there is an error, and learn the position."""
+def end_write(link: AnyLink, error: BaseException | None, row: str = "") -> Plan[Outcome]:
+    """Commit, or roll back where there is an error, and learn the position.
+
+    Args:
+        link: the connection.
+        error: what was raised in the block.
+        row: statements that are to ride with the commit, the last of which returns a text.
+    """
     if not link.used:
         return _NOTHING
     # Transactions that the application ended itself, which may have written.
     earlier, status = link.ended, link.pgconn.transaction_status
     if status == _INTRANS and error is None:
-        return (yield from _commit(link, earlier=earlier))
+        return (yield from _commit(link, row, earlier=earlier))
     if status in _OPEN:
         return (yield from _roll_back(link, earlier=earlier))
     if status != _IDLE:
@@ -73,16 +81,18 @@ def end_write(link: AnyLink, error: BaseException | None) -> Plan[Outcome]:
     return (yield from _afterwards(link, earlier=earlier))
 
 
-def _commit(link: AnyLink, *, earlier: bool) -> Plan[Outcome]:
+def _commit(link: AnyLink, row: str, *, earlier: bool) -> Plan[Outcome]:
     try:
-        replies = yield from Ask(link, COMMIT)
+        replies = yield from Ask(link, commit_with(row) if row else COMMIT)
     except BaseException as error:  # noqa: BLE001 - raised when the connection is given back
         return replace((yield from _refused(link, error, earlier=earlier)), error=error)
-    (_, ((assigned,),)), (tag, _), (_, rows) = replies
+    (_, ((assigned,),)), *ridden, (tag, _), (_, rows) = replies
     if tag != "COMMIT":
         # An aborted transaction: the server says ROLLBACK, and no error.
         return (yield from _afterwards(link, earlier=earlier))
-    return Outcome(committed=True, wrote=earlier or assigned == "t", position=position_of(rows))
+    made = ridden[-1][1][0][0] if ridden else ""
+    wrote = earlier or assigned == "t"
+    return Outcome(committed=True, wrote=wrote, position=position_of(rows), row=made)
 
 
 def _refused(link: AnyLink, error: BaseException, *, earlier: bool) -> Plan[Outcome]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from random import random
 from time import monotonic
 from typing import Final
 
@@ -14,6 +13,7 @@ from regionware.database.latency import prefer
 from regionware.database.messages import POSITION, position_of
 from regionware.database.position import Position
 from regionware.database.selector import Demand, Host, Mark, Reason, Selection, Verify, select
+from regionware.dice import DICE
 from regionware.effects import Plan
 from regionware.errors import PrimaryUnavailable, Unavailable
 
@@ -42,6 +42,7 @@ class View:
         failed: told of a host that could not be connected to, or was lost.
         heard: whether every host was asked; before, an old primary may pass for the new one.
         fell: told why a read goes to the primary that a replica should have answered.
+        purges: the table that purges ride in, if there is one.
     """
 
     known: Known
@@ -51,11 +52,12 @@ class View:
     failed: Callable[[str], None] = lambda _: None
     fell: Callable[[str], None] = lambda _: None
     heard: Callable[[], bool] = lambda: True
+    purges: str | None = None
 
     def choose(self, wanted: Demand, tried: Mapping[str, Reason]) -> Selection | Verify:
         """The decision, now."""
         known, marks = self.known, self.known.marks
-        replicas = prefer([(h, marks[h.name]) for h in known.near], self.busy, random)
+        replicas = prefer([(h, marks[h.name]) for h in known.near], self.busy, DICE.random)
         if known.far:
             replicas += [(host, marks[host.name]) for host in known.far]
         primary, why = known.primary, known.why

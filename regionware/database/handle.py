@@ -13,6 +13,7 @@ from regionware.database.finding import View, find
 from regionware.database.hands import AnyLink, AsyncHands, Begin, Hands, Release, Settle
 from regionware.database.link import AsyncLink, Link, Report
 from regionware.database.position import Position
+from regionware.database.purge_sql import riding
 from regionware.database.selector import Demand, Reason, Selection
 from regionware.drive import adrive, drive
 from regionware.effects import Plan
@@ -151,8 +152,9 @@ class Handle:
         if self._wanted.access == "read":
             outcome = yield from end_read(link, error)
         else:
-            outcome = yield from end_write(link, error)
+            outcome = yield from end_write(link, error, self._row())
             self._report_write(outcome)
+            self._note_row(outcome.row)
         try:
             yield from Release(link)
         finally:
@@ -164,6 +166,20 @@ class Handle:
         # The application's own error goes first, unless what came later was a cancellation.
         if late is not None and (error is None or not isinstance(late, Exception)):
             raise late
+
+    def _row(self) -> str:
+        """What is to ride with the commit: its purges, if there is a table for them."""
+        table = self._view.purges
+        if table is None or not self._items:
+            return ""
+        return riding(table, [name for names in self._items for name in names])
+
+    def _note_row(self, made: str) -> None:
+        """A purge that rides in the log is known there by a name of its own."""
+        if made.startswith("!"):
+            logger.warning("a purge does not ride with its commit: %s", made[1:])
+        elif made:
+            self._items.append(tuple(made.split()))
 
     def _note_failure(self, link: AnyLink, error: BaseException | None) -> None:
         if self._selection is None:

@@ -166,3 +166,9 @@ REPLAYED: Final = (
 
 #: Whether the transaction wrote; its end; and then, strictly after it, the position. One message.
 COMMIT: Final = f"SELECT pg_current_xact_id_if_assigned() IS NOT NULL; COMMIT; {POSITION}"
+
+
+def commit_with(statements: str) -> str:
+    """The same, with statements that ride in the same message, and in the transaction."""
+    wrote, commit, rest = COMMIT.split("; ", 2)
+    return f"{wrote}; {statements}; {commit}; {rest}"

@@ -17,8 +17,11 @@ from typing import Final
 from psycopg import generators, waiting
 from psycopg.pq.abc import PGconn
 
+from regionware.database.asking import Asking, words
 from regionware.database.known import Known
-from regionware.database.questions import ASK, GREET, query
+from regionware.database.purges import Reader
+from regionware.database.questions import GREET, query
+from regionware.database.selector import Role
 from regionware.database.survey import Answer, StrangerError, Survey
 from regionware.database.timelines import Timelines
 from regionware.database.token import cluster_name
@@ -66,6 +69,7 @@ class Prober:
         interval: float,
         on_turn: Callable[[str], None] = lambda _: None,
         on_history: Callable[[Timelines], None] = lambda _: None,
+        reader: Reader | None = None,
     ) -> None:
         """Know whom to ask; nothing is connected before `start`.
 
@@ -76,7 +80,9 @@ class Prober:
             on_turn: called with the name of a host that is down, was started again, or has another
                 role.
             on_history: called when more is known of the timelines.
+            reader: asks for purges in the same questions.
         """
+        self._reader = reader
         self.interval = interval
         self.known: Known = survey.known
         self.waiters = Waiters(self._urge)
@@ -184,9 +190,11 @@ class Prober:
         """Ask on one connection until it fails."""
         system, instance, delay = await query(connection, GREET)
         slack = 3 * int(delay) / 1000
+        asking = Asking(name, system, self._reader)
+        asking.connected()
         while True:
             self._asked[name] = when = monotonic()
-            row = await query(connection, ASK)
+            row = await asking.ask(connection, self._role(name, system))
             answer = Answer(when, monotonic() - when, row, instance, slack)
             try:
                 self._survey.told(name, system, answer)
@@ -196,6 +204,9 @@ class Prober:
             else:
                 self._publish(name)
                 self._heard(name)
+                if asking.answered(self.known.marks[name].position):
+                    continue
+                await asking.prune(connection)
             await self._rest(name)
 
     def _heard(self, name: str) -> None:
@@ -217,7 +228,7 @@ class Prober:
         if self.known.primary is None or self.known.primary.name == name:
             self._alarm()
         if used and not self.known.marks[name].reachable:
-            logger.warning("%s is not used any more: %s", name, _words(error))
+            logger.warning("%s is not used any more: %s", name, words(error))
 
     def _publish(self, name: str) -> None:
         before, self.known = self.known, self._survey.known
@@ -249,8 +260,19 @@ class Prober:
         primary = known.primary
         if primary is None or self._survey.silent(primary.name):
             return self.interval
-        used = name == primary.name or any(h.name == name for h in (*known.near, *known.far))
-        return self.interval if used else self.interval * IDLE
+        return self.interval if self._useful(name) else self.interval * IDLE
+
+    def _useful(self, name: str) -> bool:
+        known = self.known
+        primary = () if known.primary is None else (known.primary,)
+        return any(host.name == name for host in (*primary, *known.near, *known.far))
+
+    def _role(self, name: str, system: str) -> Role | None:
+        """As what a host may tell of purges: nobody else's, and none that is of no use here."""
+        if self._survey.system not in {"", system} or not self._useful(name):
+            return None
+        primary = self.known.primary
+        return "primary" if primary is not None and primary.name == name else "replica"
 
 
 def _turned(before: Known, after: Known) -> list[str]:
@@ -267,8 +289,3 @@ def _turned(before: Known, after: Known) -> list[str]:
     if before.primary != after.primary:
         names += [host.name for host in (before.primary, after.primary) if host is not None]
     return names
-
-
-def _words(error: BaseException) -> str:
-    """The kind of an error and its first line; libpq's messages hold no password."""
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

@@ -5,7 +5,7 @@ from typing import Final
 
 import psycopg
 from psycopg import generators, waiting
-from psycopg.pq.abc import PGconn
+from psycopg.pq.abc import PGconn, PGresult
 
 #: Seconds.
 ANSWER: Final = 1.0
@@ -29,6 +29,7 @@ _COLUMNS = (
     """CASE WHEN NOT pg_is_in_recovery() AND pg_last_wal_receive_lsn() IS NOT NULL
     THEN pg_last_wal_replay_lsn() END""",
 )
+COLUMNS: Final = len(_COLUMNS)
 ASK = f"SELECT {', '.join(_COLUMNS)}"
 
 
@@ -39,12 +40,21 @@ async def query(connection: PGconn, sql: str) -> list[str]:
         psycopg.Error: the server refuses, or the connection is lost.
         TimeoutError: there is no answer in time.
     """
-    connection.send_query(sql.encode())
-    async with asyncio.timeout(ANSWER):
-        results = await waiting.wait_async(
-            generators.execute(connection), connection.socket, interval=1.0
-        )
-    result = results[-1]
+    result = (await execute(connection, sql))[-1]
     if result.ntuples != 1:
         raise psycopg.OperationalError(result.get_error_message() or "no row")
     return [(result.get_value(0, i) or b"").decode() for i in range(result.nfields)]
+
+
+async def execute(connection: PGconn, sql: str) -> list[PGresult]:
+    """What the server answers to each statement; of a refusal the last one tells.
+
+    Raises:
+        psycopg.Error: the connection is lost.
+        TimeoutError: there is no answer in time.
+    """
+    connection.send_query(sql.encode())
+    async with asyncio.timeout(ANSWER):
+        return await waiting.wait_async(
+            generators.execute(connection), connection.socket, interval=1.0
+        )
