@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any, Protocol
 
 from regionware.database.position import Position, lower, merge
+from regionware.database.seen import NOTHING, Seen
 from regionware.errors import ConfigurationError, Unavailable
 from regionware.policies.database import Access, Database
 from regionware.topology import Region
@@ -77,14 +78,19 @@ class Current:
         database: the route's database policy.
         need: what a read must have reached: the session's writes, and fences of purged tags.
         observing: decisions are made and reported, and nothing is changed.
+        watching: what the session is shown is noted.
+        seen: what it has seen.
     """
 
     __slots__ = (
+        "_inherited",
         "_lock",
         "_reads",
         "_region",
         "_tags",
+        "_unbounded",
         "_unknown",
+        "_upper",
         "_written",
         "access",
         "database",
@@ -95,9 +101,12 @@ class Current:
         "method",
         "need",
         "observing",
+        "recovered",
         "route",
+        "seen",
         "sent",
         "unavailable",
+        "watching",
         "writes",
     )
 
@@ -112,6 +121,9 @@ class Current:
         database: Database,
         need: Position | None = None,
         observing: bool = False,
+        watching: bool = False,
+        seen: Seen = NOTHING,
+        lost: bool = False,
     ) -> None:
         """Begin with nothing read, written or tagged."""
         self._region = region
@@ -122,18 +134,23 @@ class Current:
         self.database = database
         self.need = need
         self.observing = observing
+        self.watching = watching
+        self.seen = seen
         #: What waits for the commits of this request's open write handles; the latest last.
         self.deferred: list[list[Any]] = []
         #: The head of the response is out: no token can travel any more.
         self.sent = False
         self.writes = 0
         #: A commit whose outcome is unknown: reads stay on the primary.
-        self.lost = False
+        self.lost = self._inherited = lost
+        #: What covers a commit of unknown outcome of an earlier request.
+        self.recovered: Position | None = None
         #: The lower bound of all reads so far; `None` while there are none, or one is unknown.
         self.lower: Position | None = None
         #: The guarantee that could not be met, if a framework turns the exception into a 500.
         self.unavailable: Unavailable | None = None
-        self._unknown = False
+        self._unknown = self._unbounded = False
+        self._upper: Position | None = None
         self._lock = Lock()
         self._reads: list[HostRead] = []
         self._tags: set[str] = set()
@@ -184,6 +201,38 @@ class Current:
             if self._unknown:
                 self.lower = None
 
+    def saw(self, upper: Position | None, name: str) -> None:
+        """Record what a read has shown; `None` if that is not known.
+
+        Args:
+            upper: nothing later was shown.
+            name: the pin of the replica that has shown it, an empty string for the primary.
+        """
+        with self._lock:
+            if upper is None:
+                # Only the primary is certain to be no older.
+                self._unbounded = self.lost = True
+                self._inherited = False
+                return
+            self._upper = merge(self._upper, upper)
+            self.seen = self.seen.after(upper, name)
+            self.need = merge(self.need, upper)
+            if self._inherited and not name:
+                # What the earlier request did not hear of has happened by now, or nobody was told.
+                self._inherited, self.lost, self.recovered = False, False, upper
+
+    @property
+    def upper(self) -> Position | None:
+        """The upper bound of all reads so far; `None` while there are none, or one is unknown."""
+        with self._lock:
+            return None if self._unbounded else self._upper
+
+    @property
+    def pin(self) -> str:
+        """The replica that has what is needed, whatever is known of it; see `Seen`."""
+        with self._lock:
+            return self.seen.pin if self.seen.covers(self.need) else ""
+
     def wrote(self, use: HostRead, position: Position | None) -> None:
         """Record a committed write and its position; `None` when the outcome is unknown."""
         if self.sent:
@@ -195,9 +244,11 @@ class Current:
             self.writes += 1
             # A later commit covers whatever became of an earlier one, and not the other way round.
             self.lost = position is None
+            self._inherited = False
             if position is None:
                 return
             self._written = merge(self._written, position)
+            self.seen = self.seen.written()
             self.need = merge(self.need, position)
 
     @property

@@ -6,6 +6,7 @@ here performs I/O.
 
 from collections.abc import Sequence
 
+from regionware import seeing
 from regionware.caching.entry import Entry, Key, Record, Uncacheable
 from regionware.caching.filling import Filling
 from regionware.caching.fresh import is_quiet
@@ -55,7 +56,8 @@ def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | N
         return exchange
     if type(record) is Uncacheable and key is not None:
         return exchange.remember(keys, key, None, record)
-    return exchange.look()
+    found = exchange.look()
+    return exchange.sealed(found) if plan.sees and isinstance(found, Reply) else found
 
 
 class Exchange(Looking):
@@ -70,7 +72,7 @@ class Exchange(Looking):
         reply = yield from recall(self)
         if reply is None and self.mode == "on":
             self._prepare()
-        return reply
+        return self.sealed(reply) if reply is not None and self.plan.sees else reply
 
     def begin_early(self, key: Key, entry: Entry) -> "Exchange | None":
         """See `early`."""
@@ -103,7 +105,7 @@ class Exchange(Looking):
             return NO_EDITS
         marker, state = self.marker, self.state
         quiet = state is None or not (state.writes or state.lost or state.unavailable)
-        quiet = quiet and DEBUG_FIELD not in self.request.special
+        quiet = quiet and DEBUG_FIELD not in self.request.special and not self.plan.raises
         if marker is not None and quiet:
             known: HeadEdits | None = marker.learned(signature(status, values))
             if known is not None:
@@ -204,7 +206,7 @@ class Exchange(Looking):
         request = self.request
         request.method = "GET"
         request.special = {n: v for n, v in request.special.items() if n not in _PERSONAL}
-        self.token = self.wants = None
+        self.token = self.wants = self.shown = None
         self.alone = False
         self.edits = self.edits or RequestEdits(set())
         self.edits.cookie = self.edits.cookie or ""
@@ -251,6 +253,8 @@ class Exchange(Looking):
             yield from self.heading.settle(self.request)
         if self.filling is None or self.mode != "on":
             return
+        if self.plan.sees:
+            headers = seeing.impersonal(headers)
         try:
             stored = yield from self.filling.finish(
                 self.request,

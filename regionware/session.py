@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from regionware.database.position import Position, merge
+from regionware.database.seen import Seen
 from regionware.database.token import Refusal, Signer, Token
 from regionware.http.fields import parse_cookies
 from regionware.http.request import Request
@@ -72,20 +73,42 @@ class Sessions:
         return found
 
     def issue(
-        self, request: Request, known: Token | None, written: Position | None, *, lost: bool
+        self,
+        request: Request,
+        known: Token | None,
+        written: Position | None,
+        *,
+        lost: bool,
+        seen: Seen | None = None,
     ) -> list[tuple[str, str]]:
-        """The response fields that tell the client what its session is owed now."""
-        if self._signer is None or (written is None and not lost):
+        """The response fields that tell the client what its session is owed now.
+
+        Args:
+            request: whose.
+            known: the token that it came with.
+            written: the position of its last commit.
+            lost: a commit's outcome is unknown, or what it was shown.
+            seen: what the session has seen by now; `None` where that says nothing new.
+        """
+        if self._signer is None:
             return []
+        before = known or Token()
+        if seen is None:
+            seen = Seen(before.seen, before.pin)
+        if written is not None and not seen.covers(written):
+            seen = seen.written()
         token = replace(
-            known or Token(),
-            cluster=self._cluster() or "",
-            write=merge(known.write if known else None, written),
+            before,
+            write=merge(before.write, written),
+            seen=seen.position,
+            pin=seen.pin,
             # A later commit covers whatever became of the earlier one.
             lost=lost,
-            issued=int(self._wall()),
         )
-        text = self._signer.sign(token)
+        if token == before and not lost:
+            return []
+        cluster, issued = self._cluster() or "", int(self._wall())
+        text = self._signer.sign(replace(token, cluster=cluster, issued=issued))
         if FIELD in request.special:
             return [(FIELD, text)]
         return [("set-cookie", self._set_cookie(request, text))]

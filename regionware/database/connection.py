@@ -254,7 +254,7 @@ class Databases:
             mode = "observe"
         return demand(
             state.database, route=state.access, access=access, consistency=consistency,
-            need=state.need, lost=state.lost, mode=mode,
+            need=state.need, lost=state.lost, pin=state.pin, mode=mode,
         )  # fmt: skip
 
     def _handle(

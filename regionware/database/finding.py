@@ -91,7 +91,8 @@ def _settle(
     """
     covered = link.instance == mark.instance and link.ready <= mark.when
     if isinstance(choice, Selection):
-        if choice.host.role == "primary" or covered:
+        pinned = choice.reason is Reason.PINNED and link.instance == mark.instance
+        if choice.host.role == "primary" or covered or pinned:
             return choice
         need = None if choice.reason is Reason.STALE else wanted.need
         wait, reason = wanted.policy.wait, choice.reason

@@ -8,11 +8,13 @@ from typing import Any, Final
 import psycopg
 
 from regionware.context import Current, HostRead, open_writes
-from regionware.database.ending import Outcome, end_read, end_write
+from regionware.database.ending import Outcome, end_read, end_write, shown
 from regionware.database.finding import View, find
 from regionware.database.hands import AnyLink, AsyncHands, Begin, Hands, Release, Settle
 from regionware.database.link import AsyncLink, Link, Report
+from regionware.database.messages import Upper
 from regionware.database.position import Position
+from regionware.database.seen import host_pin
 from regionware.database.selector import Demand, Reason, Selection
 from regionware.drive import adrive, drive
 from regionware.effects import Plan
@@ -127,7 +129,19 @@ class Handle:
             if report is not None:
                 report(bound)
             report = None
-        link.hand_out(report)
+        link.hand_out(report, self._upper(link, selection))
+
+    def _upper(self, link: AnyLink, selection: Selection) -> Upper | None:
+        """How the session learns what it is shown, if it is to."""
+        state = self._state
+        if state is None or not state.watching:
+            return None
+        if selection.host.role == "primary":
+            return Upper(lambda bound: state.saw(bound, ""))
+        name = host_pin(selection.host.name, link.instance)
+        line = selection.position.timeline if selection.position is not None else 0
+        # Of an unknown timeline, a position says nothing.
+        return Upper(lambda bound: state.saw(bound if line else None, name), line)
 
     def _report(self, state: Current) -> Report:
         return lambda bound: state.read(self._use(bound))
@@ -150,6 +164,7 @@ class Handle:
         else:
             outcome = yield from end_write(link, error)
             self._report_write(outcome)
+            yield from self._show(link, outcome)
         try:
             yield from Release(link)
         finally:
@@ -177,6 +192,16 @@ class Handle:
         state.deferred[:] = [items for items in state.deferred if items is not self._items]
         if outcome.wrote:
             state.wrote(self._use(outcome.position), outcome.position)
+
+    def _show(self, link: AnyLink, outcome: Outcome) -> Plan[None]:
+        """What was read on a write handle is seen too; a commit of its own covers that."""
+        state = self._state
+        if state is None or not state.watching or outcome.wrote or not link.used:
+            return
+        bound = outcome.position
+        if bound is None and not link.closed:
+            bound = yield from shown(link)
+        state.saw(bound, "")
 
     def _run_deferred(self, position: Position | None, *, quiet: bool) -> Plan[None]:
         try:

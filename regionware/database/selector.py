@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 from regionware.database.position import Position
+from regionware.database.seen import host_pin
 from regionware.errors import ConfigurationError, ConsistencyUnavailable, PrimaryUnavailable
 from regionware.policies.database import LARGEST_LAG, Access, Consistency, Database, at_least
 
@@ -27,6 +28,7 @@ class Reason(StrEnum):
     NO_REPLICA = "no-replica"
     OUTCOME_UNKNOWN = "outcome-unknown"
     CAUGHT_UP = "caught-up"
+    PINNED = "pinned"
     VERIFIED = "verified"
     WAITED = "waited"
     STALE = "stale"
@@ -78,6 +80,7 @@ class Demand:
         policy: the consistency of reads, its bounds, and what happens when it cannot be had.
         need: what a read must have reached.
         lost: the outcome of a commit of this session is unknown.
+        pin: the start of a replica that has what is needed, whatever its mark says; see `Seen`.
         mode: anything but `on` goes to the primary.
     """
 
@@ -85,6 +88,7 @@ class Demand:
     policy: Database
     need: Position | None = None
     lost: bool = False
+    pin: str = ""
     mode: Mode = "on"
 
 
@@ -128,6 +132,7 @@ def demand(
     consistency: Consistency | None = None,
     need: Position | None = None,
     lost: bool = False,
+    pin: str = "",
     mode: Mode = "on",
 ) -> Demand:
     """Combine what the route says with the words of one `rw.connection(...)`.
@@ -145,7 +150,7 @@ def demand(
                 f" {policy.consistency!r}, which the route promises"
             )
         policy = stronger
-    return Demand(access=access or route, policy=policy, need=need, lost=lost, mode=mode)
+    return Demand(access=access or route, policy=policy, need=need, lost=lost, pin=pin, mode=mode)
 
 
 def select(
@@ -177,6 +182,9 @@ def select(
         return Selection(primary, forced)
     left = [(host, mark) for host, mark in replicas if mark.reachable and host.name not in tried]
     good = [(host, mark) for host, mark in left if _within(mark, wanted, now)]
+    for host, mark in good if wanted.pin else ():
+        if host_pin(host.name, mark.instance) == wanted.pin:
+            return Selection(host, Reason.PINNED, mark.position, mark.lag)
     for host, mark in good:
         # A host that was never asked has no bound to give.
         if mark is not UNASKED and _reached(mark, wanted.need):

@@ -112,14 +112,30 @@ def test_what_was_not_committed_is_not_owed(open_shop: Open, item: int, more: st
     else:
         answer = customer.ask("PUT", f"/plain/{item}", "value=1" + more)
         assert answer.status == 422
-    assert answer.all("set-cookie") == []
+    token = opened(answer)
+    assert token.write is None
+    # What it was shown it has seen, though.
+    assert token.seen is not None
     assert customer.see(f"/strong/{item}") == 0
 
 
-def test_readers_get_no_token(open_shop: Open, item: int) -> None:
-    customer = Customer(open_shop())
-    for kind in ("items", "lag", "plain", "strong"):
-        assert customer.ask("GET", f"/{kind}/{item}").all("set-cookie") == []
+def opened(answer: Answer) -> Token:
+    """The token that a response sets."""
+    found = Signer(SECRET).verify(cookie(answer)[1], now=0, max_age=60)
+    assert isinstance(found, Token)
+    return found
+
+
+def test_readers_get_a_token_where_sessions_are_promised(open_shop: Open, item: int) -> None:
+    site = open_shop()
+    for kind in ("items", "lag", "strong"):
+        assert stranger(site).ask("GET", f"/{kind}/{item}").all("set-cookie") == []
+    answer = stranger(site).ask("GET", f"/plain/{item}")
+    token = opened(answer)
+    assert token.write is None
+    assert token.seen is not None
+    assert token.pin
+    assert answer["cache-control"] == "private, no-store"
 
 
 # What is not a token of ours
