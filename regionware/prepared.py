@@ -88,8 +88,22 @@ class Plan:
         "yields",
     )
 
-    def __init__(self, compiled: Compiled, keys: KeyPlan | None, *, has_database: bool) -> None:
-        """Prepare a route's parts."""
+    def __init__(
+        self,
+        compiled: Compiled,
+        keys: KeyPlan | None,
+        *,
+        has_database: bool,
+        goes_back: bool = True,
+    ) -> None:
+        """Prepare a route's parts.
+
+        Args:
+            compiled: the route.
+            keys: the rules of its cache policy.
+            has_database: whether the topology names a database.
+            goes_back: whether anything could show a session less than it has seen.
+        """
         route = compiled.route
         self.compiled = compiled
         self.keys = keys
@@ -107,7 +121,7 @@ class Plan:
             cached or at_least(compiled.database.consistency, "own-writes")
         )
         word = compiled.database.consistency if route.cache is None else route.cache.consistency
-        closed = has_database and not (route.cdn is not None and route.cdn.is_public)
+        closed = has_database and goes_back and not (route.cdn is not None and route.cdn.is_public)
         #: Answers of this route are never older than what the session has seen, and raise that.
         self.sees = closed and word == "session"
         #: Answers raise what a session with a token has seen.

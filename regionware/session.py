@@ -106,12 +106,28 @@ class Sessions:
             lost=lost,
         )
         if token == before and not lost:
-            return []
+            return self._retire(request) if known is None else []
         cluster, issued = self._cluster() or "", int(self._wall())
-        text = self._signer.sign(replace(token, cluster=cluster, issued=issued))
+        return self._told(
+            request, self._signer.sign(replace(token, cluster=cluster, issued=issued)), self.life
+        )
+
+    def _retire(self, request: Request) -> list[tuple[str, str]]:
+        """The fields that end a token which has expired: nothing can be older than it any more.
+
+        No sooner: a standby that starts again may open behind what it has shown, by as much as any
+        host may lag, so what every host has reached now is no proof of what they will show.
+        """
+        text = request.special.get(FIELD) or self._cookie(request)
+        if self._signer is None or not text:
+            return []
+        found = self._signer.verify(text, now=self._wall(), max_age=self.life)
+        return self._told(request, "", 0) if found is Refusal.EXPIRED else []
+
+    def _told(self, request: Request, text: str, life: int) -> list[tuple[str, str]]:
         if FIELD in request.special:
             return [(FIELD, text)]
-        return [("set-cookie", self._set_cookie(request, text))]
+        return [("set-cookie", self._set_cookie(request, text, life))]
 
     def _cookie(self, request: Request) -> str | None:
         field = request.special.get("cookie")
@@ -130,11 +146,11 @@ class Sessions:
         prefixed = self._domain is None and self._secure(request)
         return _HOST_PREFIX + self._name if prefixed else self._name
 
-    def _set_cookie(self, request: Request, text: str) -> str:
+    def _set_cookie(self, request: Request, text: str, life: int) -> str:
         parts = [
             f"{self._cookie_name(request)}={text}",
             "Path=/",
-            f"Max-Age={self.life}",
+            f"Max-Age={life}",
             "HttpOnly",
             "SameSite=Lax",
         ]
