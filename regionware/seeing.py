@@ -62,8 +62,12 @@ def shown(answers: "Answers") -> Seen:
     """What the session has seen with this answer."""
     state, entry = answers.state, answers.shown
     seen = seen_by(answers.token) if state is None else state.seen
-    if entry is None or entry.upper is None:
+    if entry is None:
         return seen
+    if entry.upper is None:
+        # Perhaps the application has said, without a look at the database, that it still holds.
+        known = answers.known
+        return seen if known is None or known.upper is None else seen.after(known.upper, "")
     return seen.after(entry.upper, name_of(entry))
 
 

@@ -12,6 +12,7 @@ from regionware import Region, Topology
 from regionware.database import handle
 from regionware.database.handle import Handle
 from regionware.database.hands import AnyLink
+from regionware.database.seen import host_pin
 from regionware.database.selector import Selection
 from regionware.parts.postgres import Cluster
 from regionware.parts.postgres_server import PostgresServer
@@ -154,7 +155,7 @@ def test_the_watermark_is_no_token(
 def watermark(self: Handle, link: AnyLink, selection: Selection) -> None:
     """A mutant: the mark of the replica is taken for what was seen."""
     if self._state is not None:
-        self._state.saw(selection.position, handle.host_pin(selection.host.name, link.instance))
+        self._state.saw(selection.position, host_pin(selection.host.name, link.instance))
 
 
 @pytest.mark.parametrize("mutant", [False, True], ids=["pinned", "not pinned"])

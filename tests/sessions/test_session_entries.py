@@ -2,11 +2,11 @@
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from regionware import answers
+from regionware.caching.entry import Entry
 from regionware.database.token import Signer, Token
 from regionware.errors import ConfigurationError
 from regionware.parts.postgres import Cluster
@@ -24,8 +24,8 @@ OTHERS = [
 
 
 @pytest.fixture
-def site(open_shop: Open) -> Iterator[Site]:
-    yield open_shop(routes=OTHERS)
+def site(open_shop: Open) -> Site:
+    return open_shop(routes=OTHERS)
 
 
 def forget(site: Site) -> None:
@@ -135,10 +135,10 @@ def with_gap(site: Site, postgres: Cluster, path: str) -> None:
     assert entry.upper.lsn > entry.lower.lsn
 
 
-def records(site: Site) -> list[answers.Entry]:
+def records(site: Site) -> list[Entry]:
     """The entries in memory."""
     memory = site.rw._parts.rim.memory
-    return [each for each in memory._table.values() if isinstance(each, answers.Entry)]
+    return [each for each in memory._table.values() if isinstance(each, Entry)]
 
 
 def test_another_entry_clears_the_name(site: Site, postgres: Cluster, item: int) -> None:
