@@ -254,7 +254,8 @@ class Databases:
             mode = "observe"
         return demand(
             state.database, route=state.access, access=access, consistency=consistency,
-            need=state.need, lost=state.lost, pin=state.pin, mode=mode,
+            need=state.need, lost=state.lost, pin=state.pin,
+            abreast=state.watching and bool(state.seen.pin), mode=mode,
         )  # fmt: skip
 
     def _handle(

@@ -7,6 +7,7 @@ from typing import Final
 
 import psycopg
 
+from regionware.database.abreast import catch_up
 from regionware.database.hands import REPLAYED, Acquire, AnyLink, Ask, Pause, Release
 from regionware.database.messages import POSITION, position_of
 from regionware.database.position import Position
@@ -61,6 +62,8 @@ def find(
         link.hand_out(None)
         try:
             settled = yield from _settle(choice, mark, wanted, link)
+            if wanted.abreast and wanted.access == "read" and host.role == "primary":
+                yield from catch_up(link, wanted.policy.wait)
         except psycopg.Error:
             settled = Reason.FAILED
         except BaseException:

@@ -81,6 +81,7 @@ class Demand:
         need: what a read must have reached.
         lost: the outcome of a commit of this session is unknown.
         pin: the start of a replica that has what is needed, whatever its mark says; see `Seen`.
+        abreast: the session has last read elsewhere than on the primary; see `abreast`.
         mode: anything but `on` goes to the primary.
     """
 
@@ -89,6 +90,7 @@ class Demand:
     need: Position | None = None
     lost: bool = False
     pin: str = ""
+    abreast: bool = False
     mode: Mode = "on"
 
 
@@ -133,6 +135,7 @@ def demand(
     need: Position | None = None,
     lost: bool = False,
     pin: str = "",
+    abreast: bool = False,
     mode: Mode = "on",
 ) -> Demand:
     """Combine what the route says with the words of one `rw.connection(...)`.
@@ -150,7 +153,10 @@ def demand(
                 f" {policy.consistency!r}, which the route promises"
             )
         policy = stronger
-    return Demand(access=access or route, policy=policy, need=need, lost=lost, pin=pin, mode=mode)
+    return Demand(
+        access=access or route, policy=policy, need=need, lost=lost, pin=pin, abreast=abreast,
+        mode=mode,
+    )  # fmt: skip
 
 
 def select(

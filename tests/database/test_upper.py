@@ -1,6 +1,7 @@
 """What a read has shown is noted behind it: on real servers, and what that costs."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -9,7 +10,7 @@ import psycopg
 import pytest
 
 from regionware.context import Current
-from regionware.database import messages
+from regionware.database import finding, messages
 from regionware.database.connection import Databases
 from regionware.database.position import LONG_HEADER, PAGE, SEGMENT, SHORT_HEADER, Position
 from regionware.database.seen import host_pin
@@ -321,3 +322,40 @@ def test_what_cannot_be_noted_on_its_way_costs_one(
 
     assert trips(proxies, lambda: many(begin(STRONG))) == (1, 0)
     assert trips(proxies, lambda: many(watch(STRONG))) == (2, 0)
+
+
+# From a replica to the primary
+
+
+@pytest.mark.parametrize("mutant", [False, True], ids=["waits", "does not wait"])
+def test_whoever_comes_from_a_replica_waits_for_what_is_under_way(
+    databases: Databases, watch: Begin, monkeypatch: pytest.MonkeyPatch, mutant: bool
+) -> None:
+    """A replica may show a commit before the primary does; this one is a moment late."""
+    if mutant:
+        monkeypatch.setattr(finding, "catch_up", lambda *_: iter(()))
+    state = watch(Database.primary(wait=5000))
+    state.saw(Position(1, 8), "h")
+    with psycopg.connect(databases._urls["iad/primary"]) as other:
+        other.execute(INSERT)
+        late = threading.Timer(0.3, other.commit)
+        late.start()
+        before = databases.primary_position()
+        with databases.connection(state) as connection:
+            ended = other.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+            connection.execute("SELECT 1")
+        late.join()
+    assert ended is not mutant
+    assert state.upper is not None
+    assert state.upper.reached(before)
+
+
+def test_it_waits_no_longer_than_it_may(databases: Databases, watch: Begin) -> None:
+    state = watch(Database.primary(wait=50))
+    state.saw(Position(1, 8), "h")
+    with psycopg.connect(databases._urls["iad/primary"]) as other:
+        other.execute(INSERT)
+        with databases.connection(state) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        # Once it has read there, it comes from there.
+        assert state.seen.pin == ""
