@@ -79,6 +79,7 @@ class Current:
         need: what a read must have reached: the session's writes, and fences of purged tags.
         observing: decisions are made and reported, and nothing is changed.
         watching: what the session is shown is noted.
+        fills: and the answer may become an entry that is compared with what others have seen.
         seen: what it has seen.
     """
 
@@ -95,6 +96,7 @@ class Current:
         "access",
         "database",
         "deferred",
+        "fills",
         "here",
         "lost",
         "lower",
@@ -122,6 +124,7 @@ class Current:
         need: Position | None = None,
         observing: bool = False,
         watching: bool = False,
+        fills: bool = False,
         seen: Seen = NOTHING,
         lost: bool = False,
     ) -> None:
@@ -135,6 +138,7 @@ class Current:
         self.need = need
         self.observing = observing
         self.watching = watching
+        self.fills = fills
         self.seen = seen
         #: What waits for the commits of this request's open write handles; the latest last.
         self.deferred: list[list[Any]] = []

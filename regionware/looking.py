@@ -193,6 +193,7 @@ class Looking(Answers):
             observing=self.mode != "on",
             # A reader without a token gets one where sessions are promised, and nowhere else.
             watching=self.mode == "on" and (plan.sees or (plan.raises and token is not None)),
+            fills=plan.sees and plan.keys is not None,
             seen=seen_by(token),
             lost=token is not None and token.lost,
         )

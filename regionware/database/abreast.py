@@ -3,13 +3,18 @@
 A commit is in the log before it is visible, and a replica shows it as soon as it has replayed it:
 with synchronous replication always, else now and then, before the primary does. So a session that
 has read a replica waits at the primary until every transaction that had begun by then has ended.
-One that goes on for longer is taken for what it nearly always is: not yet committed anywhere.
+An entry that is compared with what sessions have seen is made in the same way, since its lower
+bound must hold for what they were shown by replicas; that it is one below the insert position
+proves only that it has what was acknowledged before. A transaction that goes on for longer is
+taken for what it nearly always is: not yet committed anywhere.
 """
 
 from time import monotonic
 from typing import Final
 
 from regionware.database.hands import AnyLink, Ask, Pause
+from regionware.database.messages import POSITION, position_of
+from regionware.database.position import Position
 from regionware.effects import Plan
 
 #: The oldest transaction that is in progress, and the next to begin; see `messages.QUIET`.
@@ -23,8 +28,8 @@ _SOON: Final = 0.001
 _LATE: Final = 0.01
 
 
-def catch_up(link: AnyLink, wait: int) -> Plan[None]:
-    """Wait until the primary shows all that had been logged when this began.
+def catch_up(link: AnyLink, wait: int) -> Plan[Position | None]:
+    """Wait until the primary shows all that had been logged when this began: up to there.
 
     Args:
         link: a connection to the primary.
@@ -33,14 +38,13 @@ def catch_up(link: AnyLink, wait: int) -> Plan[None]:
     Raises:
         psycopg.Error: the connection was lost.
     """
-    oldest, begun = yield from _running(link)
+    # The position first: what is logged after it may be in nobody's way.
+    (_, there), (_, ((first, following),)) = yield from Ask(link, f"{POSITION}; {RUNNING}")
+    oldest, begun = int(first), int(following)
     deadline, pause = monotonic() + wait / 1000, _SOON
     while oldest < begun and monotonic() < deadline:
         yield from Pause(pause)
         pause = min(2 * pause, _LATE)
-        oldest, _ = yield from _running(link)
-
-
-def _running(link: AnyLink) -> Plan[tuple[int, int]]:
-    ((_, ((oldest, following),)),) = yield from Ask(link, RUNNING)
-    return int(oldest), int(following)
+        ((_, ((first, _),)),) = yield from Ask(link, RUNNING)
+        oldest = int(first)
+    return position_of(there)

@@ -255,7 +255,7 @@ class Databases:
         return demand(
             state.database, route=state.access, access=access, consistency=consistency,
             need=state.need, lost=state.lost, pin=state.pin,
-            abreast=state.watching and bool(state.seen.pin), mode=mode,
+            abreast=state.watching and (state.fills or bool(state.seen.pin)), mode=mode,
         )  # fmt: skip
 
     def _handle(

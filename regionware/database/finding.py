@@ -1,7 +1,7 @@
 """How a handle finds its host: choose, connect, and make sure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
 
@@ -63,7 +63,10 @@ def find(
         try:
             settled = yield from _settle(choice, mark, wanted, link)
             if wanted.abreast and wanted.access == "read" and host.role == "primary":
-                yield from catch_up(link, wanted.policy.wait)
+                bound = yield from catch_up(link, wanted.policy.wait)
+                settled = (
+                    replace(choice, position=bound) if isinstance(choice, Selection) else settled
+                )
         except psycopg.Error:
             settled = Reason.FAILED
         except BaseException:

@@ -118,9 +118,13 @@ class Handle:
         return link
 
     def _begin_read(self, link: AnyLink, selection: Selection) -> Plan[None]:
-        """Tell the request what it reads: now for a replica, at the first use for the primary."""
+        """Tell the request what it reads: now for a replica, at the first use for the primary.
+
+        Where the primary has been waited for, it has told already.
+        """
         state, report = self._state, None
-        if state is not None and selection.host.role == "replica":
+        known = selection.host.role == "replica" or selection.position is not None
+        if state is not None and known:
             state.read(self._use(selection.position))
         elif state is not None:
             report = self._report(state)

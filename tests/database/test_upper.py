@@ -350,6 +350,25 @@ def test_whoever_comes_from_a_replica_waits_for_what_is_under_way(
     assert state.upper.reached(before)
 
 
+def test_an_entry_is_made_in_the_same_way(databases: Databases, watch: Begin) -> None:
+    """What is certainly in it is all that was logged, and not only what was acknowledged."""
+    state = watch(Database.primary(wait=5000))
+    state.fills = True
+    with psycopg.connect(databases._urls["iad/primary"]) as other:
+        other.execute(INSERT)
+        late = threading.Timer(0.3, other.commit)
+        late.start()
+        before = databases.primary_position()
+        with databases.connection(state) as connection:
+            ended = other.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+            connection.execute("SELECT 1")
+        late.join()
+    assert ended
+    assert state.lower == before
+    assert state.upper is not None
+    assert state.upper.lsn > before.lsn
+
+
 def test_it_waits_no_longer_than_it_may(databases: Databases, watch: Begin) -> None:
     state = watch(Database.primary(wait=50))
     state.saw(Position(1, 8), "h")
