@@ -51,7 +51,8 @@ def request_for(ask: Ask) -> Request:
 def test_token_verify_and_sign(timed: Time) -> None:
     signer = Signer("a secret of the benchmarks")
     cluster = cluster_name("7000000000000000000")
-    token = Token(cluster=cluster, write=Position(1, 0x16B374D848), issued=1_700_000_000)
+    write, seen, pin = Position(1, 0x16B374D848), Position(1, 0x16B374E000), "h" + 16 * "0"
+    token = Token(cluster=cluster, write=write, seen=seen, pin=pin, issued=1_700_000_000)
     text = signer.sign(token)
 
     def both() -> str:

@@ -98,7 +98,7 @@ class Cache:
             (cookies are removed from the request), or the names of cookies to key on.
         by: further key dimensions: `"region"`, a header field's name, a callable, or a list.
         statuses: the statuses that may be stored.
-        consistency: `"own-writes"`, `"bounded"` or `"eventual"`.
+        consistency: `"session"`, `"own-writes"`, `"bounded"` or `"eventual"`.
         allow_authorization: cache requests with `Authorization`; needs an identity in `by`, or
             `shared=True`.
         shared: the explicit word that an answer to an authorised request is for everybody.
@@ -169,14 +169,15 @@ class Cache:
             )
         if self.is_standard and self.jitter:
             raise ConfigurationError("Cache: jitter is not for a cache by the book")
+        if self.consistency == "session" and self.is_standard:
+            raise ConfigurationError(
+                'Cache.standard(): consistency="session": by the book responses are left alone, '
+                "and a session is told what it has seen"
+            )
         if self.consistency == "strong":
             raise ConfigurationError(
                 f"Cache: consistency must be one of {', '.join(SCALE[1:])}, not "
                 f"{self.consistency!r}: a strong read is never answered from a cache"
-            )
-        if self.consistency == "session":
-            raise ConfigurationError(
-                'Cache: consistency="session" is not furnished in this version; "own-writes" is'
             )
 
     def _search_rules(self) -> SearchRules | None:

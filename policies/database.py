@@ -66,7 +66,7 @@ class Database:
 
     @classmethod
     def session(cls, *, wait: int = 50, unmet: Unmet = "primary") -> Self:
-        """Give a session its own writes; not yet, never less than it has seen of others'."""
+        """Give a session its own writes, and never less than it has seen of others'."""
         return cls(consistency="session", wait=wait, unmet=unmet)
 
     @classmethod

@@ -22,6 +22,7 @@ from regionware.http.request import Request
 from regionware.observe import Event
 from regionware.prepared import DEBUG_FIELD, Plan, Prepared
 from regionware.provenance import describe, quoted
+from regionware.seeing import again, is_bounded
 from regionware.serving import Reply, part_of, reply_from
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Answers:
     Attributes:
         mode: the mode of this request.
         known: a stored answer that is not good enough as it is, but is not purged either.
+        shown: the stored answer that this request is given.
         rejected: it is fresh, but not what this request asks for.
         stale: the same, where it may perhaps be served all the same.
         state: what application code sees, once `open` was called.
@@ -47,8 +49,8 @@ class Answers:
     """
 
     __slots__ = (
-        "known", "mode", "plan", "prepared", "rejected", "request", "stale", "state", "token",
-        "wants",
+        "known", "mode", "plan", "prepared", "rejected", "request", "shown", "stale", "state",
+        "token", "wants",
     )  # fmt: skip
 
     def __init__(self, prepared: Prepared, request: Request, plan: Plan, mode: str) -> None:
@@ -59,6 +61,7 @@ class Answers:
         self.mode = mode
         self.known: Entry | None = None
         self.stale: Entry | None = None
+        self.shown: Entry | None = None
         self.state: Current | None = None
         self.wants: Wants | None = None
         self.rejected = False
@@ -76,9 +79,17 @@ class Answers:
         """Whether entries must allow requests with credentials; else those are in the key."""
         return self.plan.is_standard and "authorization" in self.request.special
 
-    def fits(self, entry: Entry, need: Position | None) -> bool:
-        """Whether an entry is fresh, and what this request asks for."""
+    def fits(self, entry: Entry, need: Position | None, *, leased: bool = False) -> bool:
+        """Whether an entry is fresh, and what this request asks for.
+
+        What a session was shown may be shown again; not to one who holds the lease to renew it.
+        """
         now = self.prepared.clock()
+        if self.plan.sees:
+            if not is_bounded(entry):
+                return False
+            if not leased and not entry.reached(need) and again(self, entry, need):
+                need = None
         if not is_fresh(self.prepared.fences, entry, need, now):
             return False
         return is_for(entry, authorized=self._authorized) and suits(entry, self.wants, now)
@@ -92,7 +103,10 @@ class Answers:
         if self.known is None or entry.created > self.known.created:
             self.known = entry
             self.rejected = is_fresh(self.prepared.fences, entry, need, self.prepared.clock())
-        if entry.reached(need) and (self.stale is None or entry.created > self.stale.created):
+        good = entry.reached(need)
+        if self.plan.sees:
+            good = is_bounded(entry) and (good or again(self, entry, need))
+        if good and (self.stale is None or entry.created > self.stale.created):
             self.stale = entry
 
     def stale_for(self, purpose: Purpose) -> bool:
@@ -164,6 +178,7 @@ class Answers:
         """Answer from an entry."""
         if self.prepared.events.wanted:
             self.tell("hit", _word(status_field))
+        self.shown = entry
         extra = self.provenance(status_field, entry)
         if extra:
             status_field = self.keyed(status_field)
@@ -177,6 +192,7 @@ class Answers:
         """Answer from a part."""
         if self.prepared.events.wanted:
             self.tell("hit", "memory")
+        self.shown = part
         status_field = f"regionware; hit; ttl={self.ttl(part)}; detail=memory"
         extra = self.provenance(status_field, part)
         text = self.keyed(status_field) if extra else status_field

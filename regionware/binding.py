@@ -14,6 +14,7 @@ from regionware.database.position import merge
 from regionware.database.token import Token
 from regionware.errors import Unavailable
 from regionware.policies.database import Access, Database, at_least
+from regionware.seeing import seen_by
 from regionware.session import Sessions
 from regionware.topology import Region
 
@@ -162,6 +163,11 @@ class Binding:
 
     def _state(self, policy: Database, token: Token | None, outer: Current | None) -> Current:
         owed = Token() if token is None or not _compares(policy) else token
+        seen, around = seen_by(owed), outer is not None and outer.lost
+        sees = at_least(policy.consistency, "session")
+        need = merge(owed.write, owed.seen) if sees else owed.write
+        # Strong reads are never older; they are noted for a session that goes on.
+        noted = sees and (policy.consistency == "session" or token is not None)
         state = Current(
             region=self._here if outer is None else _region_of(outer),
             here=self._here,
@@ -169,12 +175,17 @@ class Binding:
             route="",
             access=self._terms.access,
             database=policy,
-            need=owed.write if outer is None else merge(owed.write, outer.need),
+            need=need if outer is None else merge(need, outer.need),
             observing=outer is not None and outer.observing,
             token=token,
             outer=outer,
+            watching=noted or (outer is not None and outer.watching),
+            fills=outer is not None and outer.fills,
+            seen=seen if outer is None else seen.joined(outer.seen),
+            # What is lost outside is not found again by a read in here.
+            lost=owed.lost and not around,
         )
-        state.lost = owed.lost or (outer is not None and outer.lost)
+        state.lost = owed.lost or around
         state.orphaned = owed.orphaned or (outer is not None and outer.orphaned)
         return state
 

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any, Protocol
 
 from regionware.database.position import Position, lower, merge
+from regionware.database.seen import NOTHING, Seen
 from regionware.database.token import Token as SessionToken
 from regionware.errors import ConfigurationError, Unavailable
 from regionware.policies.database import Access, Database
@@ -81,18 +82,26 @@ class Current:
         token: what the session was owed when this began, `None` for nothing.
         outer: the state that was bound when this one was, by `rw.bind()` inside of a request: it
             is told of everything that happens here.
+        watching: what the session is shown is noted.
+        fills: and the answer may become an entry that is compared with what others have seen.
+        seen: what it has seen.
     """
 
     __slots__ = (
+        "_inherited",
         "_lock",
+        "_open",
         "_reads",
         "_region",
         "_tags",
+        "_unbounded",
         "_unknown",
+        "_upper",
         "_written",
         "access",
         "database",
         "deferred",
+        "fills",
         "here",
         "lost",
         "lower",
@@ -101,10 +110,13 @@ class Current:
         "observing",
         "orphaned",
         "outer",
+        "recovered",
         "route",
+        "seen",
         "sent",
         "token",
         "unavailable",
+        "watching",
         "writes",
     )
 
@@ -121,6 +133,10 @@ class Current:
         observing: bool = False,
         token: SessionToken | None = None,
         outer: "Current | None" = None,
+        watching: bool = False,
+        fills: bool = False,
+        seen: Seen = NOTHING,
+        lost: bool = False,
     ) -> None:
         """Begin with nothing read, written or tagged."""
         self._region = region
@@ -133,20 +149,27 @@ class Current:
         self.observing = observing
         self.token = token
         self.outer = outer
+        self.watching = watching
+        self.fills = fills
+        self.seen = seen
         #: What waits for the commits of this request's open write handles; the latest last.
         self.deferred: list[list[Any]] = []
         #: The head of the response is out, or `rw.bind()` is over: no token can travel any more.
         self.sent = False
         self.writes = 0
         #: A commit whose outcome is unknown: reads stay on the primary.
-        self.lost = False
+        self.lost = self._inherited = lost
+        #: What covers a commit of unknown outcome of an earlier request.
+        self.recovered: Position | None = None
         #: Writes of the session were lost in a failover: it is told by a new token.
         self.orphaned = False
         #: The lower bound of all reads so far; `None` while there are none, or one is unknown.
         self.lower: Position | None = None
         #: The guarantee that could not be met, if a framework turns the exception into a 500.
         self.unavailable: Unavailable | None = None
-        self._unknown = False
+        self._unknown = self._unbounded = False
+        self._upper: Position | None = None
+        self._open = 0
         self._lock = Lock()
         self._reads: list[HostRead] = []
         self._tags: set[str] = set()
@@ -201,6 +224,53 @@ class Current:
         if self.outer is not None:
             self.outer.read(use)
 
+    def saw(self, upper: Position | None, name: str) -> None:
+        """Record what a read has shown; `None` if that is not known.
+
+        Args:
+            upper: nothing later was shown.
+            name: the pin of the replica that has shown it, an empty string for the primary.
+        """
+        with self._lock:
+            if upper is None:
+                # Only the primary is certain to be no older.
+                self._unbounded = self.lost = True
+                self._inherited = False
+            else:
+                self._upper = merge(self._upper, upper)
+                self.seen = self.seen.after(upper, name)
+                self.need = merge(self.need, upper)
+                if self._inherited and not name:
+                    # What the earlier request did not hear of has happened, or nobody was told.
+                    self._inherited, self.lost, self.recovered = False, False, upper
+        if self.outer is not None and self.outer.watching:
+            self.outer.saw(upper, name)
+
+    def opened(self, step: int) -> None:
+        """Count the open handles, 1 or -1: what they show may be told only when they close."""
+        with self._lock:
+            self._open += step
+        if self.outer is not None:
+            self.outer.opened(step)
+
+    @property
+    def reading(self) -> bool:
+        """Whether a handle is open: the upper bound may not cover all that it has shown."""
+        with self._lock:
+            return self._open > 0
+
+    @property
+    def upper(self) -> Position | None:
+        """The upper bound of all reads so far; `None` while there are none, or one is unknown."""
+        with self._lock:
+            return None if self._unbounded else self._upper
+
+    @property
+    def pin(self) -> str:
+        """The replica that has what is needed, whatever is known of it; see `Seen`."""
+        with self._lock:
+            return self.seen.pin if self.seen.covers(self.need) else ""
+
     def wrote(self, use: HostRead, position: Position | None) -> None:
         """Record a committed write and its position; `None` when the outcome is unknown."""
         if self.sent:
@@ -213,29 +283,36 @@ class Current:
             self.writes += 1
             # A later commit covers whatever became of an earlier one, and not the other way round.
             self.lost = position is None
-            self._written = merge(self._written, position)
-            self.need = merge(self.need, position)
+            self._inherited = False
+            if position is not None:
+                self._written = merge(self._written, position)
+                self.seen = self.seen.written()
+                self.need = merge(self.need, position)
         if self.outer is not None:
             self.outer.wrote(use, position)
 
     def owed(self) -> SessionToken:
-        """What the session is owed now: what its token said, and the writes since then.
+        """What the session is owed now: what its token said, and what it did and saw since then.
 
         A transaction that is still open may become a commit that no position is known of yet, so
         it counts as a commit whose outcome is unknown.
         """
         known = self.token or SessionToken()
         with self._lock:
-            lost = self.lost if self.writes else known.lost
+            lost = self.lost if self.writes or self.watching else known.lost
+            write = merge(merge(known.write, self._written), self.recovered)
+            seen = self.seen if self.seen.position else Seen(known.seen, known.pin)
             own = replace(
-                known, write=merge(known.write, self._written), lost=lost or bool(self.deferred)
-            )
+                known, write=write, seen=seen.position, pin=seen.pin,
+                lost=lost or bool(self.deferred),
+            )  # fmt: skip
         if self.outer is None:
             return own
         around = self.outer.owed()
+        both = seen.joined(Seen(around.seen, around.pin))
         return replace(
             own, cluster=own.cluster or around.cluster, write=merge(own.write, around.write),
-            seen=merge(own.seen, around.seen), lost=own.lost or around.lost,
+            seen=both.position, pin=both.pin, lost=own.lost or around.lost,
         )  # fmt: skip
 
     @property

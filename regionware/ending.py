@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from regionware.effects import Plan, Release
 from regionware.looking import Looking
+from regionware.seeing import impersonal
 
 
 class Ending(Looking):
@@ -36,6 +37,8 @@ class Ending(Looking):
         filling = self.filling
         if filling is None or self.mode != "on":
             return
+        if self.plan.sees:
+            headers = impersonal(headers)
         again = filling.kept is not None
         kept = filling.keep(
             self.request, status, headers, body,

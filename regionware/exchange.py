@@ -53,7 +53,8 @@ def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | N
         return exchange
     if type(record) is Uncacheable and key is not None:
         return exchange.remember(keys, key, None, record)
-    return exchange.look()
+    found = exchange.look()
+    return exchange.sealed(found) if plan.sees and isinstance(found, Reply) else found
 
 
 class Exchange(Ending):
@@ -68,7 +69,7 @@ class Exchange(Ending):
         reply = yield from recall(self)
         if reply is None and self.mode == "on":
             self._prepare()
-        return reply
+        return self.sealed(reply) if reply is not None and self.plan.sees else reply
 
     def begin_early(self, key: Key, entry: Entry) -> "Exchange | None":
         """See `early`."""
@@ -101,8 +102,10 @@ class Exchange(Ending):
         if self.mode == "off":
             return NO_EDITS
         marker, state = self.marker, self.state
-        quiet = state is None or not (state.writes or state.lost or state.unavailable)
-        quiet = quiet and DEBUG_FIELD not in self.request.special
+        quiet = state is None or not (
+            state.writes or state.lost or state.orphaned or state.unavailable
+        )
+        quiet = quiet and DEBUG_FIELD not in self.request.special and not self.plan.raises
         if marker is not None and quiet:
             known: HeadEdits | None = marker.learned(signature(status, values))
             if known is not None:
@@ -203,7 +206,7 @@ class Exchange(Ending):
         request = self.request
         request.method = "GET"
         request.special = {n: v for n, v in request.special.items() if n not in _PERSONAL}
-        self.token = self.wants = None
+        self.token = self.wants = self.shown = None
         self.alone = False
         self.edits = self.edits or RequestEdits(set())
         self.edits.cookie = self.edits.cookie or ""

@@ -15,6 +15,7 @@ from regionware.http.request import Request
 from regionware.policies.database import at_least
 from regionware.policies.table import render
 from regionware.prepared import Plan, Prepared
+from regionware.seeing import owed
 
 if TYPE_CHECKING:
     from regionware.composition import Parts
@@ -99,7 +100,7 @@ def _cache(exchange: Exchange) -> dict[str, Any]:
     if exchange.wants is not None and exchange.wants.no_store:
         return {"decision": "bypass", "reason": "request", "removed": removed}
     record = exchange.recollect(screened.key)
-    need = exchange.token.write if exchange.token is not None and plan.sessions else None
+    need = owed(exchange.token, plan) if plan.sessions else None
     found = "miss"
     if isinstance(record, Entry):
         fresh = is_fresh(prepared.fences, record, need, prepared.clock())

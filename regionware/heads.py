@@ -8,6 +8,7 @@ from regionware.edge import ASK, NO_CONTROL, NOBODY, TARGETED
 from regionware.http.directives import CacheControl, parse_cache_control, parse_targeted
 from regionware.http.paths import is_ambiguous
 from regionware.policies.table import render
+from regionware.seeing import is_public, lost, shown, written_by
 from regionware.serving import Reply
 
 if TYPE_CHECKING:
@@ -75,14 +76,19 @@ def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
     1. It changes the session's token; or on a route with a policy it sets a cookie, answers an
        ambiguous path, or answers what our own cache would not keep for being personal: nobody
        may keep it. By the book a cookie is the application's own affair.
-    2. The route has a `Cdn`: its fields, tightened by the application's.
-    3. The route has a `Cache(ttl=...)` and the application is silent: browsers ask each time.
+    2. The route promises what sessions have seen, which only we know: no edge may keep it, and
+       browsers ask each time.
+    3. The route has a `Cdn`: its fields, tightened by the application's.
+    4. The route has a `Cache(ttl=...)` and the application is silent: browsers ask each time.
     """
     plan = exchange.plan
     edits = HeadEdits()
-    token = settle(exchange)
+    token = settle(exchange, values)
     if token or (not plan.idle_head and _is_personal(exchange, values)):
         edits.add += [*token, ("cache-control", NOBODY)]
+        edits.remove = _EVERY_EDGE
+    elif plan.edge is None and plan.sees and not plan.yields and _is_open(exchange, values):
+        edits.add.append(("cache-control", ASK))
         edits.remove = _EVERY_EDGE
     elif plan.edge is not None:
         if exchange.request.method in _CACHEABLE:
@@ -124,14 +130,21 @@ def forwarded(exchange: "Exchange") -> str:
     return "request" if exchange.rejected else "stale"
 
 
-def settle(exchange: "Exchange") -> list[tuple[str, str]]:
-    """The fields that carry the session's token, if this response changes it."""
-    state = exchange.state
-    if state is None or not (state.writes or state.orphaned):
+def settle(exchange: "Exchange", values: Values | None = None) -> list[tuple[str, str]]:
+    """The fields that carry the session's token, if this response changes it.
+
+    Args:
+        exchange: the request.
+        values: the deciding fields of the application's response, if it is that.
+    """
+    state, plan, sessions = exchange.state, exchange.plan, exchange.prepared.sessions
+    told = state is not None and (state.writes > 0 or state.orphaned)
+    if not told and (not plan.raises or (plan.yields and values is not None and is_public(values))):
         return []
-    return exchange.prepared.sessions.issue(
-        exchange.request, exchange.token, state.written, lost=state.lost
-    )
+    return sessions.issue(
+        exchange.request, exchange.token, written_by(exchange),
+        lost=lost(exchange), seen=shown(exchange) if plan.raises else None,
+    )  # fmt: skip
 
 
 def _is_personal(exchange: "Exchange", values: Values) -> bool:
@@ -140,6 +153,14 @@ def _is_personal(exchange: "Exchange", values: Values) -> bool:
     if "set-cookie" in values or exchange.bypass in _PERSONAL:
         return True
     return exchange.plan.edge is not None and is_ambiguous(exchange.request)
+
+
+def _is_open(exchange: "Exchange", values: Values) -> bool:
+    """Whether anybody may keep a response, as far as the application says."""
+    if exchange.request.method not in _CACHEABLE:
+        return False
+    control = parse_cache_control(values.get("cache-control", ()))
+    return not any(word in control for word in _FORBIDDING)
 
 
 def _silent(exchange: "Exchange", status: int, values: Values) -> bool:

@@ -16,6 +16,7 @@ from regionware.http.directives import parse_wants
 from regionware.http.request import Request, RequestEdits
 from regionware.policies.table import render
 from regionware.prepared import Plan, Prepared
+from regionware.seeing import owed, seen_by
 from regionware.serving import Reply, not_cached
 from regionware.topology import Region
 
@@ -92,7 +93,7 @@ class Looking(Answers):
         if token is not None and (token.lost or token.orphaned) and self.plan.sessions:
             self.bypass = "session"
             return self._pass()
-        need = self.token.write if self.token is not None and self.plan.sessions else None
+        need = owed(self.token, self.plan) if self.plan.sessions else None
         return self.remember(keys, screened.key, need, self.recollect(screened.key))
 
     def _pass(self) -> Reply | Self:
@@ -181,7 +182,7 @@ class Looking(Answers):
     def open(self) -> Current:
         """The state that application code sees, made when somebody first asks; see `context`."""
         prepared, compiled = self.prepared, self.plan.compiled
-        token = self.token if self.plan.strong_sessions else None
+        plan, token = self.plan, self.token if self.plan.strong_sessions else None
         need = self.filling.need if self.filling is not None else None
         state = Current(
             region=self._region,
@@ -190,11 +191,15 @@ class Looking(Answers):
             route=compiled.name,
             access=compiled.access(self.request.method),
             database=compiled.database,
-            need=merge(need, token.write if token is not None else None),
+            need=merge(need, owed(token, plan)),
             observing=self.mode != "on",
             token=self.token,
+            # A reader without a token gets one where sessions are promised, and nowhere else.
+            watching=self.mode == "on" and (plan.sees or (plan.raises and token is not None)),
+            fills=plan.sees and plan.keys is not None,
+            seen=seen_by(token),
+            lost=token is not None and token.lost,
         )
-        state.lost = token is not None and token.lost
         state.orphaned = token is not None and token.orphaned
         state.sent = self.headed
         self.state = state

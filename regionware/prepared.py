@@ -79,14 +79,31 @@ class Plan:
         "is_standard",
         "keys",
         "mode",
+        "raises",
         "repeats",
+        "sees",
         "sessions",
         "strong_sessions",
         "tags",
+        "yields",
     )
 
-    def __init__(self, compiled: Compiled, keys: KeyPlan | None, *, has_database: bool) -> None:
-        """Prepare a route's parts."""
+    def __init__(
+        self,
+        compiled: Compiled,
+        keys: KeyPlan | None,
+        *,
+        has_database: bool,
+        goes_back: bool = True,
+    ) -> None:
+        """Prepare a route's parts.
+
+        Args:
+            compiled: the route.
+            keys: the rules of its cache policy.
+            has_database: whether the topology names a database.
+            goes_back: whether anything could show a session less than it has seen.
+        """
         route = compiled.route
         self.compiled = compiled
         self.keys = keys
@@ -103,6 +120,16 @@ class Plan:
         self.strong_sessions = has_database and (
             cached or at_least(compiled.database.consistency, "own-writes")
         )
+        word = compiled.database.consistency if route.cache is None else route.cache.consistency
+        closed = has_database and goes_back and not (route.cdn is not None and route.cdn.is_public)
+        #: Answers of this route are never older than what the session has seen, and raise that.
+        self.sees = closed and word == "session"
+        #: Answers raise what a session with a token has seen.
+        self.raises = self.sees or (closed and route.cache is None and word == "strong")
+        #: A response that the application gives to everybody is none of a session's.
+        self.yields = route.database is None and route.cache is None
+        if self.sees and keys is not None:
+            keys.quick = False
         #: By the book: the application's own fields decide, and stand.
         self.is_standard = route.cache is not None and route.cache.is_standard
         #: Like heads are edited alike: nothing is made from the path, or from tags.

@@ -101,6 +101,11 @@ def _sessions(
 
 def _plans(prepared: Prepared) -> dict[int, Plan]:
     session = prepared.sessions.cookies | prepared.resolver.cookies
+    routes = [compiled.route for compiled in prepared.table.routes]
+    # The primary alone never goes back; then only entries could.
+    goes_back = any(region.replicas for region in prepared.topology.regions) or any(
+        route.cache is not None and route.cache.consistency == "session" for route in routes
+    )
     plans = {}
     for compiled in (*prepared.table.routes, prepared.table.fallback):
         cache = compiled.route.cache
@@ -108,5 +113,7 @@ def _plans(prepared: Prepared) -> dict[int, Plan]:
             cache, session=session, trusts=prepared.resolver.peers.trusts,
             region=lambda request: prepared.resolver.resolve(request).region.name,
         )  # fmt: skip
-        plans[compiled.index] = Plan(compiled, keys, has_database=prepared.has_database)
+        plans[compiled.index] = Plan(
+            compiled, keys, has_database=prepared.has_database, goes_back=goes_back
+        )
     return plans

@@ -132,7 +132,7 @@ def _from_redis(exchange: "Exchange", filling: Filling, found: Found, entry: Ent
     if is_fresh(prepared.fences, entry, filling.need, prepared.clock()):
         filling.remember(entry, names_in(found.vary))
         filling.land("entry", entry)
-    if not exchange.fits(entry, filling.need):
+    if not exchange.fits(entry, filling.need, leased=bool(found.lease)):
         exchange.consider(entry, filling.need)
         if exchange.stale is entry and exchange.stale_for("revalidate"):
             # For the others too, who would wait for whoever refreshes it.

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from regionware.database.position import Position, merge
+from regionware.database.seen import Seen
 from regionware.database.timelines import NO_HISTORY, Place, Timelines
 from regionware.database.token import Refusal, Signer, Token
 from regionware.http.fields import parse_cookies
@@ -96,32 +97,80 @@ class Sessions:
             self.refuse(found.value)
             return None
         timelines = self._timelines()
-        if found.write is None or timelines.current in {0, found.write.timeline}:
+        old = [
+            position for position in (found.write, found.seen)
+            if position is not None and position.timeline != timelines.current
+        ]  # fmt: skip
+        if not old or not timelines.current:
             return found
-        orphaned = timelines.place(found.write) is Place.LOST
+        orphaned = any(timelines.place(position) is Place.LOST for position in old)
         if orphaned:
             self._events.emit(Event("orphaned"))
-        return replace(found, write=timelines.current_form(found.write), orphaned=orphaned)
+        return replace(
+            found,
+            write=timelines.current_form(found.write),
+            seen=timelines.current_form(found.seen),
+            # What held all that was seen is gone, or holds what is lost.
+            pin="" if orphaned else found.pin,
+            orphaned=orphaned,
+        )
 
     def issue(
-        self, request: Request, known: Token | None, written: Position | None, *, lost: bool
+        self,
+        request: Request,
+        known: Token | None,
+        written: Position | None,
+        *,
+        lost: bool,
+        seen: Seen | None = None,
     ) -> list[tuple[str, str]]:
-        """The response fields that tell the client what its session is owed now."""
-        orphaned = known is not None and known.orphaned
-        if self._signer is None or (written is None and not lost and not orphaned):
+        """The response fields that tell the client what its session is owed now.
+
+        Args:
+            request: whose.
+            known: the token that it came with.
+            written: the position of its last commit.
+            lost: a commit's outcome is unknown, or what it was shown.
+            seen: what the session has seen by now; `None` where that says nothing new.
+        """
+        if self._signer is None:
             return []
+        before = known or Token()
+        if seen is None:
+            seen = Seen(before.seen, before.pin)
+        if written is not None and not seen.covers(written):
+            seen = seen.written()
         token = replace(
-            known or Token(),
-            cluster=self._cluster() or "",
-            write=merge(known.write if known else None, written),
+            before,
+            write=merge(before.write, written),
+            seen=seen.position,
+            pin=seen.pin,
             # A later commit covers whatever became of the earlier one.
             lost=lost,
-            issued=int(self._wall()),
         )
-        text = self._signer.sign(token)
+        if token == before and not lost and not before.orphaned:
+            return self._retire(request) if known is None else []
+        cluster, issued = self._cluster() or "", int(self._wall())
+        return self._told(
+            request, self._signer.sign(replace(token, cluster=cluster, issued=issued)), self.life
+        )
+
+    def _retire(self, request: Request) -> list[tuple[str, str]]:
+        """The fields that end a token which has expired: nothing can be older than it any more.
+
+        No sooner: a standby that starts again may open behind what it has shown, by as much as any
+        host may lag, so what every host has reached now is no proof of what they will show.
+        """
+        text = request.special.get(FIELD) or self._cookie(request)
+        if self._signer is None or not text:
+            return []
+        found = self._signer.verify(text, now=self._wall(), max_age=self.life)
+        return self._told(request, "", 0) if found is Refusal.EXPIRED else []
+
+    def _told(self, request: Request, text: str, life: int) -> list[tuple[str, str]]:
         if FIELD in request.special:
             return [(FIELD, text)]
-        return [("set-cookie", self._set_cookie(request, text))]
+        return [("set-cookie", self._set_cookie(request, text, life))]
 
     def _cookie(self, request: Request) -> str | None:
         field = request.special.get("cookie")
@@ -140,11 +189,11 @@ class Sessions:
         prefixed = self._domain is None and self._secure(request)
         return _HOST_PREFIX + self._name if prefixed else self._name
 
-    def _set_cookie(self, request: Request, text: str) -> str:
+    def _set_cookie(self, request: Request, text: str, life: int) -> str:
         parts = [
             f"{self._cookie_name(request)}={text}",
             "Path=/",
-            f"Max-Age={self.life}",
+            f"Max-Age={life}",
             "HttpOnly",
             "SameSite=Lax",
         ]

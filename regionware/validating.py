@@ -13,7 +13,9 @@ from regionware.http.conditions import CONDITIONS, can_be_asked, etag_matches
 from regionware.http.fields import field_names
 from regionware.http.request import RequestEdits
 from regionware.invalidating import ends
+from regionware.seeing import impersonal
 from regionware.serving import Reply
+from regionware.session import FIELD
 
 if TYPE_CHECKING:
     from regionware.exchange import Exchange
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 #: A response's fields as an adapter has them: octets, or texts.
 RawFields = Sequence[tuple[bytes, bytes]] | Sequence[tuple[str, str]]
 
+_TOKEN = frozenset({"set-cookie", FIELD})
 _ENDING = frozenset({"private", "no-store"})
 _OF_CONTENT = frozenset(name.decode() for name in OF_CONTENT)
 #: What must not differ between a HEAD and what is stored (RFC 9111, section 4.3.5).
@@ -96,7 +99,13 @@ def renew(exchange: "Exchange", known: Entry, values: Values, headers: RawFields
         return known
     raw = _octets(headers)
     values = {name: value for name, value in values.items() if name not in _OF_CONTENT}
-    if exchange.plan.edge is not None:
+    if exchange.plan.sees:
+        _decide_narrowly(exchange, known, values)
+        edits = dress(exchange, known.status, values)
+        # The reply gets the session's token when it is sealed.
+        edits.add = [pair for pair in edits.add if pair[0] not in _TOKEN]
+        raw = impersonal(_dressed(raw, edits))
+    elif exchange.plan.edge is not None:
         _decide_narrowly(exchange, known, values)
         raw = _dressed(raw, dress(exchange, known.status, values))
     else:

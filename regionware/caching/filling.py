@@ -165,9 +165,11 @@ class Filling(Keeping):
         return self.kept
 
     def outdated(self, state: Current | None) -> bool:
-        """Whether what was kept before its end lacks a tag that the application has given since."""
+        """Whether what was kept before its end lacks what the application has told since."""
         entry = self.entry
-        return entry is not None and state is not None and not state.tags <= {*entry.tags}
+        if entry is None or state is None:
+            return False
+        return not state.tags <= {*entry.tags} or entry.upper != state.upper
 
     def renew(
         self,

@@ -59,7 +59,10 @@ class Keeping(Claim):
             tags=tuple(dict.fromkeys((*tags, *own, *self._groups))), created=self._created,
             born=born, fresh_until=fresh, revalidate_until=fresh + lifetime.revalidate,
             error_until=fresh + lifetime.error, flags=lifetime.flags,
-            lower=state.lower if state is not None else None, host=_host(state),
+            lower=state.lower if state is not None else None,
+            # Of what is still being read, a later answer tells.
+            upper=state.upper if state is not None and not state.reading else None,
+            host=_host(state),
             cost=self._cost(lifetime),
             packed=for_clients(self._plan.cache, fields, body, lifetime.flags, packed),
         )  # fmt: skip

@@ -266,7 +266,8 @@ class Databases:
             mode = "observe"
         return demand(
             state.database, route=state.access, access=access, consistency=consistency,
-            need=state.need, lost=state.lost, orphaned=state.orphaned, mode=mode,
+            need=state.need, lost=state.lost, orphaned=state.orphaned, pin=state.pin,
+            abreast=state.watching and (state.fills or bool(state.seen.pin)), mode=mode,
         )  # fmt: skip
 
     def _handle(

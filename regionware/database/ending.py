@@ -50,14 +50,36 @@ _UNKNOWN: Final = Outcome(committed=True, wrote=True)
 
 
 def end_read(link: AnyLink, error: BaseException | None) -> Plan[Outcome]:
-    """End the transaction of a snapshot; autocommit reads have none."""
-    if error is not None or link.pgconn.transaction_status != _INTRANS:
+    """End the transaction of a snapshot; autocommit reads have none.
+
+    Where something was read in a way that nothing could travel behind, the upper bound is asked
+    now: with the end of a snapshot, else in a flight of its own.
+    """
+    upper, link.upper = link.upper if link.unbounded else None, None
+    ending = error is None and link.pgconn.transaction_status == _INTRANS
+    words = (["COMMIT"] if ending else []) + ([] if upper is None else [upper.question])
+    if not words:
         return _NOTHING
+    rows: list[list[str]] = []
     try:
-        yield from Ask(link, "COMMIT")
+        rows = (yield from Ask(link, "; ".join(words)))[-1][1]
+    except psycopg.Error as late:
+        return Outcome(error=late) if ending else _NOTHING
     except BaseException as late:  # noqa: BLE001 - raised when the connection is given back
         return Outcome(error=late)
+    finally:
+        if upper is not None:
+            upper.hear(rows)
     return _NOTHING
+
+
+def shown(link: AnyLink) -> Plan[Position | None]:
+    """Where the primary is after a write handle that committed nothing; `None` if not learnt."""
+    try:
+        ((_, rows),) = yield from Ask(link, POSITION, alone=True)
+    except psycopg.Error:
+        return None
+    return position_of(rows)
 
 
 def end_write(link: AnyLink, error: BaseException | None, row: str = "") -> Plan[Outcome]:

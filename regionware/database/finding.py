@@ -7,6 +7,7 @@ from typing import Final
 
 import psycopg
 
+from regionware.database.abreast import catch_up
 from regionware.database.hands import REPLAYED, Acquire, AnyLink, Ask, Hear, Park, Release
 from regionware.database.known import Known
 from regionware.database.latency import prefer
@@ -94,6 +95,11 @@ def find(
         link.hand_out(None)
         try:
             settled = yield from _settle(choice, mark, wanted, link)
+            if wanted.abreast and wanted.access == "read" and host.role == "primary":
+                bound = yield from catch_up(link, wanted.policy.wait)
+                settled = (
+                    replace(choice, position=bound) if isinstance(choice, Selection) else settled
+                )
         except psycopg.Error:
             settled = Reason.FAILED
             view.failed(host.name)
@@ -160,7 +166,8 @@ def _settle(
     """
     covered = link.instance == mark.instance and link.ready <= mark.when
     if isinstance(choice, Selection):
-        if choice.host.role == "primary" or covered:
+        pinned = choice.reason is Reason.PINNED and link.instance == mark.instance
+        if choice.host.role == "primary" or covered or pinned:
             return choice
         need = None if choice.reason is Reason.STALE else wanted.need
         wait, reason = wanted.policy.wait, choice.reason

@@ -8,12 +8,14 @@ from typing import Any, Final
 import psycopg
 
 from regionware.context import Current, HostRead, open_writes
-from regionware.database.ending import Outcome, end_read, end_write
+from regionware.database.ending import Outcome, end_read, end_write, shown
 from regionware.database.finding import View, find
 from regionware.database.hands import AnyLink, AsyncHands, Begin, Hands, Release, Settle
 from regionware.database.link import AsyncLink, Link, Report
+from regionware.database.messages import Upper
 from regionware.database.position import Position
 from regionware.database.purge_sql import riding
+from regionware.database.seen import host_pin
 from regionware.database.selector import Demand, Reason, Selection
 from regionware.drive import adrive, drive
 from regionware.effects import Plan
@@ -104,6 +106,7 @@ class Handle:
             raise
         self._link, self._selection = link, selection
         link.hand_out(None)
+        self._count(1)
         if self._wanted.access == "write":
             self._items = []
             open_writes.set((*open_writes.get(), self._items))
@@ -115,14 +118,23 @@ class Handle:
             yield from self._begin_read(link, selection)
         except BaseException:
             self._link = None
+            self._count(-1)
             yield from Release(link)
             raise
         return link
 
+    def _count(self, step: int) -> None:
+        if self._state is not None and self._state.watching:
+            self._state.opened(step)
+
     def _begin_read(self, link: AnyLink, selection: Selection) -> Plan[None]:
-        """Tell the request what it reads: now for a replica, at the first use for the primary."""
+        """Tell the request what it reads: now for a replica, at the first use for the primary.
+
+        Where the primary has been waited for, it has told already.
+        """
         state, report = self._state, None
-        if state is not None and selection.host.role == "replica":
+        known = selection.host.role == "replica" or selection.position is not None
+        if state is not None and known:
             state.read(self._use(selection.position))
         elif state is not None:
             report = self._report(state)
@@ -131,7 +143,19 @@ class Handle:
             if report is not None:
                 report(bound)
             report = None
-        link.hand_out(report)
+        link.hand_out(report, self._upper(link, selection))
+
+    def _upper(self, link: AnyLink, selection: Selection) -> Upper | None:
+        """How the session learns what it is shown, if it is to."""
+        state = self._state
+        if state is None or not state.watching:
+            return None
+        if selection.host.role == "primary":
+            return Upper(lambda bound: state.saw(bound, ""))
+        name = host_pin(selection.host.name, link.instance)
+        line = selection.position.timeline if selection.position is not None else 0
+        # Of an unknown timeline, a position says nothing.
+        return Upper(lambda bound: state.saw(bound if line else None, name), line)
 
     def _report(self, state: Current) -> Report:
         return lambda bound: state.read(self._use(bound))
@@ -155,6 +179,8 @@ class Handle:
             outcome = yield from end_write(link, error, self._row())
             self._report_write(outcome)
             self._note_row(outcome.row)
+            yield from self._show(link, outcome)
+        self._count(-1)
         try:
             yield from Release(link)
         finally:
@@ -200,6 +226,16 @@ class Handle:
         state.deferred[:] = [items for items in state.deferred if items is not self._items]
         if outcome.wrote:
             state.wrote(self._use(outcome.position), outcome.position)
+
+    def _show(self, link: AnyLink, outcome: Outcome) -> Plan[None]:
+        """What was read on a write handle is seen too; a commit of its own covers that."""
+        state = self._state
+        if state is None or not state.watching or outcome.wrote or not link.used:
+            return
+        bound = outcome.position
+        if bound is None and not link.closed:
+            bound = yield from shown(link)
+        state.saw(bound, "")
 
     def _run_deferred(self, position: Position | None, *, quiet: bool) -> Plan[None]:
         try:

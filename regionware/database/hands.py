@@ -4,6 +4,7 @@ Opening and closing a handle is one plan each, written once; `Hands` blocks, `As
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -73,6 +74,13 @@ class Park(Effect[Mark | None]):
 
 
 @dataclass(slots=True)
+class Pause(Effect[None]):
+    """Do nothing for some seconds."""
+
+    seconds: float
+
+
+@dataclass(slots=True)
 class Hear(Effect[None]):
     """Wait until every host was asked once, for `seconds` at most."""
 
@@ -113,12 +121,20 @@ class Hands:
                 return link.bound_before(lambda: link.execute(BEGIN_SNAPSHOT))
             case Begin(link, _):
                 link.execute(BEGIN_SNAPSHOT)
-            case Park(host, need, seconds):
-                return self._waiters.wait(host.name, need, seconds)
-            case Hear(seconds):
-                self._waiters.heard.wait(seconds)
+            case Park() | Pause() | Hear():
+                return self._wait(effect)
             case Settle(items, position) if self._committed is not None:
                 self._committed(items, position)
+        return None
+
+    def _wait(self, effect: Park | Pause | Hear) -> Mark | None:
+        match effect:
+            case Park(host, need, seconds):
+                return self._waiters.wait(host.name, need, seconds)
+            case Pause(seconds):
+                time.sleep(seconds)
+            case Hear(seconds):
+                self._waiters.heard.wait(seconds)
         return None
 
 
@@ -148,12 +164,20 @@ class AsyncHands:
                 return await link.bound_before(lambda: link.execute(BEGIN_SNAPSHOT))
             case Begin(link, _):
                 await link.execute(BEGIN_SNAPSHOT)
-            case Park(host, need, seconds):
-                return await self._waiters.await_(host.name, need, seconds)
-            case Hear(seconds):
-                await asyncio.to_thread(self._waiters.heard.wait, seconds)
+            case Park() | Pause() | Hear():
+                return await self._wait(effect)
             case Settle(items, position) if self._committed is not None:
                 await self._committed(items, position)
+        return None
+
+    async def _wait(self, effect: Park | Pause | Hear) -> Mark | None:
+        match effect:
+            case Park(host, need, seconds):
+                return await self._waiters.await_(host.name, need, seconds)
+            case Pause(seconds):
+                await asyncio.sleep(seconds)
+            case Hear(seconds):
+                await asyncio.to_thread(self._waiters.heard.wait, seconds)
         return None
 
 

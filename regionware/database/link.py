@@ -8,7 +8,8 @@ That first use is `Cursor.execute` on a read handle of the primary: the question
 """
 
 import select
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any, Self, TypeVar
 
@@ -20,7 +21,9 @@ from psycopg.rows import tuple_row
 from regionware.database.messages import (
     POSITION,
     QUIET,
+    Cursor,
     Reply,
+    Upper,
     lower_bound,
     replies_of,
     separate,
@@ -36,6 +39,7 @@ V = TypeVar("V")
 Report = Callable[[Position | None], None]
 
 _IDLE = pq.TransactionStatus.IDLE
+_INTRANS = pq.TransactionStatus.INTRANS
 
 
 def _readable(fileno: int) -> bool:
@@ -68,11 +72,16 @@ class Watch:
     #: A transaction ended since it was handed out, or may have.
     ended = False
     report: Report | None = None
+    #: Asked after whatever a session is shown; `None` where nobody is.
+    upper: Upper | None = None
+    #: Something was read since `upper` was last asked.
+    unbounded = False
 
-    def hand_out(self, report: Report | None) -> None:
+    def hand_out(self, report: Report | None, upper: Upper | None = None) -> None:
         """Forget the last user; `report` is called once, at the first use, if there is any."""
-        self.used = self.ended = False
+        self.used = self.ended = self.unbounded = False
         self.report = report
+        self.upper = upper
 
     def taken(self, row: list[str], host: Host) -> None:
         """Note what a new connection answered to `CHECK`.
@@ -92,7 +101,7 @@ class Watch:
 
     def using(self) -> None:
         """Something is about to be sent."""
-        self.used = True
+        self.used = self.unbounded = True
         if self.report is not None:
             report, self.report = self.report, None
             report(None)
@@ -130,19 +139,38 @@ class Watch:
         said = self.pgconn.parameter_status(b"default_transaction_read_only")
         return self.access == "read" and said == b"off"
 
-    def probed(self, query: Query, params: Any) -> Report | None:
-        """Take the report, if probes may travel in front of this statement."""
-        report = self.report
+    def probed(self, query: Query, params: Any) -> tuple[Report | None, Upper | None]:
+        """Take the report, if probes may travel in front of this statement; and behind it."""
+        report, upper, status = self.report, self.upper, self.pgconn.transaction_status
         if (
-            report is None
+            (report is None and upper is None)
             or not psycopg.Pipeline.is_supported()
             or self.pgconn.pipeline_status != pq.PipelineStatus.OFF
-            or self.pgconn.transaction_status != _IDLE
+            or status not in {_IDLE, _INTRANS}
             or not (params or single(query))
         ):
-            return None
+            return None, None
+        if status != _IDLE:
+            return None, upper
         self.report = None
-        return report
+        return report, upper
+
+    @contextmanager
+    def bounding(self) -> Iterator[None]:
+        """Around a statement and what travels with it: what fails has shown nothing."""
+        before = self.unbounded
+        try:
+            yield
+        except psycopg.Error:
+            self.unbounded = before
+            raise
+
+    def asked(self, upper: Upper | None, cursor: Cursor) -> None:
+        """The upper bound was asked behind a statement; it covers all that was read before."""
+        if upper is not None:
+            ((_, rows),) = replies_of(cursor)
+            upper.hear(rows)
+            self.unbounded = False
 
 
 class Link(Watch, psycopg.Connection[Any]):
@@ -171,16 +199,31 @@ class Link(Watch, psycopg.Connection[Any]):
             self.isolation_level = self.read_only = self.deferrable = None
         self.row_factory, self.cursor_factory = tuple_row, ProbingCursor
 
-    def bound_before(self, statement: Callable[[], object]) -> Position | None:
+    def bound_before(
+        self, statement: Callable[[], object], upper: Upper | None = None
+    ) -> Position | None:
         """Send the probes and then what `statement` sends, in one flight; the lower bound."""
-        position, quiet = psycopg.Cursor(self), psycopg.Cursor(self)
-        with self.pipeline() as pipeline:
+        position, quiet, after = psycopg.Cursor(self), psycopg.Cursor(self), psycopg.Cursor(self)
+        with self.bounding(), self.pipeline() as pipeline:
             position.execute(POSITION)
             separate(pipeline)
             quiet.execute(QUIET)
             separate(pipeline)
             statement()
+            if upper is not None:
+                separate(pipeline)
+                after.execute(upper.question.encode())
+        self.asked(upper, after)
         return lower_bound(position, quiet)
+
+    def bound_after(self, statement: Callable[[], object], upper: Upper) -> None:
+        """Send what `statement` sends and then ask for the upper bound, in one flight."""
+        after = psycopg.Cursor(self)
+        with self.bounding(), self.pipeline() as pipeline:
+            statement()
+            separate(pipeline)
+            after.execute(upper.question.encode())
+        self.asked(upper, after)
 
 
 class AsyncLink(Watch, psycopg.AsyncConnection[Any]):
@@ -211,16 +254,33 @@ class AsyncLink(Watch, psycopg.AsyncConnection[Any]):
             await self.set_deferrable(None)
         self.row_factory, self.cursor_factory = tuple_row, AsyncProbingCursor
 
-    async def bound_before(self, statement: Callable[[], Awaitable[object]]) -> Position | None:
+    async def bound_before(
+        self, statement: Callable[[], Awaitable[object]], upper: Upper | None = None
+    ) -> Position | None:
         """Send the probes and then what `statement` sends, in one flight; the lower bound."""
-        position, quiet = psycopg.AsyncCursor(self), psycopg.AsyncCursor(self)
-        async with self.pipeline() as pipeline:
-            await position.execute(POSITION)
-            separate(pipeline)
-            await quiet.execute(QUIET)
-            separate(pipeline)
-            await statement()
+        position, quiet, after = (psycopg.AsyncCursor(self) for _ in range(3))
+        with self.bounding():
+            async with self.pipeline() as pipeline:
+                await position.execute(POSITION)
+                separate(pipeline)
+                await quiet.execute(QUIET)
+                separate(pipeline)
+                await statement()
+                if upper is not None:
+                    separate(pipeline)
+                    await after.execute(upper.question.encode())
+        self.asked(upper, after)
         return lower_bound(position, quiet)
+
+    async def bound_after(self, statement: Callable[[], Awaitable[object]], upper: Upper) -> None:
+        """Send what `statement` sends and then ask for the upper bound, in one flight."""
+        after = psycopg.AsyncCursor(self)
+        with self.bounding():
+            async with self.pipeline() as pipeline:
+                await statement()
+                separate(pipeline)
+                await after.execute(upper.question.encode())
+        self.asked(upper, after)
 
 
 class ProbingCursor(psycopg.Cursor[Any]):
@@ -228,16 +288,20 @@ class ProbingCursor(psycopg.Cursor[Any]):
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
         """As psycopg's."""
-        link = self.connection
-        report = link.probed(query, params) if isinstance(link, Link) else None
-        if report is None or not isinstance(link, Link):
-            return super().execute(query, params, **options)
-        bound = None
-        try:
-            run = super().execute
-            bound = link.bound_before(lambda: run(query, params, **options))
-        finally:
-            report(bound)
+        link, run = self.connection, super().execute
+        if not isinstance(link, Link):
+            return run(query, params, **options)
+        report, upper = link.probed(query, params)
+        if report is not None:
+            bound = None
+            try:
+                bound = link.bound_before(lambda: run(query, params, **options), upper)
+            finally:
+                report(bound)
+        elif upper is not None:
+            link.bound_after(lambda: run(query, params, **options), upper)
+        else:
+            run(query, params, **options)
         return self
 
 
@@ -246,14 +310,18 @@ class AsyncProbingCursor(psycopg.AsyncCursor[Any]):
 
     async def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
         """As psycopg's."""
-        link = self.connection
-        report = link.probed(query, params) if isinstance(link, AsyncLink) else None
-        if report is None or not isinstance(link, AsyncLink):
-            return await super().execute(query, params, **options)
-        bound = None
-        try:
-            run = super().execute
-            bound = await link.bound_before(lambda: run(query, params, **options))
-        finally:
-            report(bound)
+        link, run = self.connection, super().execute
+        if not isinstance(link, AsyncLink):
+            return await run(query, params, **options)
+        report, upper = link.probed(query, params)
+        if report is not None:
+            bound = None
+            try:
+                bound = await link.bound_before(lambda: run(query, params, **options), upper)
+            finally:
+                report(bound)
+        elif upper is not None:
+            await link.bound_after(lambda: run(query, params, **options), upper)
+        else:
+            await run(query, params, **options)
         return self

@@ -6,6 +6,8 @@ so only if nothing was in progress after the position was read, everything up to
 what follows; otherwise everything below it is.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
@@ -40,6 +42,11 @@ QUIET: Final = (
     "SELECT pg_snapshot_xmin(now) = pg_snapshot_xmax(now)"
     " AND age(pg_snapshot_xmax(now)::xid) = 0 FROM pg_current_snapshot() AS now"
 )
+#: How far a replica has replayed, and how far it has received; nothing once it is none any more.
+REPLICA_UPPER: Final = (
+    "SELECT pg_last_wal_replay_lsn()::text, coalesce(pg_last_wal_receive_lsn()::text, '')"
+    " WHERE pg_is_in_recovery()"
+)
 BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -73,6 +80,38 @@ def lower_bound(position: Cursor, quiet: Cursor) -> Position | None:
     if found is None:
         return None
     return found if nothing == [["t"]] else found.below()
+
+
+@dataclass(frozen=True, slots=True)
+class Upper:
+    """What is asked after a read, and who is told the answer: nothing later has been shown.
+
+    On the primary that is the insert position. A replica counts a commit as replayed only once it
+    is visible, so a read may have shown the one record that follows what is replayed. Where
+    nothing that follows has been received there is no such record; else the bound is one above,
+    which a replica reaches by that very record.
+
+    Attributes:
+        tell: called with the bound, `None` if it could not be learnt.
+        timeline: of the replica; `None` for the primary, which says so itself.
+    """
+
+    tell: Callable[[Position | None], None]
+    timeline: int | None = None
+
+    @property
+    def question(self) -> str:
+        """The statement; it must begin after the read has ended."""
+        return POSITION if self.timeline is None else REPLICA_UPPER
+
+    def hear(self, rows: list[list[str]]) -> None:
+        """Tell what the statement has returned."""
+        if self.timeline is None or not rows:
+            self.tell(position_of(rows))
+            return
+        ((replayed, received),) = rows
+        there = Position.parse(replayed, self.timeline)
+        self.tell(there if received == replayed else there.above())
 
 
 def single(query: Query) -> bool:

@@ -68,6 +68,10 @@ class Position:
         """The position one byte earlier: excludes a commit that is logged but not yet visible."""
         return Position(self.timeline, max(self.lsn - 1, 0))
 
+    def above(self) -> "Position":
+        """The position one byte later: includes a commit that is visible and not yet counted."""
+        return Position(self.timeline, self.lsn + 1)
+
     def __str__(self) -> str:
         """The timeline and PostgreSQL's text form, for people."""
         return f"{self.timeline}:{self.lsn >> 32:X}/{self.lsn & 0xFFFFFFFF:X}"

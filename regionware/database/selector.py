@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 from regionware.database.position import Position
+from regionware.database.seen import host_pin
 from regionware.errors import ConfigurationError, ConsistencyUnavailable, PrimaryUnavailable
 from regionware.policies.database import LARGEST_LAG, Access, Consistency, Database, at_least
 
@@ -28,6 +29,7 @@ class Reason(StrEnum):
     OUTCOME_UNKNOWN = "outcome-unknown"
     ORPHANED = "orphaned"
     CAUGHT_UP = "caught-up"
+    PINNED = "pinned"
     VERIFIED = "verified"
     WAITED = "waited"
     STALE = "stale"
@@ -94,6 +96,8 @@ class Demand:
         need: what a read must have reached.
         lost: the outcome of a commit of this session is unknown.
         orphaned: writes of this session were lost in a failover.
+        pin: the start of a replica that has what is needed, whatever its mark says; see `Seen`.
+        abreast: the session has last read elsewhere than on the primary; see `abreast`.
         mode: anything but `on` goes to the primary.
     """
 
@@ -102,6 +106,8 @@ class Demand:
     need: Position | None = None
     lost: bool = False
     orphaned: bool = False
+    pin: str = ""
+    abreast: bool = False
     mode: Mode = "on"
 
 
@@ -146,6 +152,8 @@ def demand(
     need: Position | None = None,
     lost: bool = False,
     orphaned: bool = False,
+    pin: str = "",
+    abreast: bool = False,
     mode: Mode = "on",
 ) -> Demand:
     """Combine what the route says with the words of one `rw.connection(...)`.
@@ -164,8 +172,9 @@ def demand(
             )
         policy = stronger
     return Demand(
-        access=access or route, policy=policy, need=need, lost=lost, orphaned=orphaned, mode=mode
-    )
+        access=access or route, policy=policy, need=need, lost=lost, orphaned=orphaned, pin=pin,
+        abreast=abreast, mode=mode,
+    )  # fmt: skip
 
 
 def select(
@@ -203,10 +212,8 @@ def select(
         return Selection(primary, forced)
     left = [(host, mark) for host, mark in replicas if mark.reachable and host.name not in tried]
     good = [(host, mark) for host, mark in left if _within(mark, wanted, now)]
-    for host, mark in good:
-        # A host that was never asked has no bound to give.
-        if mark.when > UNASKED.when and _reached(mark, wanted.need):
-            return Selection(host, Reason.CAUGHT_UP, mark.position, mark.lag)
+    if (certain := _certain(wanted, good)) is not None:
+        return certain
     if good:
         nearest = good[0][0].region
         host, mark = max((k for k in good if k[0].region == nearest), key=_progress)
@@ -224,6 +231,18 @@ def select(
     raise ConsistencyUnavailable(
         f"no replica gives {wanted.policy.consistency!r} reads now ({reason}){missing}"
     )
+
+
+def _certain(wanted: Demand, good: Sequence[tuple[Host, Mark]]) -> Selection | None:
+    """A replica that need not be asked: it has shown all that is needed, or its mark says so."""
+    for host, mark in good if wanted.pin else ():
+        if host_pin(host.name, mark.instance) == wanted.pin:
+            return Selection(host, Reason.PINNED, mark.position, mark.lag)
+    for host, mark in good:
+        # A host that was never asked has no bound to give.
+        if mark.when > UNASKED.when and _reached(mark, wanted.need):
+            return Selection(host, Reason.CAUGHT_UP, mark.position, mark.lag)
+    return None
 
 
 def _forced(wanted: Demand, replicas: Sequence[object]) -> Reason | None:

@@ -2,16 +2,19 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from regionware import Region, Topology
 from regionware.database.position import Position
 from regionware.database.token import Signer, Token, cluster_name
 from regionware.parts.postgres import Cluster
 from regionware.policies import Cache, Cdn, Database, Route
 from tests.conformance.harness import Answer, Site
-from tests.sessions.conftest import Open, stranger
-from tests.sessions.shop import ROUTES, SECRET, Customer
+from tests.rig import Rig
+from tests.sessions.conftest import Open, ready, stranger
+from tests.sessions.shop import ROUTES, SECRET, Customer, Shop, Work
 
 ASK = {"Regionware_Session": ""}
 
@@ -112,14 +115,30 @@ def test_what_was_not_committed_is_not_owed(open_shop: Open, item: int, more: st
     else:
         answer = customer.ask("PUT", f"/plain/{item}", "value=1" + more)
         assert answer.status == 422
-    assert answer.all("set-cookie") == []
+    token = opened(answer)
+    assert token.write is None
+    # What it was shown it has seen, though.
+    assert token.seen is not None
     assert customer.see(f"/strong/{item}") == 0
 
 
-def test_readers_get_no_token(open_shop: Open, item: int) -> None:
-    customer = Customer(open_shop())
-    for kind in ("items", "lag", "plain", "strong"):
-        assert customer.ask("GET", f"/{kind}/{item}").all("set-cookie") == []
+def opened(answer: Answer) -> Token:
+    """The token that a response sets."""
+    found = Signer(SECRET).verify(cookie(answer)[1], now=0, max_age=60)
+    assert isinstance(found, Token)
+    return found
+
+
+def test_readers_get_a_token_where_sessions_are_promised(open_shop: Open, item: int) -> None:
+    site = open_shop()
+    for kind in ("items", "lag", "strong"):
+        assert stranger(site).ask("GET", f"/{kind}/{item}").all("set-cookie") == []
+    answer = stranger(site).ask("GET", f"/plain/{item}")
+    token = opened(answer)
+    assert token.write is None
+    assert token.seen is not None
+    assert token.pin
+    assert answer["cache-control"] == "private, no-store"
 
 
 # What is not a token of ours
@@ -239,6 +258,67 @@ def test_a_token_expires_with_the_time_that_its_cookie_says(open_shop: Open, ite
     now += 10
     customer.see(path)
     assert refusals(site) == 1
+
+
+@pytest.mark.parametrize("way", ["cookie", "header"])
+def test_an_expired_token_is_retired_where_sessions_are_promised(
+    open_shop: Open, item: int, way: str
+) -> None:
+    """Not on a route that promises none, whose answers others may keep; and a young one is not."""
+    now = time.time()
+    site = open_shop(shop=Idle(), wall=lambda: now, routes=[
+        Route("/static/{id}", cdn=Cdn(max_age=60)),
+        Route("/own/{id}", database=Database.session()),
+    ])  # fmt: skip
+    fields = ASK if way == "header" else {}
+    answer = stranger(site).ask("PUT", f"/own/{item}", "value=1", **fields)
+    token = answer["regionware-session"] if way == "header" else cookie(answer)[1]
+    field, value = "Cookie", f"regionware-session={token}"
+    sent = {"Regionware_Session": token} if way == "header" else {field: value}
+    assert not retired(stranger(site).ask("GET", "/own/0", **sent), way)
+    now += 365 * 86_400
+    assert not retired(stranger(site).ask("GET", "/static/0", **sent), way)
+    answer = stranger(site).ask("GET", "/own/0", **sent)
+    assert retired(answer, way)
+    assert answer["cache-control"] == "private, no-store"
+    # Whoever reads gets the next one instead.
+    answer = stranger(site).ask("GET", f"/own/{item}", **sent)
+    assert not retired(answer, way)
+    assert answer["regionware-session"] or answer.all("set-cookie")
+    # What is garbage, or somebody else's, is none of ours to end.
+    assert stranger(site).ask("GET", "/own/0", Cookie="regionware-session=x")["set-cookie"] == ""
+
+
+class Idle(Shop):
+    """A shop that reads nothing for item 0."""
+
+    def _work(self, work: Work) -> Any:
+        return None if work.values == (0,) else super()._work(work)
+
+    async def _awork(self, work: Work) -> Any:
+        return None if work.values == (0,) else await super()._awork(work)
+
+
+def test_where_nothing_can_go_back_readers_get_no_token(
+    rig: Rig, postgres: Cluster, item: int
+) -> None:
+    """The primary alone, and no entry that is compared with what was seen."""
+    for routes, given in ((ROUTES, False), ([Route("/seen/{id}", cache=SESSION), *ROUTES], True)):
+        shop = Shop()
+        only = [Region("iad", primary=True, database=postgres.url)]
+        shop.rw = rig.worker(Topology(here="iad", regions=only), *routes, secret=SECRET)
+        answer = stranger(rig.site(ready(shop.rw), shop)).ask("GET", f"/plain/{item}")
+        assert bool(answer.all("set-cookie")) is given
+
+
+SESSION = Cache(ttl=60, consistency="session")
+
+
+def retired(answer: Answer, way: str) -> bool:
+    """Whether the answer ends the client's token."""
+    if way == "header":
+        return answer.all("regionware-session") == [""]
+    return any("Max-Age=0;" in line for line in answer.all("set-cookie"))
 
 
 NEWER = "a newer secret of the tests"
