@@ -146,9 +146,12 @@ def test_fusioncache_319_a_node_whose_clock_is_behind(
     behind = world.regionware(TAGGED, wall=lambda: time.time() - QUARTER / 1e6)
     other = world.behind(behind, one.app)
     if not guarded:
-        real = Fences.raise_to
-        late = {"raise_to": lambda self, fences: real(self, _earlier(fences))}
-        monkeypatch.setattr(Fences, "raise_to", late["raise_to"])
+        real = Fences._raise
+
+        def late(self: Fences, fences: Mapping[str, Fence], *, told: int) -> None:
+            real(self, _earlier(fences), told=told)
+
+        monkeypatch.setattr(Fences, "_raise", late)
     number = 1
     for purger in (other, one, other):
         for site in (one, other):
