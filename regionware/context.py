@@ -90,6 +90,7 @@ class Current:
         "database",
         "deferred",
         "here",
+        "joining",
         "lost",
         "lower",
         "method",
@@ -97,6 +98,7 @@ class Current:
         "observing",
         "route",
         "sent",
+        "unasked",
         "unavailable",
         "writes",
     )
@@ -124,6 +126,10 @@ class Current:
         self.observing = observing
         #: What waits for the commits of this request's open write handles; the latest last.
         self.deferred: list[list[Any]] = []
+        #: Of another layer: the open transaction that a purge made here and now is part of, if any.
+        self.joining: Callable[[], Any] | None = None
+        #: Something was committed whose position must be asked before the head goes out.
+        self.unasked = False
         #: The head of the response is out: no token can travel any more.
         self.sent = False
         self.writes = 0
@@ -184,8 +190,15 @@ class Current:
             if self._unknown:
                 self.lower = None
 
-    def wrote(self, use: HostRead, position: Position | None) -> None:
-        """Record a committed write and its position; `None` when the outcome is unknown."""
+    def wrote(self, use: HostRead, position: Position | None, *, later: bool = False) -> None:
+        """Record a committed write and its position; `None` when the outcome is unknown.
+
+        Args:
+            use: where it was.
+            position: covers the commit.
+            later: it is committed, and the position is asked before the head goes out; until then
+                it counts as unknown.
+        """
         if self.sent:
             logger.warning(
                 "%s: a write after the head of the response: the session cannot be told", self.route
@@ -195,10 +208,19 @@ class Current:
             self.writes += 1
             # A later commit covers whatever became of an earlier one, and not the other way round.
             self.lost = position is None
+            self.unasked = later and self.lost
             if position is None:
                 return
             self._written = merge(self._written, position)
             self.need = merge(self.need, position)
+
+    def learnt(self, position: Position) -> None:
+        """Record where the primary was after the commits that nobody had asked about."""
+        with self._lock:
+            if self.unasked:
+                self.unasked = self.lost = False
+                self._written = merge(self._written, position)
+                self.need = merge(self.need, position)
 
     @property
     def written(self) -> Position | None:

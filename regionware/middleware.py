@@ -18,6 +18,7 @@ from regionware.caching.purging import Purged
 from regionware.composition import Parts, compose
 from regionware.context import current
 from regionware.database.position import Position
+from regionware.database.selecting import HostSelector
 from regionware.errors import ConfigurationError
 from regionware.explaining import explain, inventory
 from regionware.locate import Provider
@@ -162,6 +163,16 @@ class Regionware:
     async def arun_read(self, fn: Callable[["psycopg.AsyncConnection[Any]"], Awaitable[R]]) -> R:
         """The async twin of `run_read`."""
         return await self._databases().arun_read(current(), fn)
+
+    @property
+    def selector(self) -> HostSelector:
+        """The selector for layers that bring connections of their own; see `selection.Selector`.
+
+        Raises:
+            ConfigurationError: no database is configured.
+        """
+        purger = self._parts.purger
+        return HostSelector(self._databases(), purger.committed, purger.acommitted)
 
     def _databases(self) -> "Databases":
         if self._parts.databases is None:

@@ -20,7 +20,9 @@ from regionware.caching.redis import RedisTier
 from regionware.caching.relaying import OutboxRelay
 from regionware.caching.wakes import Wakes
 from regionware.context import renew_lock
+from regionware.database.position import Position
 from regionware.effects import (
+    Capture,
     Effect,
     Fill,
     Found,
@@ -32,6 +34,7 @@ from regionware.effects import (
     Repair,
     Wait,
 )
+from regionware.errors import Unavailable
 from regionware.exchange import Exchange
 from regionware.observe import Event
 from regionware.prepared import Prepared
@@ -100,6 +103,7 @@ class Rim:
             Fill: self._fill,
             Release: self._release,
             Repair: self._repair,
+            Capture: self._capture,
             Invalidate: purger.invalidate,
             Hold: leases.hold,
             Wait: self._wait,
@@ -110,6 +114,7 @@ class Rim:
             Fill: self._afill,
             Release: self._arelease,
             Repair: self._arepair,
+            Capture: self._acapture,
             Invalidate: purger.ainvalidate,
             Hold: self._ahold,
             Wait: self._await,
@@ -261,7 +266,19 @@ class Rim:
     def _wait(self, ask: Wait) -> str:
         return self._flights.wait(ask.flight, ask.timeout)
 
+    def _capture(self, _: Capture) -> Position | None:
+        try:
+            return None if self.databases is None else self.databases.primary_position()
+        except Unavailable:
+            return None
+
     # Event loops
+
+    async def _acapture(self, _: Capture) -> Position | None:
+        try:
+            return None if self.databases is None else await self.databases.aprimary_position()
+        except Unavailable:
+            return None
 
     async def _alookup(self, ask: Lookup) -> Found:
         if self.tier is None or self._log is None:

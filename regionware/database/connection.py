@@ -182,6 +182,38 @@ class Databases:
         """
         return self._view().choose(self.demand(state, access, consistency), {})
 
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """Every host's URL by its name."""
+        return self._urls
+
+    def settled(
+        self,
+        state: Current | None,
+        access: Access | None,
+        consistency: Consistency | None,
+        tried: dict[str, Reason],
+    ) -> tuple[Access, Selection]:
+        """The decision for whoever brings a connection: what marks do not prove is not there.
+
+        Args:
+            state: as for `connection`.
+            access: as for `connection`.
+            consistency: as for `connection`.
+            tried: hosts that are not to be chosen, with the reason; those that would have to be
+                asked are added.
+
+        Raises:
+            ConfigurationError: as `choose`.
+            Unavailable: as `connection`, on entering.
+        """
+        self.start()
+        wanted = self.demand(state, access, consistency)
+        view = self._view()
+        while isinstance(found := view.choose(wanted, tried), Verify):
+            tried[found.host.name] = Reason.BEHIND
+        return wanted.access, found
+
     def run_read(
         self,
         state: Current | None,
