@@ -183,7 +183,9 @@ class RoutedSession(Session):
         """
         if bind is not None or self.bind is not None:
             return super().get_bind(mapper, bind=bind, **options)
-        # Asked for outside of a transaction (for a compilation, say) it binds nothing.
+        if self._use is None and self.autobegin:
+            # SQLAlchemy asks for the engine first, and begins then.
+            self.begin()
         use = self._use or _Use(None)
         if use.choice is None:
             selector, wanted = self._engines.selector, self._access

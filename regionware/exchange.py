@@ -97,6 +97,7 @@ class Exchange(Looking):
             values: the deciding fields (see `freshness.DECIDING`), by lower-case name.
             headers: all fields, as the adapter has them.
         """
+        self.answered = True
         if self.state is not None:
             self.state.sent = True
         if self.mode == "off":

@@ -40,8 +40,8 @@ class Looking(Answers):
     """
 
     __slots__ = (
-        "alone", "bypass", "early", "edits", "ending", "filling", "heading", "marker", "since",
-        "validating",
+        "alone", "answered", "bypass", "early", "edits", "ending", "filling", "heading", "marker",
+        "since", "validating",
     )  # fmt: skip
 
     def __init__(self, prepared: Prepared, request: Request, plan: Plan, mode: str) -> None:
@@ -53,7 +53,7 @@ class Looking(Answers):
         self.heading: Filling | None = None
         self.marker: Uncacheable | None = None
         self.since = 0.0, 0
-        self.alone = self.early = self.validating = False
+        self.alone = self.answered = self.early = self.validating = False
         self.ending: Invalidate | None = None
 
     def watch(self, keys: KeyPlan) -> None:
@@ -192,6 +192,7 @@ class Looking(Answers):
             observing=self.mode != "on",
         )
         state.lost = token is not None and token.lost
+        state.sent = self.answered
         self.state = state
         return state
 

@@ -5,9 +5,9 @@
 the two, and `adapters/sqlalchemy.py` and `adapters/django.py` know nothing else of us.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from regionware.database.position import Position
 from regionware.database.selector import Role
@@ -109,5 +109,9 @@ class Selector(Protocol):
                 route that has a database.
         """
 
-    def begin(self) -> Writing:
-        """Say that a write transaction is open."""
+    def begin(self, waiting: Iterable[Any] = ()) -> Writing:
+        """Say that a write transaction is open.
+
+        Args:
+            waiting: what `Current.joining` has collected for it before.
+        """

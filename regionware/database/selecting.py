@@ -4,7 +4,7 @@ The position of a commit is asked on a connection of ours, after the layer has s
 returned: an insert position read later, on whichever connection, covers it.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from regionware.context import Current, HostRead, current, open_writes
@@ -69,9 +69,10 @@ class HostSelector:
             bound = choice.position if choice.role == "replica" else position
             state.read(_use(choice, bound))
 
-    def begin(self) -> "OpenWrite":
-        """Say that a write transaction is open."""
+    def begin(self, waiting: Iterable[Any] = ()) -> "OpenWrite":
+        """Say that a write transaction is open; see `regionware.selection.Selector`."""
         return OpenWrite(
+            waiting,
             self._databases.primary_position, self._databases.aprimary_position,
             self._committed, self._acommitted,
         )  # fmt: skip
@@ -92,6 +93,7 @@ class OpenWrite:
 
     def __init__(
         self,
+        waiting: Iterable[Any],
         position: Callable[[], Position],
         aposition: Callable[[], Any],
         committed: "Committed",
@@ -101,7 +103,7 @@ class OpenWrite:
         self._position, self._aposition = position, aposition
         self._committed, self._acommitted = committed, acommitted
         self._state: Current | None = current()
-        self._items: list[Any] = []
+        self._items: list[Any] = list(waiting)
         self._open = True
         if self._state is not None:
             # Frameworks open sessions in another copy of the context than they use them in.
