@@ -7,16 +7,9 @@ DATABASE_ROUTERS = ["regionware.adapters.django.Router"]
 MIDDLEWARE = ["regionware.adapters.django.middleware", ...]
 ```
 
-The alias `default` is the primary. Each host has an alias of its name besides, such as
-`fra/replica-1`, whose connections are read-only by the server's own enforcement; so has the
-primary, for reads that are strong. A request that reads goes to the host that its policy chooses,
-a request that writes to `default`, with its reads too.
-
-What is executed is noticed on the connections themselves, also below the ORM. A commit is known by
-`transaction.on_commit`, and its position is asked by regionware, once for each request, before the
-head of the response goes out: `ATOMIC_REQUESTS` has committed by then. A purge inside of `atomic()`
-is handed over to `on_commit`. As with `regionware.adapters.sqlalchemy`, only what the prober last
-heard proves what a replica has.
+The alias `default` is the primary; every host has one of its name besides, which is read-only by
+the server. Statements are noticed on the connections, commits by `transaction.on_commit`.
+docs/django.md tells the rest.
 """
 
 from collections.abc import Callable, Iterable
@@ -34,6 +27,7 @@ from django.utils.module_loading import import_string
 from psycopg.conninfo import conninfo_to_dict
 
 from regionware.context import Current, current
+from regionware.database.escalating import explain
 from regionware.database.messages import CHECK, SET_READ_ONLY
 from regionware.database.pools import connection_string
 from regionware.database.verified import check, wants_read_only
@@ -92,12 +86,14 @@ class Router:
             return str(DEFAULT_DB_ALIAS)
         return _work(state).reading()
 
-    def db_for_write(self, _model: Any, **_hints: Any) -> str:
+    def db_for_write(self, model: Any, **_hints: Any) -> str:
         """The alias for a write; where the request only reads, one that refuses it."""
         state = current()
         if state is None or _is_writing() or _selector().access() == "write":
             return str(DEFAULT_DB_ALIAS)
-        return _work(state).reading()
+        alias, what = _work(state).reading(), f"a write of {model.__name__}"
+        # Asked for before anything is sent: nothing has to be done again.
+        return str(DEFAULT_DB_ALIAS) if _selector().escalate(what, alias, first=True) else alias
 
     def allow_relation(self, one: Any, other: Any, **_hints: Any) -> bool | None:
         """All aliases are one database."""
@@ -167,7 +163,7 @@ class _Work:
     """What a request does with Django's connections; called, the transaction that a purge joins."""
 
     def __init__(self) -> None:
-        self._choice: Choice | None = None
+        self.choice: Choice | None = None
         self._writes = 0
         self._transactions: list[_Transaction] = []
 
@@ -196,18 +192,15 @@ class _Work:
         state = current()
         if state is None:
             return str(DEFAULT_DB_ALIAS)
-        if self._choice is None or self._writes != state.writes:
-            self._choice, self._writes = _selector().choose(), state.writes
-            if self._choice.access == "read":
-                _selector().read(self._choice)
-        if self._choice.access == "write":
+        if self.choice is None or self._writes != state.writes:
+            self.choice, self._writes = _selector().choose(), state.writes
+            if self.choice.access == "read":
+                _selector().read(self.choice)
+        if self.choice.access == "write":
             return str(DEFAULT_DB_ALIAS)
-        if self._choice.host not in connections:
-            raise ImproperlyConfigured(f"DATABASES has no {self._choice.host!r}: see databases()")
-        return self._choice.host
-
-    def chose(self, alias: str) -> bool:
-        return self._choice is not None and self._choice.host == alias
+        if self.choice.host not in connections:
+            raise ImproperlyConfigured(f"DATABASES has no {self.choice.host!r}: see databases()")
+        return self.choice.host
 
 
 def _watch(execute: Callable[..., Any], *words: Any) -> Any:
@@ -235,14 +228,16 @@ def _watch(execute: Callable[..., Any], *words: Any) -> Any:
 
 
 def _read(state: Current, alias: str, sql: Any, run: Callable[[], Any]) -> Any:
-    if not _work(state).chose(alias):
+    choice = _work(state).choice
+    if choice is None or choice.host != alias:
         # Asked for by name: nothing is known of what is visible there.
         _selector().read(_named(alias))
     try:
         return run()
     except Exception as error:
         if _sqlstate(error) == _READ_ONLY:
-            error.add_note(f"route {state.route!r} reads, on {alias}, and wrote: {sql}")
+            explain(error, state, alias, str(sql))
+            _selector().escalate(str(sql), alias, first=False)
         raise
 
 
@@ -297,14 +292,8 @@ def _selector() -> Selector:
 
 
 def _writing() -> Choice:
-    return _named(_primary(), "primary", "write")
-
-
-def _primary() -> str:
-    ours = connections[DEFAULT_DB_ALIAS].settings_dict.get(_OURS)
-    if ours is None:
-        raise ImproperlyConfigured("DATABASES['default'] is made by databases()")
-    return str(ours["host"])
+    ours = connections[DEFAULT_DB_ALIAS].settings_dict[_OURS]
+    return _named(ours["host"], "primary", "write")
 
 
 def _named(host: str, role: Any = "replica", access: Any = "read") -> Choice:

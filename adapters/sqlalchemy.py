@@ -7,13 +7,8 @@ AsyncSession = async_sessionmaker(
 )
 ```
 
-The first use binds a session for its transaction. A session that reads is autocommit, one flight
-for each statement, and read-only by the server's own enforcement. One that writes is a transaction
-on the primary; its position is asked after its COMMIT, by regionware, once for each request.
-
-Only what the prober last heard proves that a replica has what is needed: unlike
-`rw.connection()`, no replica is asked or waited for, what a primary shows has no lower bound, and
-of what a session has seen of others' writes nothing is noted.
+The first use binds a session for its transaction: one that reads is autocommit, and read-only by
+the server; one that writes is a transaction on the primary. docs/sqlalchemy.md tells the rest.
 """
 
 import asyncio
@@ -21,15 +16,17 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.util import await_only
 
 from regionware.context import current
+from regionware.database.escalating import explain
 from regionware.database.verified import aconnect, connect
 from regionware.policies.database import Access, Consistency
 from regionware.selection import Choice, Outcome, Selector, Writing
@@ -38,7 +35,6 @@ __all__ = ["AsyncEngines", "Engines", "RoutedSession"]
 
 _DRIVER: Final = "postgresql+psycopg://"
 _LAYER: Final = "sqlalchemy"
-_KEY: Final = "regionware"
 #: Finite, and short: a caller who waits for a connection keeps a client waiting.
 _POOL: Final[Mapping[str, Any]] = {"pool_size": 10, "max_overflow": 0, "pool_timeout": 1.0}
 #: read_only_sql_transaction.
@@ -47,29 +43,11 @@ _READ_ONLY: Final = "25006"
 Key = tuple[str, str, Access]
 
 
-class Bindings(Protocol):
-    """Where a session's engine comes from."""
-
-    selector: Selector
-    #: Commits are followed by awaiting, inside of SQLAlchemy's greenlet.
-    awaits: bool
-
-    def engine(self, choice: Choice) -> Engine:
-        """The engine for a host and an access."""
-
-
 class Engines:
     """Engines for threads: one for each host and access, made when it is first used."""
 
-    awaits = False
-
     def __init__(self, selector: Selector, **options: Any) -> None:
-        """Connect to nothing.
-
-        Args:
-            selector: `rw.selector`.
-            options: for `create_engine`, such as `pool_size`, which counts per engine.
-        """
+        """Connect to nothing; `options` are for `create_engine`, one engine each."""
         self.selector = selector
         self._options = {**_POOL, **options}
         self._lock = threading.Lock()
@@ -103,8 +81,6 @@ class Engines:
 
 class AsyncEngines:
     """Engines for event loops: their connections belong to the loop that they were made in."""
-
-    awaits = True
 
     def __init__(self, selector: Selector, **options: Any) -> None:
         """Connect to nothing; see `Engines`."""
@@ -153,8 +129,9 @@ class RoutedSession(Session):
 
     def __init__(
         self,
-        *args: Any,
-        engines: Bindings,
+        bind: Any = None,
+        *,
+        engines: Engines | AsyncEngines,
         access: Access | None = None,
         consistency: Consistency | None = None,
         **options: Any,
@@ -162,19 +139,22 @@ class RoutedSession(Session):
         """Choose nothing yet.
 
         Args:
-            args: as SQLAlchemy's.
+            bind: as SQLAlchemy's: then nothing is chosen.
             engines: `Engines`, or `AsyncEngines` below an `AsyncSession`.
             access: `"read"` or `"write"`; by default the route and the method decide.
             consistency: may only strengthen what the route promises.
             options: as SQLAlchemy's.
         """
         self._engines = engines
-        self._access = access
-        self._consistency = consistency
+        self._access, self._consistency = access, consistency
         self._use: _Use | None = None
-        super().__init__(*args, **options)
+        #: It is being flushed.
+        self.flushes = False
+        super().__init__(bind, **options)
 
-    def get_bind(self, mapper: Any = None, *, bind: Any = None, **options: Any) -> Any:
+    def get_bind(
+        self, mapper: Any = None, *, clause: Any = None, bind: Any = None, **options: Any
+    ) -> Any:
         """The engine of this transaction's host; chosen at its first use.
 
         Raises:
@@ -182,41 +162,48 @@ class RoutedSession(Session):
             PrimaryUnavailable: only the primary would do.
         """
         if bind is not None or self.bind is not None:
-            return super().get_bind(mapper, bind=bind, **options)
+            return super().get_bind(mapper, clause=clause, bind=bind, **options)
         if self._use is None and self.autobegin:
             # SQLAlchemy asks for the engine first, and begins then.
             self.begin()
-        use = self._use or _Use(None)
+        use = self._use or _Use(self._engines.selector, None)
         if use.choice is None:
-            selector, wanted = self._engines.selector, self._access
-            if use.writing is not None:
-                wanted = "write"
+            selector = self._engines.selector
+            if use.writing is None and self._writes(clause):
+                what = "a flush" if clause is None else str(clause)
+                if selector.escalate(what, "a replica", first=True):
+                    use.writing = selector.begin()
+            wanted = self._access if use.writing is None else "write"
             use.choice = selector.choose(access=wanted, consistency=self._consistency)
             if use.choice.access == "read" and use is self._use:
                 selector.read(use.choice)
         return self._engines.engine(use.choice)
 
+    def _writes(self, clause: Any) -> bool:
+        locks = getattr(clause, "_for_update_arg", None) is not None
+        return self.flushes or locks or isinstance(clause, UpdateBase)
+
     def opened(self) -> None:
         """A transaction of this session began; nothing was sent yet."""
         selector = self._engines.selector
         writes = selector.access(self._access) == "write"
-        self._use = _Use(selector.begin() if writes else None)
+        self._use = _Use(selector, selector.begin() if writes else None)
 
     def used(self, connection: Connection) -> None:
         """Its transaction has a connection."""
         if self._use is not None:
-            self._use.used = True
-            connection.info[_KEY] = self._use
+            self._use.used, connection.info[_LAYER] = True, self._use
 
     def ended(self, outcome: Outcome) -> None:
         """Its transaction ended, and what became of that is to be told, once."""
-        use, self._use = self._use, None
+        use, self._use, self.flushes = self._use, None, False
         if use is None or use.writing is None:
             return
         if use.committing and outcome == "rolled-back":
             outcome = "unknown"
         choice = use.choice if use.used else None
-        if self._engines.awaits and outcome != "rolled-back":
+        # Below an `AsyncSession` this runs in SQLAlchemy's greenlet.
+        if isinstance(self._engines, AsyncEngines) and outcome != "rolled-back":
             await_only(use.writing.aend(outcome, choice))
         else:
             use.writing.end(outcome, choice)
@@ -225,9 +212,10 @@ class RoutedSession(Session):
 class _Use:
     """One transaction of a session."""
 
-    __slots__ = ("__weakref__", "choice", "committing", "used", "writing")
+    __slots__ = ("choice", "committing", "selector", "used", "writing")
 
-    def __init__(self, writing: Writing | None) -> None:
+    def __init__(self, selector: Selector, writing: Writing | None) -> None:
+        self.selector = selector
         self.writing = writing
         self.choice: Choice | None = None
         self.used = False
@@ -244,6 +232,16 @@ def _created(session: RoutedSession, transaction: SessionTransaction) -> None:
 @event.listens_for(RoutedSession, "after_begin")
 def _begun(session: RoutedSession, _: SessionTransaction, connection: Connection) -> None:
     session.used(connection)
+
+
+@event.listens_for(RoutedSession, "before_flush")
+def _flushing(session: RoutedSession, *_: Any) -> None:
+    session.flushes = True
+
+
+@event.listens_for(RoutedSession, "after_flush")
+def _flushed(session: RoutedSession, *_: Any) -> None:
+    session.flushes = False
 
 
 @event.listens_for(RoutedSession, "after_commit")
@@ -266,7 +264,7 @@ def _watched(engine: Engine) -> Engine:
 
 
 def _committing(connection: Connection) -> None:
-    use = connection.info.get(_KEY)
+    use = connection.info.get(_LAYER)
     if use is not None:
         use.committing = True
 
@@ -276,17 +274,16 @@ def _failed(context: ExceptionContext) -> None:
     sqlstate = getattr(error, "sqlstate", None)
     if connection is None or connection.closed or connection.invalidated:
         return
-    use: _Use | None = connection.info.get(_KEY)
+    use: _Use | None = connection.info.get(_LAYER)
     if use is None:
         return
     # Class 57 is an intervention (a cancellation, a shutdown), which may come after COMMIT.
     if sqlstate is not None and not sqlstate.startswith("57"):
         use.committing = False
     if sqlstate == _READ_ONLY and use.choice is not None:
-        state = current()
-        where = f"route {state.route!r}" if state is not None else "outside of a request"
-        note = f"{where}: a session that reads, on {use.choice.host}, wrote: {context.statement}"
-        (context.sqlalchemy_exception or error).add_note(note)
+        query, told = context.statement or "", context.sqlalchemy_exception or error
+        explain(told, current(), use.choice.host, query)
+        use.selector.escalate(query, use.choice.host, first=False)
 
 
 def _isolation(choice: Choice) -> dict[str, Any]:

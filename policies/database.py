@@ -8,6 +8,7 @@ from regionware.errors import ConfigurationError
 Access = Literal["read", "write"]
 Consistency = Literal["strong", "session", "own-writes", "bounded", "eventual"]
 Unmet = Literal["primary", "fail", "stale"]
+OnWrite = Literal["error", "escalate", "observe"]
 
 #: Seconds that can be honestly promised: hosts are asked four times a second.
 SMALLEST_LAG = 1.0
@@ -36,12 +37,17 @@ class Database:
         wait: milliseconds a read may wait for a replica to catch up, 0 to 10,000.
         unmet: what happens when no replica qualifies: read from the `"primary"`, `"fail"` with
             `ConsistencyUnavailable`, or read `"stale"` data and say so.
+        on_write: what becomes of a write where the request only reads, which the server refuses:
+            its `"error"`; or where nothing was done before it, `"escalate"`: it goes to the primary
+            instead, and the request is a write from then on. `"observe"`: the same, and each is
+            logged.
     """
 
     consistency: Consistency
     max_lag: float | None = None
     wait: int = 50
     unmet: Unmet = "primary"
+    on_write: OnWrite = "error"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be kept.
@@ -63,18 +69,35 @@ class Database:
             raise ConfigurationError(
                 f"Database: unmet must be primary, fail or stale, not {self.unmet!r}"
             )
+        if self.on_write not in ("error", "escalate", "observe"):
+            raise ConfigurationError(
+                f"Database: on_write must be error, escalate or observe, not {self.on_write!r}"
+            )
 
     @classmethod
-    def primary(cls, *, wait: int = 50, unmet: Unmet = "primary") -> Self:
+    def primary(
+        cls, *, wait: int = 50, unmet: Unmet = "primary", on_write: OnWrite = "error"
+    ) -> Self:
         """Strong: every read sees the primary."""
-        return cls(consistency="strong", wait=wait, unmet=unmet)
+        return cls(consistency="strong", wait=wait, unmet=unmet, on_write=on_write)
 
     @classmethod
-    def session(cls, *, wait: int = 50, unmet: Unmet = "primary") -> Self:
+    def session(
+        cls, *, wait: int = 50, unmet: Unmet = "primary", on_write: OnWrite = "error"
+    ) -> Self:
         """Give a session its own writes; not yet, never less than it has seen of others'."""
-        return cls(consistency="session", wait=wait, unmet=unmet)
+        return cls(consistency="session", wait=wait, unmet=unmet, on_write=on_write)
 
     @classmethod
-    def replica(cls, *, max_lag: float = 5.0, wait: int = 50, unmet: Unmet = "primary") -> Self:
+    def replica(
+        cls,
+        *,
+        max_lag: float = 5.0,
+        wait: int = 50,
+        unmet: Unmet = "primary",
+        on_write: OnWrite = "error",
+    ) -> Self:
         """Bounded: a replica that lags at most `max_lag` seconds."""
-        return cls(consistency="bounded", max_lag=max_lag, wait=wait, unmet=unmet)
+        return cls(
+            consistency="bounded", max_lag=max_lag, wait=wait, unmet=unmet, on_write=on_write
+        )

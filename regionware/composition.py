@@ -98,7 +98,7 @@ def compose(
     check(table, secret=signer is not None, has_database=topology.has_database)
     events = Events(sinks)
     resolver = Resolver(providers, topology, trusted)
-    databases = _databases(topology, lambda: prepared.mode)
+    databases = _databases(topology, lambda: prepared.mode, events)
     name, domain = (session_cookie, None) if isinstance(session_cookie, str) else session_cookie
     if not is_token(name) or not (domain is None or _NAME.match(domain.removeprefix("."))):
         raise ConfigurationError("session_cookie is a cookie's name, or a name and a domain")
@@ -214,7 +214,7 @@ def _check_compression(routes: Sequence[Route]) -> None:
             raise route.refuse("compress=True needs zstd: install regionware[zstd]")
 
 
-def _databases(topology: Topology, mode: Callable[[], Mode]) -> "Databases | None":
+def _databases(topology: Topology, mode: Callable[[], Mode], events: Events) -> "Databases | None":
     if not topology.has_database:
         return None
     try:
@@ -223,7 +223,7 @@ def _databases(topology: Topology, mode: Callable[[], Mode]) -> "Databases | Non
         raise ConfigurationError(
             f"a database needs psycopg with libpq: install regionware[binary], or libpq ({error})"
         ) from error
-    return Databases(topology, mode=mode)
+    return Databases(topology, mode=mode, tell=events.emit)
 
 
 def _plans(prepared: Prepared) -> dict[int, Plan]:

@@ -109,6 +109,19 @@ class Selector(Protocol):
                 route that has a database.
         """
 
+    def escalate(self, query: str, host: str, *, first: bool) -> bool:
+        """Whether a write where the request only reads goes to the primary instead.
+
+        Where the route does not say so (`Database(on_write=...)`), and outside of a request, it
+        does not: the server refuses it. If it does, the request is a write from now on.
+
+        Args:
+            query: the statement, for people.
+            host: where it would be refused, or was.
+            first: it was not sent, and nothing else was in this transaction. Otherwise it was
+                refused: that is counted, and the answer is no.
+        """
+
     def begin(self, waiting: Iterable[Any] = ()) -> Writing:
         """Say that a write transaction is open.
 

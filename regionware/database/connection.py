@@ -16,6 +16,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from regionware.context import Current
+from regionware.database.escalating import Tell
 from regionware.database.finding import View, ask_primary
 from regionware.database.handle import Handle
 from regionware.database.hands import ACommitted, AsyncHands, Committed, Hands
@@ -70,6 +71,7 @@ class Databases:
         mode: Callable[[], Mode] = lambda: "on",
         limits: Limits | None = None,
         interval: float = 0.25,
+        tell: Tell = lambda _: None,
     ) -> None:
         """Know the hosts; nothing is connected.
 
@@ -78,6 +80,7 @@ class Databases:
             mode: asked for every connection; anything but `on` reads from the primary.
             limits: what pools may use.
             interval: seconds between two questions of the prober to one host.
+            tell: takes the event of each write where a request only reads.
 
         Raises:
             ConfigurationError: the topology has no database.
@@ -99,6 +102,7 @@ class Databases:
         self._mode = mode
         self._limits = limits or Limits()
         self._interval = interval
+        self.tell = tell
         self._lock = threading.Lock()
         self._rim = _Rim(Pools(self._urls, here.name, self._limits))
         weakref.finalize(self, self._rim.close)
@@ -303,7 +307,10 @@ class Databases:
         pools, timeout = self._rim.pools, self._limits.timeout
         hands = Hands(pools, committed), AsyncHands(pools, acommitted)
         view = self._view()
-        return Handle(view, wanted, state, hands, snapshot=snapshot, timeout=timeout, tried=tried)
+        return Handle(
+            view, wanted, state, hands, snapshot=snapshot, timeout=timeout, tried=tried,
+            tell=self.tell,
+        )  # fmt: skip
 
     def _view(self) -> View:
         return View(self.primary, self.replicas, self.marks, lambda: self.marks)

@@ -63,11 +63,14 @@ class Watch:
     #: A transaction ended since it was handed out, or may have.
     ended = False
     report: Report | None = None
+    #: Asked when a write was refused: the error, the query, whether it was the first of the handle;
+    #: whether the same link can now write.
+    rescue: Any = None
 
     def hand_out(self, report: Report | None) -> None:
         """Forget the last user; `report` is called once, at the first use, if there is any."""
         self.used = self.ended = False
-        self.report = report
+        self.report, self.rescue = report, None
 
     def taken(self, row: list[str], host: Host) -> None:
         """Note what a new connection answered to `CHECK`.
@@ -217,6 +220,20 @@ class ProbingCursor(psycopg.Cursor[Any]):
     def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
         """As psycopg's."""
         link = self.connection
+        first = isinstance(link, Link) and not link.used
+        try:
+            return self._probe(query, params, **options)
+        except psycopg.errors.ReadOnlySqlTransaction as error:
+            if not isinstance(link, Link) or link.rescue is None:
+                raise
+            if not link.rescue(error, query, first=first):
+                raise
+        # The link has another socket by now.
+        ProbingCursor.__init__(self, link, row_factory=self.row_factory)
+        return super().execute(query, params, **options)
+
+    def _probe(self, query: Any, params: Any, **options: Any) -> Self:
+        link = self.connection
         report = link.probed(query, params) if isinstance(link, Link) else None
         if report is None or not isinstance(link, Link):
             return super().execute(query, params, **options)
@@ -234,6 +251,20 @@ class AsyncProbingCursor(psycopg.AsyncCursor[Any]):
 
     async def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
         """As psycopg's."""
+        link = self.connection
+        first = isinstance(link, AsyncLink) and not link.used
+        try:
+            return await self._probe(query, params, **options)
+        except psycopg.errors.ReadOnlySqlTransaction as error:
+            if not isinstance(link, AsyncLink) or link.rescue is None:
+                raise
+            if not await link.rescue(error, query, first=first):
+                raise
+        # The link has another socket by now.
+        AsyncProbingCursor.__init__(self, link, row_factory=self.row_factory)
+        return await super().execute(query, params, **options)
+
+    async def _probe(self, query: Any, params: Any, **options: Any) -> Self:
         link = self.connection
         report = link.probed(query, params) if isinstance(link, AsyncLink) else None
         if report is None or not isinstance(link, AsyncLink):

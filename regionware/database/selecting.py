@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from regionware.context import Current, HostRead, current, open_writes
+from regionware.database.escalating import escalates
 from regionware.database.position import Position
 from regionware.database.selector import Reason
 from regionware.errors import Unavailable
@@ -68,6 +69,13 @@ class HostSelector:
         if state is not None:
             bound = choice.position if choice.role == "replica" else position
             state.read(_use(choice, bound))
+
+    def escalate(self, query: str, host: str, *, first: bool) -> bool:
+        """Whether a write goes to the primary instead; see `regionware.selection.Selector`."""
+        state = current()
+        if first and (state is None or state.database.on_write == "error"):
+            return False  # It will be refused, and counted then.
+        return escalates(state, query, host, self._databases.tell, first=first)
 
     def begin(self, waiting: Iterable[Any] = ()) -> "OpenWrite":
         """Say that a write transaction is open; see `regionware.selection.Selector`."""

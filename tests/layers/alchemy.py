@@ -6,7 +6,7 @@
 from typing import Any
 
 from flask import Flask, request
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
@@ -42,6 +42,9 @@ def change(session: Session, number: int, words: Any, rw: Regionware) -> None:
         session.add(Item(id=-1, value=0))
         session.expunge_all()
         rw.purge(tags=[f"item:{number}"])
+    if "blind" in words:
+        session.execute(update(Item).where(Item.id == number).values(value=int(words["value"])))
+        return
     item = session.get(Item, number)
     assert item is not None
     item.value = int(words["value"])
@@ -70,7 +73,7 @@ class Threads:
         self.engines = Engines(rw.selector)
         self.sessions = sessionmaker(class_=RoutedSession, engines=self.engines)
         self.app = Flask("alchemy")
-        for kind in ("items", "cached", "strong", "fail"):
+        for kind in ("items", "cached", "strong", "fail", "escalate"):
             self.app.add_url_rule(f"/{kind}/<int:number>", kind, self.read, methods=["GET"])
             self.app.add_url_rule(
                 f"/{kind}/<int:number>", f"put-{kind}", self.write, methods=["PUT"]
@@ -114,7 +117,7 @@ class Loops:
             sync_session_class=RoutedSession, engines=self.engines
         )
         paths = []
-        for kind in ("items", "cached", "strong", "fail"):
+        for kind in ("items", "cached", "strong", "fail", "escalate"):
             paths.append(Path(f"/{kind}/{{number:int}}", self.read, methods=["GET"]))
             paths.append(Path(f"/{kind}/{{number:int}}", self.write, methods=["PUT"]))
         self.app = Starlette(routes=paths)

@@ -109,7 +109,7 @@ def test_a_purge_waits_for_the_commit_and_the_refill_has_it(
 
 @pytest.mark.parametrize("more", ["&purge=1", "&early=1"])
 @pytest.mark.parametrize("guarded", [True, False])
-def test_a_purge_is_sent_after_the_commit(
+def test_a_purge_is_sent_after_the_commit(  # noqa: PLR0917 - fixtures
     open_shop: Open, item: int, postgres: Cluster, monkeypatch: pytest.MonkeyPatch,
     more: str, guarded: bool,
 ) -> None:  # fmt: skip
@@ -139,6 +139,18 @@ def test_a_write_in_a_read_context(open_shop: Open, item: int) -> None:
         assert "goods" in note
         assert reply.all("set-cookie") == []
     assert "/strong/{id}" in note
+
+
+def test_a_write_that_escalates(open_shop: Open, item: int, replay: Replay) -> None:
+    """Nothing was done before it: the request is a write, with all that belongs to one."""
+    site, path = open_shop(), f"/escalate/{item}"
+    replay.pause()
+    customer = Customer(site)
+    reply = customer.ask("GET", path + "?value=1&blind=1")
+    assert (reply.status, reply.json["value"], reply.json["replica"]) == (200, 1, False)
+    assert len(reply.all("set-cookie")) == 1
+    assert customer.look(path) == (1, False)
+    assert stranger(site).look(path) == (0, True)
 
 
 def test_a_read_whose_session_no_replica_has_reached(

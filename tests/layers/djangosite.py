@@ -112,7 +112,7 @@ async def loop(request: HttpRequest, number: int) -> JsonResponse:
     return JsonResponse({"value": item.value, "replica": item._state.db == "fra/replica-1"})
 
 
-VIEWS = {"items": items, "cached": items, "strong": items, "fail": items}
+VIEWS = {"items": items, "cached": items, "strong": items, "fail": items, "escalate": items}
 urlpatterns = [
     *(path(f"{kind}/<int:number>", view) for kind, view in VIEWS.items()),
     path("whole/<int:number>", whole),

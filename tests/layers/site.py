@@ -17,6 +17,7 @@ from tests.conformance.harness import Loop
 ROUTES = [
     Route("/cached/{id}", cache=Cache(ttl=300, tags=["item:{id}"])),
     Route("/strong/{id}", database=Database.primary()),
+    Route("/escalate/{id}", database=Database.session(on_write="escalate")),
     Route("/fail/{id}", database=Database.session(unmet="fail", wait=0)),
 ]
 
