@@ -39,8 +39,7 @@ _OURS: Final = "REGIONWARE"
 _FIELDS: Final = {
     "dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT",
 }  # fmt: skip
-#: read_only_sql_transaction.
-_READ_ONLY: Final = "25006"
+_READ_ONLY: Final = "25006"  # read_only_sql_transaction
 
 
 def databases(selector: Selector, **options: Any) -> dict[str, dict[str, Any]]:
@@ -84,14 +83,14 @@ class Router:
         state = current()
         if state is None or _is_writing():
             return str(DEFAULT_DB_ALIAS)
-        return _work(state).reading()
+        return _work(state).reading(state)
 
     def db_for_write(self, model: Any, **_hints: Any) -> str:
         """The alias for a write; where the request only reads, one that refuses it."""
         state = current()
         if state is None or _is_writing() or _selector().access() == "write":
             return str(DEFAULT_DB_ALIAS)
-        alias, what = _work(state).reading(), f"a write of {model.__name__}"
+        alias, what = _work(state).reading(state), f"a write of {model.__name__}"
         # Asked for before anything is sent: nothing has to be done again.
         return str(DEFAULT_DB_ALIAS) if _selector().escalate(what, alias, first=True) else alias
 
@@ -187,11 +186,8 @@ class _Work:
             if each.used and not each.ended and getattr(each.raw, "closed", True)
         ]  # fmt: skip
 
-    def reading(self) -> str:
+    def reading(self, state: Current) -> str:
         """The alias for reads: the same for a whole request, until it writes."""
-        state = current()
-        if state is None:
-            return str(DEFAULT_DB_ALIAS)
         if self.choice is None or self._writes != state.writes:
             self.choice, self._writes = _selector().choose(), state.writes
             if self.choice.access == "read":

@@ -37,8 +37,7 @@ _DRIVER: Final = "postgresql+psycopg://"
 _LAYER: Final = "sqlalchemy"
 #: Finite, and short: a caller who waits for a connection keeps a client waiting.
 _POOL: Final[Mapping[str, Any]] = {"pool_size": 10, "max_overflow": 0, "pool_timeout": 1.0}
-#: read_only_sql_transaction.
-_READ_ONLY: Final = "25006"
+_READ_ONLY: Final = "25006"  # read_only_sql_transaction
 
 Key = tuple[str, str, Access]
 
@@ -148,7 +147,6 @@ class RoutedSession(Session):
         self._engines = engines
         self._access, self._consistency = access, consistency
         self._use: _Use | None = None
-        #: It is being flushed.
         self.flushes = False
         super().__init__(bind, **options)
 
@@ -166,9 +164,9 @@ class RoutedSession(Session):
         if self._use is None and self.autobegin:
             # SQLAlchemy asks for the engine first, and begins then.
             self.begin()
-        use = self._use or _Use(self._engines.selector, None)
+        selector = self._engines.selector
+        use = self._use or _Use(selector, None)
         if use.choice is None:
-            selector = self._engines.selector
             if use.writing is None and self._writes(clause):
                 what = "a flush" if clause is None else str(clause)
                 if selector.escalate(what, "a replica", first=True):

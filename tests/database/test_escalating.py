@@ -133,12 +133,14 @@ def test_it_is_rolled_back_with_its_handle(
     databases: Databases, begin: Begin, postgres: Cluster
 ) -> None:
     state = begin(Database.session(on_write="escalate"))
-    with (
-        pytest.raises(ZeroDivisionError),
-        databases.connection(state) as connection,
-    ):
-        connection.execute(INSERT, [103])
-        raise ZeroDivisionError
+
+    def work() -> None:
+        with databases.connection(state) as connection:
+            connection.execute(INSERT, [103])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
     assert (count(postgres, 103), state.writes, state.deferred) == (0, 0, [])
 
 
