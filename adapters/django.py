@@ -61,14 +61,13 @@ def databases(selector: Selector, **options: Any) -> dict[str, dict[str, Any]]:
 
 
 def _settings(selector: Selector, host: str, access: Any) -> dict[str, Any]:
-    url = selector.hosts[host]
+    url, ours = selector.hosts[host], {"host": host, "access": access}
     params = conninfo_to_dict(
         connection_string(url, application="regionware/django", access=access)
     )
     found = {field: str(params.pop(name, "") or "") for name, field in _FIELDS.items()}
     found["NAME"] = found["NAME"] or found["USER"]
-    ours = {_OURS: {"host": host, "access": access}}
-    return {"ENGINE": "django.db.backends.postgresql", **found, "OPTIONS": params, **ours}
+    return {"ENGINE": "django.db.backends.postgresql", **found, "OPTIONS": params, _OURS: ours}
 
 
 class Router:
@@ -135,7 +134,6 @@ def _around(get_response: Callable[..., Any]) -> Callable[..., Any]:
     return carry
 
 
-#: The first of `MIDDLEWARE`.
 middleware: Callable[[Callable[..., Any]], Callable[..., Any]] = sync_and_async_middleware(_around)
 
 

@@ -272,8 +272,7 @@ def _failed(context: ExceptionContext) -> None:
     sqlstate = getattr(error, "sqlstate", None)
     if connection is None or connection.closed or connection.invalidated:
         return
-    use: _Use | None = connection.info.get(_LAYER)
-    if use is None:
+    if (use := connection.info.get(_LAYER)) is None:
         return
     # Class 57 is an intervention (a cancellation, a shutdown), which may come after COMMIT.
     if sqlstate is not None and not sqlstate.startswith("57"):
