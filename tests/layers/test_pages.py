@@ -206,3 +206,43 @@ async def _shown(names: dict[str, Any], state: Current, item: int) -> None:
         assert state.lower is None
     finally:
         unbind(token)
+
+
+FORK = """
+import os, sys
+from sqlalchemy import text
+from regionware import Region, Regionware, Topology
+from regionware.adapters.sqlalchemy import Engines, RoutedSession
+region = Region("iad", primary=True, database=sys.argv[1])
+rw = Regionware(topology=Topology(here="iad", regions=[region]), secret="long enough for a test")
+engines = Engines(rw.selector)
+def backend():
+    with RoutedSession(engines=engines, access="write") as session:
+        return session.execute(text("SELECT pg_backend_pid()")).scalar()
+mine = backend()
+child = os.fork()
+if child == 0:
+    other = backend()
+    engines.dispose()
+    os._exit(0 if other != mine else 1)
+status = os.waitpid(child, 0)[1]
+print(status, backend() == mine)
+engines.dispose()
+rw.close()
+"""
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_child_has_connections_of_its_own(postgres: Cluster, guarded: bool) -> None:
+    """With its positive control: a child that goes on with the parent's is noticed."""
+    off = "" if guarded else "Engines.abandon = lambda self: None\n"
+    script = FORK.replace("region = ", off + "region = ", 1)
+    done = subprocess.run(
+        [sys.executable, "-c", script, postgres.url],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout == "0 True\n") is guarded, done.stderr
