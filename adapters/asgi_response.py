@@ -160,6 +160,8 @@ class Responder:
             if deciding is not None:
                 text = value.decode("latin-1")
                 values[deciding] = (*values[deciding], text) if deciding in values else (text,)
+        if self._exchange.owing:
+            await adrive(self._exchange.capture(), self._rim.aperform)
         edits = self._exchange.head(message["status"], values, headers)
         if self._exchange.ending is not None:
             await adrive(self._exchange.invalidate(), self._rim.aperform)

@@ -19,7 +19,7 @@ from regionware.drive import drive
 from regionware.effects import Plan
 from regionware.errors import Unavailable
 from regionware.exchange import Exchange
-from regionware.heads import NO_EDITS
+from regionware.heads import NO_EDITS, HeadEdits
 from regionware.rim import Rim
 from regionware.serving import Reply, unavailable
 
@@ -105,9 +105,7 @@ class Responder:
             if name.lower() in DECIDING:
                 values[name.lower()] = (*values.get(name.lower(), ()), value)
         self._status = int(status[:3])
-        edits = self._exchange.head(self._status, values, headers)
-        if self._exchange.ending is not None:
-            drive(self._exchange.invalidate(), self._rim.perform)
+        edits = self._head(values, headers)
         if edits.reply is not None:
             return self._replace(edits.reply, exc_info)
         if edits is not NO_EDITS:
@@ -131,6 +129,17 @@ class Responder:
             write(chunk)
 
         return copying
+
+    def _head(
+        self, values: dict[str, tuple[str, ...]], headers: list[tuple[str, str]]
+    ) -> HeadEdits:
+        """What is done to the head, after what must be asked and raised before it goes out."""
+        if self._exchange.owing:
+            drive(self._exchange.capture(), self._rim.perform)
+        edits = self._exchange.head(self._status, values, headers)
+        if self._exchange.ending is not None:
+            drive(self._exchange.invalidate(), self._rim.perform)
+        return edits
 
     def _replace(self, reply: Reply, exc_info: Any = None) -> Callable[[bytes], object]:
         self._instead = reply

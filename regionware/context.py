@@ -103,6 +103,7 @@ class Current:
         "deferred",
         "fills",
         "here",
+        "joining",
         "lost",
         "lower",
         "method",
@@ -115,6 +116,7 @@ class Current:
         "seen",
         "sent",
         "token",
+        "unasked",
         "unavailable",
         "watching",
         "writes",
@@ -154,6 +156,10 @@ class Current:
         self.seen = seen
         #: What waits for the commits of this request's open write handles; the latest last.
         self.deferred: list[list[Any]] = []
+        #: Of another layer: the open transaction that a purge made here and now is part of, if any.
+        self.joining: Callable[[], Any] | None = None
+        #: Something was committed whose position must be asked before the head goes out.
+        self.unasked = False
         #: The head of the response is out, or `rw.bind()` is over: no token can travel any more.
         self.sent = False
         self.writes = 0
@@ -271,8 +277,15 @@ class Current:
         with self._lock:
             return self.seen.pin if self.seen.covers(self.need) else ""
 
-    def wrote(self, use: HostRead, position: Position | None) -> None:
-        """Record a committed write and its position; `None` when the outcome is unknown."""
+    def wrote(self, use: HostRead, position: Position | None, *, later: bool = False) -> None:
+        """Record a committed write and its position; `None` when the outcome is unknown.
+
+        Args:
+            use: where it was.
+            position: covers the commit.
+            later: it is committed, and the position is asked before the head goes out; until then
+                it counts as unknown.
+        """
         if self.sent:
             logger.warning(
                 "%s: a write after the head of the response: the session cannot be told",
@@ -283,6 +296,7 @@ class Current:
             self.writes += 1
             # A later commit covers whatever became of an earlier one, and not the other way round.
             self.lost = position is None
+            self.unasked = later and self.lost
             self._inherited = False
             if position is not None:
                 self._written = merge(self._written, position)
@@ -314,6 +328,15 @@ class Current:
             own, cluster=own.cluster or around.cluster, write=merge(own.write, around.write),
             seen=both.position, pin=both.pin, lost=own.lost or around.lost,
         )  # fmt: skip
+
+    def learnt(self, position: Position) -> None:
+        """Record where the primary was after the commits that nobody had asked about."""
+        with self._lock:
+            if self.unasked:
+                self.unasked = self.lost = False
+                self._written = merge(self._written, position)
+                self.seen = self.seen.written()
+                self.need = merge(self.need, position)
 
     @property
     def written(self) -> Position | None:

@@ -29,6 +29,11 @@ class Effect(Generic[R]):
 Plan = Generator[Effect[Any], Any, R]
 
 
+@dataclass(slots=True)
+class Capture(Effect[Position | None]):
+    """Where the primary is now, after commits that other layers made; `None` if it cannot say."""
+
+
 #: Why no lease was granted: another holds it, answers cannot be stored, or refreshes fail.
 Verdict = Literal["", "held", "uncacheable", "failing"]
 

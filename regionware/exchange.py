@@ -10,7 +10,7 @@ from regionware.caching.fresh import is_quiet
 from regionware.caching.freshness import Values
 from regionware.early import begin_early, claim
 from regionware.edge import NOBODY
-from regionware.effects import Invalidate, Plan
+from regionware.effects import Capture, Invalidate, Plan
 from regionware.ending import Ending
 from regionware.heads import NO_EDITS, HeadEdits, cache_status, dress, settle, signature
 from regionware.http.conditions import CONDITIONS
@@ -137,6 +137,20 @@ class Exchange(Ending):
         if self.request.method == "HEAD":
             return compare(self, status, values, headers)
         return invalidates(self, status, values) if self.is_unsafe else None
+
+    @property
+    def owing(self) -> bool:
+        """Whether something was committed whose position the head must carry."""
+        return self.state is not None and self.state.unasked and self.mode == "on"
+
+    def capture(self) -> Plan[None]:
+        """Before the head goes out: where the primary is after what was committed.
+
+        Until it is known, the outcome counts as unknown, and so it stays if nobody can say.
+        """
+        position = yield from Capture()
+        if position is not None and self.state is not None:
+            self.state.learnt(position)
 
     @property
     def is_unsafe(self) -> bool:

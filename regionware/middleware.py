@@ -18,6 +18,7 @@ from regionware.composition import Parts, compose
 from regionware.configuration import Options, checked_mode
 from regionware.context import current
 from regionware.database.position import Position
+from regionware.database.selecting import HostSelector
 from regionware.errors import ConfigurationError
 from regionware.explaining import explain, inventory
 from regionware.lifetime import Lifetime
@@ -169,6 +170,16 @@ class Regionware(Lifetime, Outside):
     async def arun_read(self, fn: Callable[["psycopg.AsyncConnection[Any]"], Awaitable[R]]) -> R:
         """The async twin of `run_read`."""
         return await self._databases().arun_read(current(), fn)
+
+    @property
+    def selector(self) -> HostSelector:
+        """The selector for layers that bring connections of their own; see `selection.Selector`.
+
+        Raises:
+            ConfigurationError: no database is configured.
+        """
+        purger = self._parts.purger
+        return HostSelector(self._databases(), purger.committed, purger.acommitted)
 
     def _databases(self) -> "Databases":
         if self._parts.databases is None:

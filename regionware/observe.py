@@ -19,8 +19,8 @@ class Event:
             `token-refused`, `orphaned`, `failover`, `fenced`, `database-down`, `database-up`,
             `primary-read`, `redis-down`, `redis-half-open`, `redis-up`, `redis-moved`,
             `pool-exhausted`, `purge`, `purge-queued`, `purge-dropped`, `relayed`, `relay-lag`,
-            `backplane-lag`, `gap`, `epoch`, `damaged`, `repaired`, `unreadable`, `warmed`,
-            `shadow`, `log-purge`.
+            `read-write`, `backplane-lag`, `gap`, `epoch`, `damaged`, `repaired`, `unreadable`,
+            `warmed`, `shadow`, `log-purge`.
         route: the template of the route, if the event is about a request.
         detail: more, from a small set of words where it can serve as a label.
         tier: `memory` or `redis`, where one answered.

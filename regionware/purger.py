@@ -130,6 +130,9 @@ class Purger(Fencing):
         _WAIT_FOR.check("wait", wait)
         state = current()
         waiting = open_writes.get() or (state.deferred if state is not None else ())
+        if not waiting and state is not None and state.joining is not None:
+            joined = state.joining()
+            waiting = () if joined is None else (joined,)
         if not waiting or after is not None:
             return None
         waiting[-1].append(tuple(names))

@@ -21,8 +21,10 @@ from regionware.caching.redis import RedisTier
 from regionware.caching.relaying import OutboxRelay
 from regionware.caching.wakes import Wakes
 from regionware.context import renew_lock
+from regionware.database.position import Position
 from regionware.drive import drive
-from regionware.effects import Plan
+from regionware.effects import Capture, Plan
+from regionware.errors import Unavailable
 from regionware.exchange import Exchange
 from regionware.observe import Event
 from regionware.performing import Performer
@@ -75,6 +77,7 @@ class Rim(Performer):
         self._starting = Lock()
         self._workers: ThreadPoolExecutor | None = None
         self._waiting = 0
+        self._performers[Capture], self._aperformers[Capture] = self._capture, self._acapture
         #: An event loop itself does not hold its tasks.
         self._beside: set[asyncio.Task[None]] = set()
         forked = WeakMethod(self.forked)
@@ -169,6 +172,18 @@ class Rim(Performer):
         Nothing is asked of Redis now; `reclaim` says that the request goes on itself.
         """
         self.leases.entrust(token, lambda: drive(plan(), self.perform))
+
+    def _capture(self, _: Capture) -> Position | None:
+        try:
+            return None if self.databases is None else self.databases.primary_position()
+        except Unavailable:
+            return None
+
+    async def _acapture(self, _: Capture) -> Position | None:
+        try:
+            return None if self.databases is None else await self.databases.aprimary_position()
+        except Unavailable:
+            return None
 
     def refresh_failed(self, exchange: Exchange, error: Exception) -> None:
         """A background refresh raised; the stale answer has been given long ago."""

@@ -19,6 +19,7 @@ import psycopg
 from regionware.context import Current
 from regionware.database.allowance import Allowance
 from regionware.database.conninfo import connection_string, urls_of
+from regionware.database.escalating import Tell
 from regionware.database.finding import View, ask_primary
 from regionware.database.handle import Handle
 from regionware.database.hands import ACommitted, AsyncHands, Committed, Hands
@@ -69,7 +70,7 @@ class Databases:
         mode: Callable[[], Mode] = lambda: "on",
         limits: Limits | None = None,
         interval: float = 0.25,
-        tell: Callable[[Event], None] = lambda _: None,
+        tell: Tell = lambda _: None,
         on_history: Callable[[Timelines], None] = lambda _: None,
         purges: LogPurges | None = None,
     ) -> None:
@@ -81,7 +82,7 @@ class Databases:
             limits: what pools may use.
             interval: seconds between two questions of the prober to one host.
             tell: what is told of failovers, of hosts that come and go, and of every read that goes
-                to the primary because no replica did.
+                to the primary because no replica did, or that wrote.
             on_history: called on the prober's thread when more is known of the timelines.
             purges: takes purges from the log; started and ended together with the prober.
 
@@ -94,7 +95,7 @@ class Databases:
         self._mode = mode
         self._limits = limits or Limits()
         self._interval = interval
-        self._tell, self._on_history = tell, on_history
+        self.tell, self._on_history = tell, on_history
         self._allowance = Allowance(self._limits.takeover)
         self.purges = purges
         self._lock = threading.Lock()
@@ -194,6 +195,38 @@ class Databases:
         view = replace(self._view(), afford=lambda: True)
         return view.choose(self.demand(state, access, consistency), {})
 
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """Every host's URL by its name."""
+        return self._urls
+
+    def settled(
+        self,
+        state: Current | None,
+        access: Access | None,
+        consistency: Consistency | None,
+        tried: dict[str, Reason],
+    ) -> tuple[Access, Selection]:
+        """The decision for whoever brings a connection: what marks do not prove is not there.
+
+        Args:
+            state: as for `connection`.
+            access: as for `connection`.
+            consistency: as for `connection`.
+            tried: hosts that are not to be chosen, with the reason; those that would have to be
+                asked are added.
+
+        Raises:
+            ConfigurationError: as `choose`.
+            Unavailable: as `connection`, on entering.
+        """
+        self.start()
+        wanted = self.demand(state, access, consistency)
+        view = self._view()
+        while isinstance(found := view.choose(wanted, tried), Verify):
+            tried[found.host.name] = Reason.BEHIND
+        return wanted.access, found
+
     def run_read(
         self,
         state: Current | None,
@@ -285,7 +318,10 @@ class Databases:
         waiters = self._waiters
         hands = Hands(pools, waiters, committed), AsyncHands(pools, waiters, acommitted)
         view = self._view()
-        return Handle(view, wanted, state, hands, snapshot=snapshot, timeout=timeout, tried=tried)
+        return Handle(
+            view, wanted, state, hands, snapshot=snapshot, timeout=timeout, tried=tried,
+            tell=self.tell,
+        )  # fmt: skip
 
     def _view(self) -> View:
         table = self.purges.table if self.purges is not None else None
@@ -304,7 +340,7 @@ class Databases:
         return self._allowance.take(monotonic())
 
     def _fell(self, reason: str) -> None:
-        self._tell(Event("primary-read", detail=reason))
+        self.tell(Event("primary-read", detail=reason))
 
     def _failed(self, name: str) -> None:
         prober = self._rim.prober
@@ -315,7 +351,7 @@ class Databases:
         places = {region.name: region.location for region in self._topology.regions}
         here = places[self._region]
         distances = {name: distance(here, places[name.partition("/")[0]]) for name in self._urls}
-        return Survey(list(self._urls), self._region, distances=distances, tell=self._tell)
+        return Survey(list(self._urls), self._region, distances=distances, tell=self.tell)
 
     def _probing(self, name: str) -> str:
         application = f"regionware/{self._region}/prober"

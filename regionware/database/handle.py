@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ import psycopg
 
 from regionware.context import Current, HostRead, open_writes
 from regionware.database.ending import Outcome, end_read, end_write, shown
+from regionware.database.escalating import Tell, escalates, explain, swap
 from regionware.database.finding import View, find
 from regionware.database.hands import AnyLink, AsyncHands, Begin, Hands, Release, Settle
 from regionware.database.link import AsyncLink, Link, Report
@@ -34,8 +36,8 @@ class Handle:
     """A connection to be: `with` gives psycopg's `Connection`, `async with` its async twin."""
 
     __slots__ = (
-        "_ahands", "_hands", "_items", "_link", "_selection", "_snapshot", "_state", "_timeout",
-        "_tried", "_view", "_wanted", "lost",
+        "_ahands", "_hands", "_items", "_link", "_selection", "_snapshot", "_state", "_tell",
+        "_timeout", "_tried", "_view", "_wanted", "_writer", "lost",
     )  # fmt: skip
 
     def __init__(
@@ -48,8 +50,11 @@ class Handle:
         snapshot: bool,
         timeout: float,
         tried: Mapping[str, Reason] | None = None,
+        tell: Tell = lambda _: None,
     ) -> None:
         """Nothing is done before it is entered."""
+        self._tell = tell
+        self._writer: AnyLink | None = None
         self._view = view
         self._wanted = wanted
         self._state = state
@@ -68,6 +73,8 @@ class Handle:
         """Open it here and now."""
         link = drive(self._open(), self._hands)
         assert isinstance(link, Link)  # noqa: S101 - blocking hands bring blocking connections
+        if self._wanted.access == "read":
+            link.rescue = self._rescue
         return link
 
     def __exit__(
@@ -83,6 +90,8 @@ class Handle:
         """The async twin of `__enter__`."""
         link = await adrive(self._open(), self._ahands)
         assert isinstance(link, AsyncLink)  # noqa: S101 - async hands bring async connections
+        if self._wanted.access == "read":
+            link.rescue = self._arescue
         return link
 
     async def __aexit__(
@@ -108,11 +117,7 @@ class Handle:
         link.hand_out(None)
         self._count(1)
         if self._wanted.access == "write":
-            self._items = []
-            open_writes.set((*open_writes.get(), self._items))
-            if self._state is not None:
-                # Frameworks may enter a handle in another copy of the context than they use it in.
-                self._state.deferred.append(self._items)
+            self._wait_for()
             return link
         try:
             yield from self._begin_read(link, selection)
@@ -126,6 +131,47 @@ class Handle:
     def _count(self, step: int) -> None:
         if self._state is not None and self._state.watching:
             self._state.opened(step)
+
+    def _wait_for(self) -> None:
+        """Let purges wait for the commit of this handle."""
+        self._items = []
+        open_writes.set((*open_writes.get(), self._items))
+        if self._state is not None:
+            # Frameworks may enter a handle in another copy of the context than they use it in.
+            self._state.deferred.append(self._items)
+
+    def _rescue(self, error: psycopg.Error, query: Any, *, first: bool) -> bool:
+        return drive(self._escalate(error, query, first=first), self._hands)
+
+    async def _arescue(self, error: psycopg.Error, query: Any, *, first: bool) -> bool:
+        return await adrive(self._escalate(error, query, first=first), self._ahands)
+
+    def _escalate(self, error: psycopg.Error, query: Any, *, first: bool) -> Plan[bool]:
+        """After a refused write: become a write handle of the primary, where that is allowed."""
+        link, host = self._link, self._selection.host.name if self._selection else ""
+        explain(error, self._state, host, str(query))
+        alone = first and not self._snapshot and link is not None
+        if not escalates(self._state, str(query), host, self._tell, first=alone) or link is None:
+            return False
+        wanted = replace(self._wanted, access="write")
+        writer, selection = yield from find(self._view, wanted, {}, self._timeout)
+        self._wanted, self._selection, self._writer = wanted, selection, writer
+        swap(link, writer)
+        link.hand_out(None)
+        self._wait_for()
+        return True
+
+    def _give_back(self, link: AnyLink) -> Plan[None]:
+        """Give back what the handle used, each through the socket that it came with."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            yield from Release(link)
+            return
+        swap(link, writer)
+        try:
+            yield from Release(writer)
+        finally:
+            yield from Release(link)
 
     def _begin_read(self, link: AnyLink, selection: Selection) -> Plan[None]:
         """Tell the request what it reads: now for a replica, at the first use for the primary.
@@ -172,6 +218,7 @@ class Handle:
         link, self._link = self._link, None
         if link is None:
             raise RuntimeError("this connection() is not open")
+        link.rescue = None
         self._note_failure(link, error)
         if self._wanted.access == "read":
             outcome = yield from end_read(link, error)
@@ -182,7 +229,7 @@ class Handle:
             yield from self._show(link, outcome)
         self._count(-1)
         try:
-            yield from Release(link)
+            yield from self._give_back(link)
         finally:
             # Whatever interrupts this: the commit stands, and so must its purges.
             if outcome.committed and self._items:
@@ -213,6 +260,8 @@ class Handle:
         host, state = self._selection.host, getattr(error, "sqlstate", None) or ""
         if link.closed or state in _CONFLICTS:
             self.lost = {host.name: Reason.FAILED} if host.role == "replica" else {}
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction) and self._selection is not None:
+            explain(error, self._state, self._selection.host.name, "")
         refused = state == _READ_ONLY and self._wanted.access == "write"
         if link.closed or refused or state.startswith(_GOING) or link.turned():
             self._view.failed(host.name)

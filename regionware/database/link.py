@@ -76,11 +76,14 @@ class Watch:
     upper: Upper | None = None
     #: Something was read since `upper` was last asked.
     unbounded = False
+    #: Asked when a write was refused: the error, the query, whether it was the first of the handle;
+    #: whether the same link can now write.
+    rescue: Any = None
 
     def hand_out(self, report: Report | None, upper: Upper | None = None) -> None:
         """Forget the last user; `report` is called once, at the first use, if there is any."""
         self.used = self.ended = self.unbounded = False
-        self.report = report
+        self.report, self.rescue = report, None
         self.upper = upper
 
     def taken(self, row: list[str], host: Host) -> None:
@@ -288,6 +291,20 @@ class ProbingCursor(psycopg.Cursor[Any]):
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
         """As psycopg's."""
+        link = self.connection
+        first = isinstance(link, Link) and not link.used
+        try:
+            return self._probe(query, params, **options)
+        except psycopg.errors.ReadOnlySqlTransaction as error:
+            if not isinstance(link, Link) or link.rescue is None:
+                raise
+            if not link.rescue(error, query, first=first):
+                raise
+        # The link has another socket by now.
+        ProbingCursor.__init__(self, link, row_factory=self.row_factory)
+        return super().execute(query, params, **options)
+
+    def _probe(self, query: Any, params: Any, **options: Any) -> Self:
         link, run = self.connection, super().execute
         if not isinstance(link, Link):
             return run(query, params, **options)
@@ -310,6 +327,20 @@ class AsyncProbingCursor(psycopg.AsyncCursor[Any]):
 
     async def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
         """As psycopg's."""
+        link = self.connection
+        first = isinstance(link, AsyncLink) and not link.used
+        try:
+            return await self._probe(query, params, **options)
+        except psycopg.errors.ReadOnlySqlTransaction as error:
+            if not isinstance(link, AsyncLink) or link.rescue is None:
+                raise
+            if not await link.rescue(error, query, first=first):
+                raise
+        # The link has another socket by now.
+        AsyncProbingCursor.__init__(self, link, row_factory=self.row_factory)
+        return await super().execute(query, params, **options)
+
+    async def _probe(self, query: Any, params: Any, **options: Any) -> Self:
         link, run = self.connection, super().execute
         if not isinstance(link, AsyncLink):
             return await run(query, params, **options)
