@@ -68,6 +68,13 @@ class Provenance:
     written: Position | None
 
 
+class Reads(Protocol):
+    """The connection of an open handle."""
+
+    #: Something was read that no upper bound was asked behind.
+    unbounded: bool
+
+
 class Current:
     """What a request is, where it is answered, and what its answer is made from.
 
@@ -175,7 +182,7 @@ class Current:
         self.unavailable: Unavailable | None = None
         self._unknown = self._unbounded = False
         self._upper: Position | None = None
-        self._open = 0
+        self._open: list[Reads] = []
         self._lock = Lock()
         self._reads: list[HostRead] = []
         self._tags: set[str] = set()
@@ -252,18 +259,25 @@ class Current:
         if self.outer is not None and self.outer.watching:
             self.outer.saw(upper, name)
 
-    def opened(self, step: int) -> None:
-        """Count the open handles, 1 or -1: what they show may be told only when they close."""
+    def opened(self, link: Reads) -> None:
+        """Note an open handle: some of what it shows is told only when it closes."""
         with self._lock:
-            self._open += step
+            self._open.append(link)
         if self.outer is not None:
-            self.outer.opened(step)
+            self.outer.opened(link)
+
+    def closed(self, link: Reads) -> None:
+        """All that it has shown is told."""
+        with self._lock:
+            self._open.remove(link)
+        if self.outer is not None:
+            self.outer.closed(link)
 
     @property
     def reading(self) -> bool:
-        """Whether a handle is open: the upper bound may not cover all that it has shown."""
+        """Whether something was shown that the upper bound does not cover yet."""
         with self._lock:
-            return self._open > 0
+            return any(link.unbounded for link in self._open)
 
     @property
     def upper(self) -> Position | None:

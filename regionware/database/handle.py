@@ -115,7 +115,7 @@ class Handle:
             raise
         self._link, self._selection = link, selection
         link.hand_out(None)
-        self._count(1)
+        self._note_open(link)
         if self._wanted.access == "write":
             self._wait_for()
             return link
@@ -123,14 +123,18 @@ class Handle:
             yield from self._begin_read(link, selection)
         except BaseException:
             self._link = None
-            self._count(-1)
+            self._note_closed(link)
             yield from Release(link)
             raise
         return link
 
-    def _count(self, step: int) -> None:
+    def _note_open(self, link: AnyLink) -> None:
         if self._state is not None and self._state.watching:
-            self._state.opened(step)
+            self._state.opened(link)
+
+    def _note_closed(self, link: AnyLink) -> None:
+        if self._state is not None and self._state.watching:
+            self._state.closed(link)
 
     def _wait_for(self) -> None:
         """Let purges wait for the commit of this handle."""
@@ -227,7 +231,7 @@ class Handle:
             self._report_write(outcome)
             self._note_row(outcome.row)
             yield from self._show(link, outcome)
-        self._count(-1)
+        self._note_closed(link)
         try:
             yield from self._give_back(link)
         finally:

@@ -38,6 +38,9 @@ V = TypeVar("V")
 #: What is told about the first use of a read handle: the lower bound of what it can see.
 Report = Callable[[Position | None], None]
 
+#: How often an idle connection is read at most, to find its end.
+_READS = 4
+
 _IDLE = pq.TransactionStatus.IDLE
 _INTRANS = pq.TransactionStatus.INTRANS
 
@@ -125,7 +128,10 @@ class Watch:
         An idle connection has nothing to read, except the other side's goodbye.
         """
         try:
-            if _readable(self.pgconn.socket):
+            # The goodbye is one read, and that nothing follows it another.
+            for _ in range(_READS):
+                if not _readable(self.pgconn.socket):
+                    break
                 self.pgconn.consume_input()
         except (psycopg.OperationalError, OSError):
             return False

@@ -101,7 +101,7 @@ BAD: dict[Make, dict[str, list[Any]]] = {
         "cookies": ["currency", None, 3, [3], {}, True],
         "by": [None, 3, [3], {}, "a b", [["region"]]],
         "statuses": ["200", 200, ["200"], [True], [200.0], [206], [304], [99], None],
-        "consistency": ["strong", "weak", "own_writes", None, 3, []],
+        "consistency": ["strong", "sessions", "own_writes", None, 3, []],
         "allow_authorization": ["yes", 1, None],
         "shared": ["yes", 1, None],
         "authorize": ["yes", 3, True],
