@@ -20,7 +20,7 @@ import psycopg
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.signals import connection_created
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.module_loading import import_string
@@ -31,6 +31,7 @@ from regionware.database.conninfo import connection_string
 from regionware.database.escalating import explain
 from regionware.database.messages import CHECK, SET_READ_ONLY
 from regionware.database.verified import check, wants_read_only
+from regionware.errors import PrimaryUnavailable
 from regionware.selection import Choice, Outcome, Selector
 
 __all__ = ["Router", "databases", "middleware"]
@@ -174,7 +175,8 @@ class _Work:
         if found is None:
             found = _Transaction(connection)
             self._transactions.append(found)
-            transaction.on_commit(found, using=connection.alias)
+            # Before all others: one that raises ends the round, and the commit stands.
+            connection.run_on_commit.insert(0, (set(connection.savepoint_ids), found, False))
         return found
 
     def lost(self) -> Iterable[_Transaction]:
@@ -205,6 +207,7 @@ def _watch(execute: Callable[..., Any], *words: Any) -> Any:
         return execute(*words)
     if connection.settings_dict[_OURS]["access"] == "read":
         return _read(state, connection.alias, sql, partial(execute, *words))
+    _still_primary(connection)
     if connection.in_atomic_block:
         _work(state).transaction(connection).used = True
         return execute(*words)
@@ -219,6 +222,13 @@ def _watch(execute: Callable[..., Any], *words: Any) -> Any:
         return result
     finally:
         _selector().begin().end(outcome, _writing())
+
+
+def _still_primary(connection: Any) -> None:
+    """Refuse to write where a failover has left a server behind: it would take the write."""
+    ours, there = connection.settings_dict[_OURS]["host"], _selector().choose(access="write").host
+    if ours != there:
+        raise PrimaryUnavailable(f"{ours} is not the primary any more: {there} is")
 
 
 def _read(state: Current, alias: str, sql: Any, run: Callable[[], Any]) -> Any:

@@ -317,7 +317,7 @@ class Current:
                 self.seen = self.seen.written()
                 self.need = merge(self.need, position)
         if self.outer is not None:
-            self.outer.wrote(use, position)
+            self.outer.wrote(use, position, later=later)
 
     def owed(self) -> SessionToken:
         """What the session is owed now: what its token said, and what it did and saw since then.

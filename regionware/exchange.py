@@ -12,7 +12,7 @@ from regionware.early import begin_early, claim
 from regionware.edge import NOBODY
 from regionware.effects import Capture, Invalidate, Plan
 from regionware.ending import Ending
-from regionware.heads import NO_EDITS, HeadEdits, cache_status, dress, settle, signature
+from regionware.heads import LIFETIMES, NO_EDITS, HeadEdits, cache_status, dress, settle, signature
 from regionware.http.conditions import CONDITIONS
 from regionware.http.request import Request, RequestEdits
 from regionware.invalidating import invalidates
@@ -182,7 +182,7 @@ class Exchange(Ending):
         """Our answer in place of the application's: it must carry the session's token as well."""
         fields = settle(self) if self.mode == "on" else []
         if fields:
-            kept = [pair for pair in reply.headers if pair[0] != b"cache-control"]
+            kept = [pair for pair in reply.headers if pair[0].decode("latin-1") not in LIFETIMES]
             told = [(name.encode(), value.encode("latin-1")) for name, value in fields]
             reply.headers = [*kept, *told, (b"cache-control", NOBODY.encode())]
         return reply

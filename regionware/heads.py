@@ -49,7 +49,8 @@ _NEVER_SHARED = frozenset({"path", "session"})
 #: Where parameters that do not count have been taken from the request.
 _NORMALISED = frozenset({"", "uncacheable", "miss"})
 _CACHEABLE = frozenset({"GET", "HEAD"})
-_EVERY_EDGE = _FRESHNESS | TARGETED
+#: The fields that tell caches how long, in lower case.
+LIFETIMES = _FRESHNESS | TARGETED
 _SIGNED = frozenset(
     {
         "age",
@@ -86,10 +87,10 @@ def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
     token = settle(exchange, values)
     if token or (not plan.idle_head and _is_personal(exchange, values)):
         edits.add += [*token, ("cache-control", NOBODY)]
-        edits.remove = _EVERY_EDGE
+        edits.remove = LIFETIMES
     elif plan.edge is None and plan.sees and not plan.yields and _is_open(exchange, values):
         edits.add.append(("cache-control", ASK))
-        edits.remove = _EVERY_EDGE
+        edits.remove = LIFETIMES
     elif plan.edge is not None:
         if exchange.request.method in _CACHEABLE:
             _for_edge(exchange, edits, status, values)
@@ -181,7 +182,7 @@ def _for_edge(exchange: "Exchange", edits: HeadEdits, status: int, values: Value
         # RFC 9111, section 3.5: a shared cache may not keep it unless somebody says so. And what
         # the application forbids to edges alone must be forbidden where all of them read it.
         edits.add.append(("cache-control", NOBODY))
-        edits.remove = _EVERY_EDGE
+        edits.remove = LIFETIMES
         return
     control, lifetime = _said(exchange, values)
     if at_edges is not None:
@@ -194,7 +195,7 @@ def _for_edge(exchange: "Exchange", edits: HeadEdits, status: int, values: Value
     fields = edge.fields(status, control, (*tags, *sorted(own)), lifetime)
     if fields:
         edits.add += fields
-        edits.remove = _EVERY_EDGE
+        edits.remove = LIFETIMES
     else:
         # The application forbids it: its own fields stand, and no targeted one may loosen them.
         edits.remove = TARGETED

@@ -141,7 +141,8 @@ class Purger(Fencing):
     @staticmethod
     def _known() -> Position | None:
         state = current()
-        return None if state is None else state.written
+        # Of what was committed last the position may be unknown: then the primary is asked.
+        return None if state is None or state.lost else state.written
 
     def _without_position(self, error: Unavailable) -> PurgeError:
         """The fences are raised, but a lagging replica may still be asked for a refill."""

@@ -138,6 +138,8 @@ class Fences:
         history: how the timelines of the database hang together.
         writing: held by whoever raises fences.
         horizon: entries begun at this stamp or earlier are refused: their fences are forgotten.
+        unplaced: entries of a database begun at this stamp or earlier, whose position is unknown,
+            may be of writes that were lost in a failover.
         stamp: the latest reading of the region's clock known here, in microseconds.
         told: the latest stamp of a fence that the region's Redis has given, likewise.
         heard_until: when the memory tier may no longer be trusted, monotonic seconds;
@@ -145,7 +147,8 @@ class Fences:
     """
 
     __slots__ = (
-        "_table", "heard_until", "history", "horizon", "stamp", "told", "version", "writing",
+        "_table", "heard_until", "history", "horizon", "stamp", "told", "unplaced", "version",
+        "writing",
     )  # fmt: skip
 
     def __init__(self, *, alone: bool, writing: AbstractContextManager[object]) -> None:
@@ -160,6 +163,7 @@ class Fences:
         self.version = 0
         self.stamp = self.told = 0
         self.history = NO_HISTORY
+        self.unplaced = -1
         self.horizon = -1
         self.heard_until = float("inf") if alone else 0.0
 
@@ -218,6 +222,8 @@ class Fences:
     def learn(self, history: Timelines) -> None:
         """Note that the database has failed over: entries may be of writes that are lost."""
         with self.writing:
+            if 0 < self.history.current < history.current:
+                self.unplaced = self.stamp
             self.history = history
             self.version += 1
 
@@ -225,6 +231,8 @@ class Fences:
         """Whether purges have overtaken an entry, or a failover has."""
         verdict, history = Verdict.GOOD, self.history
         if entry.created <= self.horizon or not history.keeps(entry.lower, entry.upper):
+            return Verdict.GONE
+        if entry.lower is None and entry.host and entry.created <= self.unplaced:
             return Verdict.GONE
         if not self._table:
             return verdict

@@ -29,7 +29,10 @@ _LATE: Final = 0.01
 
 
 def catch_up(link: AnyLink, wait: int) -> Plan[Position | None]:
-    """Wait until the primary shows all that had been logged when this began: up to there.
+    """Wait until the primary shows all that had been logged when this began.
+
+    Returns:
+        Up to where it shows everything: to there, or, where somebody is still at it, one below.
 
     Args:
         link: a connection to the primary.
@@ -47,4 +50,6 @@ def catch_up(link: AnyLink, wait: int) -> Plan[Position | None]:
         pause = min(2 * pause, _LATE)
         ((_, ((first, _),)),) = yield from Ask(link, RUNNING)
         oldest = int(first)
-    return position_of(there)
+    found = position_of(there)
+    # Whoever is still at it may be below: what it has logged is not visible.
+    return found if found is None or oldest >= begun else found.below()

@@ -81,7 +81,7 @@ class Asking:
             return False
         try:
             return self._reader.answered(self._host, self._asked, self._answer, position)
-        except ValueError as error:
+        except Exception as error:  # noqa: BLE001 - a row may hold anything, and the host is well
             self._reader.refused(self._host, words(error))
             return False
 

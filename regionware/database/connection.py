@@ -221,11 +221,19 @@ class Databases:
             Unavailable: as `connection`, on entering.
         """
         self.start()
-        wanted = self.demand(state, access, consistency)
+        wanted, heard = self.demand(state, access, consistency), self._waiters.heard
+        found = self._settle(wanted, tried)
+        if found.host.role == "primary" and not heard.is_set():
+            # Once for each process: before all were asked, an old primary may pass for the new one.
+            heard.wait(self._limits.timeout)
+            found = self._settle(wanted, tried)
+        return wanted.access, found
+
+    def _settle(self, wanted: Demand, tried: dict[str, Reason]) -> Selection:
         view = self._view()
         while isinstance(found := view.choose(wanted, tried), Verify):
             tried[found.host.name] = Reason.BEHIND
-        return wanted.access, found
+        return found
 
     def run_read(
         self,

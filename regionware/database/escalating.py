@@ -19,7 +19,7 @@ Tell = Callable[[Event], None]
 
 #: What must be exchanged so that one connection of psycopg's speaks through the socket of another:
 #: whoever holds the read connection goes on with it, and writes. The last two are psycopg's own.
-_PARTS: Final = ("access", "instance", "pgconn", "ready", "_autocommit", "_prepared")
+_PARTS: Final = ("access", "instance", "pgconn", "ready", "standby", "_autocommit", "_prepared")
 _LONGEST: Final = 500
 
 

@@ -230,7 +230,12 @@ class Handle:
             outcome = yield from end_write(link, error, self._row())
             self._report_write(outcome)
             self._note_row(outcome.row)
-            yield from self._show(link, outcome)
+            try:
+                yield from self._show(link, outcome)
+            except BaseException as cut:  # noqa: BLE001 - raised when the connection is given back
+                if self._state is not None:
+                    self._state.saw(None, "")
+                outcome = replace(outcome, error=outcome.error or cut)
         self._note_closed(link)
         try:
             yield from self._give_back(link)

@@ -174,8 +174,15 @@ class Prober:
             try:
                 await self._connect(target)
             except Exception as error:  # noqa: BLE001 - whatever a server does, others go on
-                self._fault(name, error)
+                self._tell_fault(name, error)
             await self._rest(name)
+
+    def _tell_fault(self, name: str, error: Exception) -> None:
+        """Whatever goes wrong in telling it, hosts are asked on."""
+        try:
+            self._fault(name, error)
+        except Exception:
+            logger.exception("the fault of %s could not be told", name)
 
     async def _connect(self, target: Target) -> None:
         connecting = generators.connect(target.conninfo)

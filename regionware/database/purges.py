@@ -265,7 +265,7 @@ def _names(
         if not all(isinstance(name, str) and name[:1] in {"h", "s"} for name in given):
             return ALL
         "".join(given).encode()  # no Redis can be told of half a character
-    except (ConfigurationError, ValueError, TypeError):
+    except (ConfigurationError, ValueError, TypeError, RecursionError):
         return ALL
     return tuple(dict.fromkeys((*found, *given)))
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from regionware.database.position import Position
@@ -53,7 +54,8 @@ class Waiters:
             ready = [w for w in waiting if not mark.reachable or _reached(mark, w.need)]
             self._waiting[name] = [w for w in waiting if w not in ready]
         for waiter in ready:
-            waiter.wake(mark)
+            with suppress(RuntimeError):  # its loop has closed meanwhile
+                waiter.wake(mark)
 
     def wait(self, name: str, need: Position, seconds: float) -> Mark | None:
         """Block until the host has reached `need`; its mark then, `None` after `seconds`."""
