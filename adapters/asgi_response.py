@@ -21,6 +21,7 @@ from regionware.adapters.asgi_standing import Watched
 from regionware.caching.freshness import DECIDING, of_connection
 from regionware.drive import adrive
 from regionware.effects import Plan
+from regionware.ending import failed
 from regionware.errors import Unavailable
 from regionware.exchange import Exchange
 from regionware.heads import NO_EDITS, HeadEdits
@@ -85,10 +86,13 @@ class Responder:
         """The response has no end; all the same it may be whole."""
         if self._complete:
             return
-        if self._exchange.kept:
+        if self._exchange.kept and not failed(error):
             await self._finish()
-        else:
-            await adrive(self._exchange.abandon(error), self._rim.aperform)
+            return
+        if self._exchange.kept:
+            await self._told()
+            await adrive(self._exchange.retract(), self._rim.aperform)
+        await adrive(self._exchange.abandon(error), self._rim.aperform)
 
     def _instead(self, error: BaseException) -> Reply | None:
         if isinstance(error, Unavailable):
@@ -191,12 +195,15 @@ class Responder:
         elif chunk:
             chunks.append(bytes(chunk))
 
-    async def _finish(self) -> None:
-        self._complete = True
-        exchange = self._exchange
+    async def _told(self) -> None:
         if self._telling is not None:
             await asyncio.wait((self._telling,))
             self._telling.result()
+
+    async def _finish(self) -> None:
+        self._complete = True
+        exchange = self._exchange
+        await self._told()
         if self._chunks is None and not exchange.pending:
             return
         body = None if self._chunks is None else b"".join(self._chunks)

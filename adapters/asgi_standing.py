@@ -1,6 +1,7 @@
 """A message that its client does not take: noticed at once, without a task of its own."""
 
 from collections.abc import Awaitable, Callable, Generator
+from functools import partial
 from typing import Any
 
 
@@ -20,9 +21,12 @@ class Watched:
         self._on_wait = on_wait
 
     def __await__(self) -> Generator[Any, Any, None]:
-        """Each pause goes through to the event loop, and what comes of it back (PEP 380)."""
+        """Each pause goes through to the event loop, and what comes of it back (PEP 380).
+
+        An awaitable's iterator need be no generator: servers have some without `throw`.
+        """
         steps = self._awaitable.__await__()
-        step: Callable[[Any], Any] = steps.send
+        step: Callable[[], Any]
         try:
             pause = next(steps)
         except StopIteration:
@@ -30,15 +34,18 @@ class Watched:
         self._on_wait()
         while True:
             try:
-                value = yield pause
+                yield pause
             except GeneratorExit:
-                steps.close()
+                if (close := getattr(steps, "close", None)) is not None:
+                    close()
                 raise
-            except BaseException as error:  # noqa: BLE001 - whatever interrupts it is its own
-                step, value = steps.throw, error
+            except BaseException as error:
+                if (throw := getattr(steps, "throw", None)) is None:
+                    raise
+                step = partial(throw, error)
             else:
-                step = steps.send
+                step = partial(next, steps)
             try:
-                pause = step(value)
+                pause = step()
             except StopIteration:
                 return

@@ -17,6 +17,7 @@ from regionware.caching.freshness import DECIDING, of_connection
 from regionware.context import bind
 from regionware.drive import drive
 from regionware.effects import Plan
+from regionware.ending import failed
 from regionware.errors import Unavailable
 from regionware.exchange import Exchange
 from regionware.heads import NO_EDITS, HeadEdits
@@ -229,6 +230,7 @@ class Responder:
         if self._complete:
             raise StopIteration
         self._complete, self._chunks = True, None
+        self._exchange.give_way(self._error)
         self._entrust(partial(self._exchange.abandon, self._error))
         return reply.body
 
@@ -254,6 +256,8 @@ class Responder:
         exchange = self._exchange
         if self._entrusted:
             self._rim.leases.reclaim(self._entrusted)
+        if exchange.kept and failed(self._error):
+            drive(exchange.retract(), self._rim.perform)
         complete = (
             self._complete
             or exchange.kept

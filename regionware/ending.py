@@ -101,6 +101,19 @@ class Ending(Looking):
         if self.filling is not None:
             self.filling.refuse("size")
 
+    def retract(self) -> Plan[None]:
+        """Take back what was kept of a response: the application has failed after it."""
+        if self.filling is not None:
+            yield from self.filling.retract()
+
+    def give_way(self, error: BaseException | None) -> None:
+        """Let nobody in this process wait; `abandon` does the rest, once the client has all."""
+        filling = self.filling
+        if filling is not None and filling.renewed is None:
+            filling.refuse(_reason(error))
+            if not filling.lease:
+                filling.released()
+
     def abandon(self, error: BaseException | None = None) -> Plan[None]:
         """The response will not be complete: the application has failed, or the client has gone."""
         if self.filling is None:
@@ -108,5 +121,13 @@ class Ending(Looking):
         if self.filling.renewed is not None:
             yield from self.filling.store()
             return
-        failed = isinstance(error, Exception)
-        yield from self.filling.give_up("error" if failed else "unfinished")
+        yield from self.filling.give_up(_reason(error))
+
+
+def failed(error: BaseException | None) -> bool:
+    """Whether the application has failed: no cancellation, and no client that has gone."""
+    return isinstance(error, Exception) and not isinstance(error, OSError)
+
+
+def _reason(error: BaseException | None) -> str:
+    return "error" if isinstance(error, Exception) else "unfinished"

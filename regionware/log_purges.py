@@ -186,6 +186,13 @@ class LogPurges(Chore):
 
     def run(self, stop: Flag) -> None:
         """Apply what was taken, in order."""
+        try:
+            self._apply_all(stop)
+        finally:
+            if self._stop is stop:  # else another thread has begun where this one was late
+                self._cursor = self._window = None
+
+    def _apply_all(self, stop: Flag) -> None:
         self._cursor, taking = self._left(), self._queue
         while not stop.is_set():
             try:
@@ -194,13 +201,14 @@ class LogPurges(Chore):
                 continue
             try:
                 for row in taken.rows:
+                    if stop.is_set():
+                        return
                     self._apply(row, taken.need)
                 self._keep(taken.cursor)
             except Exception:
                 # Nothing that a row may hold should come to this; if it does, nothing old stays.
                 logger.exception("a purge from the database cannot be applied: all are")
                 self._apply(Row("", ALL, 0.0), taken.need)
-        self._cursor = self._window = None
 
     def _apply(self, row: Row, need: Position) -> None:
         fences, tell = self._prepared.fences, self._prepared.events.emit
@@ -219,8 +227,9 @@ class LogPurges(Chore):
 
     def _raise(self, tier: RedisTier, order: Order) -> None:
         fences = self._prepared.fences
+        known = fences.stamp
         try:
-            stamp = raise_here(tier, _once(order, fences.stamp), _CONFIRM)
+            stamp = raise_here(tier, _once(order, known), _CONFIRM)
         except PurgeError as error:
             fences.raise_alone(order.names, order.position)
             if self._here is not None:
@@ -229,7 +238,8 @@ class LogPurges(Chore):
             logger.warning("region %s: a purge from the database waits: %s", here, error)
             self._prepared.events.emit(Event("purge-queued", detail=here))
         else:
-            fences.raise_to(order.fences(stamp))
+            # Given to another worker, it does not know how far this one has read the clock.
+            (fences.raise_to if stamp > known else fences.hear)(order.fences(stamp))
 
     @property
     def _key(self) -> str:

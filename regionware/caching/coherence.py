@@ -191,7 +191,8 @@ class Fences:
         for name, fence in fences.items():
             known = self._table.get(name)
             own = known is not None and known.stamp == fence.stamp
-            new[name] = fence if own else Fence(max(fence.stamp, self.stamp), fence.position)
+            # What is made without Redis is one later than what was read.
+            new[name] = fence if own else Fence(max(fence.stamp, self.stamp + 1), fence.position)
         if new:
             self._raise(new, told=latest(fences))
 
@@ -223,6 +224,7 @@ class Fences:
         """Note that the database has failed over: entries may be of writes that are lost."""
         with self.writing:
             if 0 < self.history.current < history.current:
+                self.stamp += 1
                 self.unplaced = self.stamp
             self.history = history
             self.version += 1

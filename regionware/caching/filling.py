@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from regionware.caching.chance import delay, delays, shortened
+from regionware.caching.coherence import mark, url_names
 from regionware.caching.entry import STRICT, Entry, Uncacheable
 from regionware.caching.frame import encode
 from regionware.caching.freshness import Values
@@ -15,7 +16,7 @@ from regionware.caching.storability import Lifetime, decide
 from regionware.caching.storing import life, stored_fields, to_frame, updated_fields
 from regionware.caching.variants import names_of, select, variant_name
 from regionware.context import Current
-from regionware.effects import ANY, Fill, Plan, Release
+from regionware.effects import ANY, Fill, Invalidate, Plan, Release
 from regionware.http.ranges import parse_content_range
 from regionware.http.request import Request
 
@@ -218,6 +219,16 @@ class Filling(Keeping):
         elif (release := self.released() or self.disowned()) is not None:
             yield from release
 
+    def retract(self) -> Plan[None]:
+        """The application has failed after the end that it had announced: that was no answer."""
+        entry, self.entry = self.entry, None
+        self.kept = self.lifetime = self._told = None
+        if entry is not None:
+            self._prepared.memory.discard(entry)
+        if self._filled:
+            ours, _ = url_names(self.key)
+            yield from Invalidate((mark(ours, soft=False),), None, (self.ask()[0],))
+
     def share(self, stale: Entry, names: tuple[str, ...]) -> None:
         """Keep what may be served stale while it is refreshed, and let those who wait look."""
         self.remember(stale, names)
@@ -296,5 +307,6 @@ class Filling(Keeping):
             if lease:
                 yield from Release(name, lease, self._leased)
             return
-        self._filled = True
-        yield from Fill(name, lease, self._leased, ",".join(names), variant, frame, life(lifetime))
+        vary = ",".join(names)
+        stored = yield from Fill(name, lease, self._leased, vary, variant, frame, life(lifetime))
+        self._filled = stored is not False

@@ -20,15 +20,17 @@ class Waitable(Flight):
     """A flight that threads and tasks can wait for.
 
     Attributes:
+        key: what is filled.
         keen: wakes those who would go to the application themselves, if there was room.
         patient: wakes the others.
     """
 
-    __slots__ = ("keen", "patient")
+    __slots__ = ("keen", "key", "patient")
 
-    def __init__(self, need: Position | None) -> None:
+    def __init__(self, key: Key, need: Position | None) -> None:
         """Begin with nobody waiting."""
         super().__init__(need)
+        self.key = key
         self.keen: Wakers = []
         self.patient: Wakers = []
 
@@ -64,7 +66,7 @@ class Flights:
         with self._lock:
             flight = self._flights.get(key)
             if flight is None:
-                flight = self._flights[key] = Waitable(need)
+                flight = self._flights[key] = Waitable(key, need)
                 return flight, True
             promised = need is None or (flight.need is not None and flight.need.reached(need))
             return (flight, False) if promised else (None, False)
@@ -114,10 +116,12 @@ class Flights:
         return key in self._flights
 
     def _park(self, flight: Flight, wake: Callable[[], None], *, keen: bool) -> bool:
-        """Ask to be woken; `False` if the flight has ended already."""
+        """Ask to be woken; `False` if there is nothing to wait for any more."""
         with self._lock:
             if flight.outcome or not isinstance(flight, Waitable):
                 return False
+            if keen and self._spills.get(flight.key, 0) < SPILL:
+                return False  # there is room since the caller asked
             (flight.keen if keen else flight.patient).append(wake)
             return True
 

@@ -3,12 +3,13 @@
 Each test has its control: what the others would see if the end were kept when it has been taken.
 """
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from regionware.adapters import asgi_standing, wsgi_response
+from regionware.adapters import asgi_response, asgi_standing, wsgi_response
 from regionware.caching.filling import Filling
 from regionware.policies import Cache, Route
 from tests.conformance.application import Application, Gate, Handler, Response, Seen
@@ -190,3 +191,55 @@ def _tagging() -> Handler:
         return Response([body, lambda: state.tag("late")], 200, announced(body))
 
     return handler
+
+
+@GUARDED
+@pytest.mark.parametrize("slow", [False, True])
+def test_an_application_that_fails_after_its_end_has_made_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, slow: bool, guarded: bool
+) -> None:
+    """All that it had announced is there; then it raises: whoever asks next, asks it again."""
+    if not guarded:
+        monkeypatch.setattr(asgi_response, "failed", lambda _: False)
+        monkeypatch.setattr(wsgi_response, "failed", lambda _: False)
+    kept = not guarded and (slow or world.flavour == "wsgi")
+    answers = iter([Response([b"made", ValueError("it broke")], 200, announced(b"made"))])
+    site = world.site(lambda _: next(answers, Response([b"well"])))
+    gate = Gate()
+    call = site.start("/x", **({"stalls": gate, "takes": 0} if slow else {}))
+    if slow:
+        gate.reached()
+        gate.open()
+    with pytest.raises(ValueError, match="broke"):
+        call.result()
+    site.rw.memory.clear() if world.tier == "redis" and kept else None
+    assert site.get("/x").body == (b"made" if kept else b"well")
+
+
+class Bare:
+    """An iterator of an awaitable that is no generator, as some servers have it."""
+
+    def __init__(self, pauses: int) -> None:
+        self.pauses = pauses
+
+    def __await__(self) -> "Bare":
+        return self
+
+    def __iter__(self) -> "Bare":
+        return self
+
+    def __next__(self) -> None:
+        self.pauses -= 1
+        if self.pauses < 0:
+            raise StopIteration
+
+
+@pytest.mark.parametrize("pauses", [0, 1, 3])
+def test_what_a_server_returns_need_be_no_generator(pauses: int) -> None:
+    told: list[bool] = []
+
+    async def send() -> None:
+        await asgi_standing.Watched(Bare(pauses), lambda: told.append(True))
+
+    asyncio.run(send())
+    assert told == [True] * bool(pauses)

@@ -25,6 +25,7 @@ from regionware.caching.scripts import Names
 from regionware.caching.seal import CHECKSUM
 from regionware.caching.warming import Warming
 from regionware.database.position import Position
+from regionware.database.timelines import Timelines
 from regionware.effects import Lookup
 from regionware.observe import Event as Happened
 from regionware.policies import Cache, Route
@@ -62,12 +63,12 @@ def test_a_position_is_joined_to_a_fence_of_the_same_stamp(
 ) -> None:
     """This worker has purged without a position; the log says which the others ask for."""
     fences.raise_to({"htx": Fence(100)})
-    assert fences.judge(entry(101, BEHIND)) is Verdict.GOOD  # the control: nobody asks for one yet
+    assert fences.judge(entry(110, BEHIND)) is Verdict.GOOD  # the control: nobody asks for one yet
     for stamps in events:
         fences.hear({"htx": Fence(max(stamps), THERE)})
-    assert fences._table["htx"] == Fence(100, THERE)
-    assert fences.judge(entry(101, BEHIND)) is Verdict.GONE
-    assert fences.judge(entry(101, THERE)) is Verdict.GOOD
+    assert fences._table["htx"].position == THERE
+    assert fences.judge(entry(110, BEHIND)) is Verdict.GONE
+    assert fences.judge(entry(110, THERE)) is Verdict.GOOD
 
 
 @GUARDED
@@ -78,11 +79,34 @@ def test_each_purge_that_is_heard_is_above_what_was_read_before(
     hear = fences.hear if guarded else fences.raise_to
     fences.see(200)
     hear({"htx": Fence(90)})
-    fences.see(201)
-    begun = entry(201)
+    fences.see(202)
+    begun = entry(202)
     assert fences.judge(begun) is Verdict.GOOD
     hear({"htx": Fence(110)})
     assert fences.judge(begun) is (Verdict.GONE if guarded else Verdict.GOOD)
+
+
+def test_what_was_made_without_redis_is_not_above_a_purge(fences: Fences) -> None:
+    """It is one later than all that was read here, and the region's clock has gone back."""
+    fences.see(200)
+    alone = entry(fences.stamp + 1)
+    assert fences.judge(alone) is Verdict.GOOD  # the control
+    fences.hear({"htx": Fence(90)})
+    assert fences.judge(alone) is Verdict.GONE
+
+
+@GUARDED
+def test_what_is_of_lost_writes_goes_although_nobody_knows_its_position(
+    fences: Fences, guarded: bool
+) -> None:
+    fences.learn(Timelines(1))
+    placeless = entry(fences.stamp + 1)
+    placeless.host = "iad/primary" if guarded else ""
+    fences.learn(Timelines(2))
+    assert fences.judge(placeless) is (Verdict.GONE if guarded else Verdict.GOOD)
+    later = entry(fences.stamp + 1)
+    later.host = "fra/replica-1"
+    assert fences.judge(later) is Verdict.GOOD
 
 
 # The region's clock
