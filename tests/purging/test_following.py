@@ -221,4 +221,4 @@ def test_look_ups_do_not_count_on_from_each_other(one: Process) -> None:
     one.fences.stamp = 900
     one.follower.follow([purged(20, 10)], NOW)
     assert (one.fences.told, one.fences.stamp) == (20, 901)
-    assert max(each.stamp for each in one.fences.standing(("", "", "", ""), ["x"])) == 900
+    assert max(each.stamp for each in one.fences.standing(("", "", "", ""), ["x"])) == 901
