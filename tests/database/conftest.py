@@ -34,9 +34,9 @@ def _until() -> Callable[[Callable[[], bool]], None]:
 def items(postgres: Cluster) -> str:
     """A table, and one whose references are checked at COMMIT."""
     with psycopg.connect(postgres.url) as connection:
-        connection.execute("CREATE TABLE items (id bigserial PRIMARY KEY, value int)")
+        connection.execute("CREATE TABLE IF NOT EXISTS items (id bigserial PRIMARY KEY, value int)")
         connection.execute(
-            "CREATE TABLE parts (item bigint REFERENCES items DEFERRABLE INITIALLY DEFERRED)"
+            "CREATE TABLE IF NOT EXISTS parts (item bigint REFERENCES items DEFERRABLE INITIALLY DEFERRED)"
         )
     return "items"
 

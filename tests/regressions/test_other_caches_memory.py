@@ -65,7 +65,7 @@ def _alive() -> int:
     """How many locks and tables of ours there are: all that one key could leave."""
     gc.collect()
     wanted = (type(threading.Lock()), type(threading.RLock()), threading.Event, Record)
-    return sum(isinstance(each, wanted) for each in gc.get_objects())
+    return sum(issubclass(type(each), wanted) for each in gc.get_objects())
 
 
 def accounted(memory: Memory) -> int:
