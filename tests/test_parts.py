@@ -26,7 +26,8 @@ from regionware.parts.redis import RedisServer
 LIMIT = 20.0
 
 SCENE = """
-import tempfile, time
+import signal, tempfile, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts the tests may ignore it
 from regionware.parts.postgres import Cluster
 from regionware.parts.redis import RedisServer
 with Cluster() as cluster, RedisServer() as redis:

@@ -36,7 +36,8 @@ def items(postgres: Cluster) -> str:
     with psycopg.connect(postgres.url) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS items (id bigserial PRIMARY KEY, value int)")
         connection.execute(
-            "CREATE TABLE IF NOT EXISTS parts (item bigint REFERENCES items DEFERRABLE INITIALLY DEFERRED)"
+            "CREATE TABLE IF NOT EXISTS parts"
+            " (item bigint REFERENCES items DEFERRABLE INITIALLY DEFERRED)"
         )
     return "items"
 
