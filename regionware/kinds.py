@@ -14,7 +14,7 @@ from typing import Final
 from regionware.errors import ConfigurationError
 
 #: What passes for a list. A text or a mapping can be iterated too, and never means its parts.
-_LISTS: Final = (list, tuple, set, frozenset)
+_LISTS: Final = (list, tuple, set, frozenset, range)
 
 
 @dataclass(frozen=True, slots=True)
