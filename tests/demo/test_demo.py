@@ -101,12 +101,16 @@ def test_no_answer_is_wrong_over_asgi_and_an_interrupt_ends_what_is_served() -> 
 
 
 def test_without_protection_answers_are_wrong() -> None:
-    with demo(*FEW, "--unprotected", "--seconds", "3") as run:
-        status = run.finish()
-        bad, checked = wrong(run.output)
-        assert status == 1, run.output
-        assert 0 < bad < checked
-        assert run.left() == set()
+    """Wrong answers are a matter of load, and a slow machine has little in three seconds."""
+    for seconds in ("3", "10"):
+        with demo(*FEW, "--unprotected", "--seconds", seconds) as run:
+            status = run.finish()
+            bad, checked = wrong(run.output)
+            assert run.left() == set()
+        if bad:
+            break
+    assert status == 1, run.output
+    assert 0 < bad < checked
 
 
 def test_a_signal_ends_it_half_started() -> None:
