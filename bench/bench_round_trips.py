@@ -6,7 +6,7 @@ from collections.abc import Callable
 from bench.drivers import Ask, Side
 from bench.subject import PAGE, Subject
 from regionware import Regionware
-from regionware.caching.log import BLOCK
+from regionware.caching.log import _WORD, BLOCK
 from regionware.parts.proxy import DelayProxy
 
 _REQUESTS = 10
@@ -15,15 +15,15 @@ _REQUESTS = 10
 def check(proxy: DelayProxy, work: Callable[[], None], round_trips: int, told: int = 0) -> None:
     """Assert how many round trips `work` takes, and that it opens no connection.
 
-    The background reader of the region's log asks too, once in `BLOCK` milliseconds, and each time
-    that it is `told` something.
+    The background reader of the region's log asks too: now and then it says that it is there, and
+    reads on; and each time that it is `told` something, it says that it has heard and reads on.
     """
     _after_a_poll(proxy)
     proxy.counters.reset()
     begin = time.monotonic()
     work()
-    polls = int((time.monotonic() - begin) * 1000 / BLOCK)
-    assert round_trips <= proxy.counters.round_trips <= round_trips + told + polls
+    spoken = 1 + int((time.monotonic() - begin) / _WORD)
+    assert round_trips <= proxy.counters.round_trips <= round_trips + 2 * (told + spoken)
     assert proxy.counters.connections == 0
 
 
