@@ -11,7 +11,7 @@ drills: $(VENV)/.dev ; $(RUN) pytest tests/drills -m 'not long' $(ARGS)
 test-long: $(VENV)/.dev ; $(RUN) pytest -m long --timeout 1800 $(ARGS)
 demo: $(VENV)/.demo ; $(VENV)/bin/regionware demo $(ARGS)
 lint: $(VENV)/.dev ; $(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy && $(VENV)/bin/lint-imports
-bench: $(VENV)/.dev ; $(RUN) pytest bench $(ARGS)
+bench: $(VENV)/.dev ; $(RUN) pytest bench $(ARGS) $(AGAIN)
 wheel-test: $(VENV)/.dev ; .ci/wheel-test $(VENV)/bin/python -n $(WORKERS) $(ARGS) $(AGAIN)
 $(VENV)/.demo: pyproject.toml constraints.txt ; $(PIP) --editable '.[demo]' && touch $@
 $(VENV)/.dev: pyproject.toml constraints.txt ; $(PIP) pip && $(RUN) pip install --quiet --constraint constraints.txt --editable '.[demo,cli,binary]' --group dev && touch $@
