@@ -514,8 +514,9 @@ def test_stale_while_revalidate(world: World, stored: Lines, asked: Lines, expec
     answer = site.get(lines=asked)
     assert answer.body == (b"1" if expected else b"2")
     assert ("ttl" in answer.cache_status and answer.cache_status["ttl"] < "0") is expected
-    until(lambda: site.get().body == b"2")
-    assert len(site.app.calls) == 2
+    until(lambda: site.get().body == b"2" if expected else site.get().hit)
+    # Whoever has waited for an answer that cannot be stored keeps what comes for himself, once.
+    assert len(site.app.calls) in ({2} if expected else {2, 3})
 
 
 def test_a_declared_route_has_its_own_window(world: World) -> None:
