@@ -397,7 +397,7 @@ def test_proxy_forgets_a_thousand_connections(proxy: DelayProxy) -> None:
         with connect(proxy) as connection:
             assert ping(connection) == b"+PONG\r\n"
     until(lambda: proxy.open_connections == 0)
-    assert len(list(Path("/proc/self/fd").iterdir())) == files
+    assert len(list(Path("/proc/self/fd").iterdir())) <= files  # of other tests some go
 
 
 def test_slow_reader_makes_the_sender_wait(proxy: DelayProxy) -> None:
