@@ -29,7 +29,7 @@ from psycopg.conninfo import conninfo_to_dict
 from regionware.context import Current, current
 from regionware.database.conninfo import connection_string
 from regionware.database.escalating import explain
-from regionware.database.messages import CHECK, SET_READ_ONLY
+from regionware.database.messages import CHECK, READ_ONLY, SET_READ_ONLY
 from regionware.database.verified import check, wants_read_only
 from regionware.errors import PrimaryUnavailable
 from regionware.selection import Choice, Outcome, Selector
@@ -40,7 +40,6 @@ _OURS: Final = "REGIONWARE"
 _FIELDS: Final = {
     "dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT",
 }  # fmt: skip
-_READ_ONLY: Final = "25006"  # read_only_sql_transaction
 
 
 def databases(selector: Selector, **options: Any) -> dict[str, dict[str, Any]]:
@@ -239,7 +238,7 @@ def _read(state: Current, alias: str, sql: Any, run: Callable[[], Any]) -> Any:
     try:
         return run()
     except Exception as error:
-        if _sqlstate(error) == _READ_ONLY:
+        if _sqlstate(error) == READ_ONLY:
             explain(error, state, alias, str(sql))
             _selector().escalate(str(sql), alias, first=False)
         raise

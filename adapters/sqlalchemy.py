@@ -27,6 +27,7 @@ from sqlalchemy.util import await_only
 
 from regionware.context import current
 from regionware.database.escalating import explain
+from regionware.database.messages import READ_ONLY
 from regionware.database.verified import aconnect, connect
 from regionware.policies.database import Access, Consistency
 from regionware.selection import Choice, Outcome, Selector, Writing
@@ -37,7 +38,6 @@ _DRIVER: Final = "postgresql+psycopg://"
 _LAYER: Final = "sqlalchemy"
 #: Finite, and short: a caller who waits for a connection keeps a client waiting.
 _POOL: Final[Mapping[str, Any]] = {"pool_size": 10, "max_overflow": 0, "pool_timeout": 1.0}
-_READ_ONLY: Final = "25006"  # read_only_sql_transaction
 
 Key = tuple[str, str, Access]
 
@@ -277,7 +277,7 @@ def _failed(context: ExceptionContext) -> None:
     # Class 57 is an intervention (a cancellation, a shutdown), which may come after COMMIT.
     if sqlstate is not None and not sqlstate.startswith("57"):
         use.committing = False
-    if sqlstate == _READ_ONLY and use.choice is not None:
+    if sqlstate == READ_ONLY and use.choice is not None:
         query, told = context.statement or "", context.sqlalchemy_exception or error
         explain(told, current(), use.choice.host, query)
         use.selector.escalate(query, use.choice.host, first=False)

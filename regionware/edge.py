@@ -25,7 +25,8 @@ TARGETED = frozenset(
 _LONG_LIVED = frozenset({200, 203, 204, 206, 300, 301, 304, 308})
 _TAGS_LIMIT = 1024
 NO_CONTROL = CacheControl({})
-_FORBIDDING = ("no-store", "private", "no-cache")
+#: Each of these words keeps a response from shared caches that do not ask.
+FORBIDDING = ("no-store", "private", "no-cache")
 _KEPT = ("must-revalidate", "proxy-revalidate", "no-transform")
 
 FieldList = list[tuple[str, str]]
@@ -81,7 +82,7 @@ class Edge:
     ) -> FieldList:
         if control.malformed:
             return [("cache-control", NOBODY)]
-        if any(name in control for name in _FORBIDDING):
+        if any(name in control for name in FORBIDDING):
             return []
         browser, shared = _tightened(self.cdn, control, lifetime)
         strict = "must-revalidate" in control or "proxy-revalidate" in control

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from regionware.caching.freshness import Values, explicit_lifetime
-from regionware.edge import ASK, NO_CONTROL, NOBODY, TARGETED
+from regionware.edge import ASK, FORBIDDING, NO_CONTROL, NOBODY, TARGETED
 from regionware.http.directives import CacheControl, parse_cache_control, parse_targeted
 from regionware.http.paths import is_ambiguous
 from regionware.policies.table import render
@@ -41,7 +41,6 @@ class HeadEdits:
 
 
 NO_EDITS = HeadEdits()
-_FORBIDDING = ("no-store", "private", "no-cache")
 _FRESHNESS = frozenset({"cache-control", "expires", "pragma"})
 #: Why our own cache is bypassed, where no other may keep the answer either.
 _PERSONAL = frozenset({"path", "cookie", "authorization", "authorize", "session", "body"})
@@ -161,7 +160,7 @@ def _is_open(exchange: "Exchange", values: Values) -> bool:
     if exchange.request.method not in _CACHEABLE:
         return False
     control = parse_cache_control(values.get("cache-control", ()))
-    return not any(word in control for word in _FORBIDDING)
+    return not any(word in control for word in FORBIDDING)
 
 
 def _silent(exchange: "Exchange", status: int, values: Values) -> bool:
@@ -210,7 +209,7 @@ def _for_edges_alone(values: Values) -> tuple[bool, int | None]:
     controls = [control for control in said if control is not None and control.directives]
     ages = [seconds for each in controls if (seconds := each.seconds("max-age")) is not None]
     shortest = min(ages, default=None)
-    return shortest == 0 or any(n in each for each in controls for n in _FORBIDDING), shortest
+    return shortest == 0 or any(n in each for each in controls for n in FORBIDDING), shortest
 
 
 def _said(exchange: "Exchange", values: Values) -> tuple[CacheControl | None, float | None]:

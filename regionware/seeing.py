@@ -10,14 +10,13 @@ from regionware.caching.keys import canonical
 from regionware.database.position import Position, merge
 from regionware.database.seen import NOTHING, Seen, entry_pin
 from regionware.database.token import Token
-from regionware.edge import ASK, NOBODY, TARGETED
+from regionware.edge import ASK, FORBIDDING, NOBODY, TARGETED
 from regionware.http.directives import parse_cache_control
 from regionware.prepared import Plan
 
 if TYPE_CHECKING:
     from regionware.answers import Answers
 
-_FORBIDDING = ("no-store", "private", "no-cache")
 _UNKNOWN = b"?"
 _NOBODY = NOBODY.encode()
 
@@ -99,7 +98,7 @@ def is_public(values: Values) -> bool:
     if TARGETED & values.keys():
         return True
     control = parse_cache_control(values.get("cache-control", ()))
-    if any(word in control for word in _FORBIDDING):
+    if any(word in control for word in FORBIDDING):
         return False
     ages = (control.seconds("max-age"), control.seconds("s-maxage"))
     return "public" in control or any(ages)

@@ -65,7 +65,7 @@ class Sessions:
         """The request's token, `None` if there is none that is valid."""
         if self._signer is None:
             return None
-        text = request.special.get(FIELD) or self._cookie(request)
+        text = self._text(request)
         return self._verify(self._signer, text) if text else None
 
     def accept(self, text: str | None) -> Token | None:
@@ -161,7 +161,7 @@ class Sessions:
         No sooner: a standby that starts again may open behind what it has shown, by as much as any
         host may lag, so what every host has reached now is no proof of what they will show.
         """
-        text = request.special.get(FIELD) or self._cookie(request)
+        text = self._text(request)
         if self._signer is None or not text:
             return []
         found = self._signer.verify(text, now=self._wall(), max_age=self.life)
@@ -171,6 +171,10 @@ class Sessions:
         if FIELD in request.special:
             return [(FIELD, text)]
         return [("set-cookie", self._set_cookie(request, text, life))]
+
+    def _text(self, request: Request) -> str | None:
+        """What the client sent as its token."""
+        return request.special.get(FIELD) or self._cookie(request)
 
     def _cookie(self, request: Request) -> str | None:
         field = request.special.get("cookie")

@@ -14,7 +14,7 @@ from regionware.database.escalating import Tell, escalates, explain, swap
 from regionware.database.finding import View, find
 from regionware.database.hands import AnyLink, AsyncHands, Begin, Hands, Release, Settle
 from regionware.database.link import AsyncLink, Link, Report
-from regionware.database.messages import Upper
+from regionware.database.messages import READ_ONLY, Upper
 from regionware.database.position import Position
 from regionware.database.purge_sql import riding
 from regionware.database.seen import host_pin
@@ -29,7 +29,6 @@ logger = logging.getLogger("regionware.database")
 _CONFLICTS: Final = ("40001", "40P01")
 #: A server that shuts down or starts, and a connection that failed: its role may be another now.
 _GOING: Final = ("57P01", "57P02", "57P03", "08")
-_READ_ONLY: Final = "25006"
 
 
 class Handle:
@@ -269,9 +268,9 @@ class Handle:
         host, state = self._selection.host, getattr(error, "sqlstate", None) or ""
         if link.closed or state in _CONFLICTS:
             self.lost = {host.name: Reason.FAILED} if host.role == "replica" else {}
-        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction) and self._selection is not None:
-            explain(error, self._state, self._selection.host.name, "")
-        refused = state == _READ_ONLY and self._wanted.access == "write"
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+            explain(error, self._state, host.name, "")
+        refused = state == READ_ONLY and self._wanted.access == "write"
         if link.closed or refused or state.startswith(_GOING) or link.turned():
             self._view.failed(host.name)
 

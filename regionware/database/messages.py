@@ -34,6 +34,8 @@ CHECK: Final = (
     " extract(epoch FROM pg_postmaster_start_time()), CASE WHEN NOT pg_is_in_recovery()"
     " THEN substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END"
 )
+#: read_only_sql_transaction: a write where the server lets nobody write.
+READ_ONLY: Final = "25006"
 SET_READ_ONLY: Final = "SET default_transaction_read_only = on"
 #: Whether no transaction was in progress. A snapshot ends with the latest xid that has *ended*, and
 #: does not list those assigned since, so its two ends being equal is not enough: `age` counts up
