@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -132,7 +133,7 @@ def test_a_trusted_server_is_used(
         rw.memory.clear()
         assert asker.site.get("/large").body.decode() == LARGE
     assert [seen.path for seen in app.calls].count("/large") == 1
-    what = {"urls": ["/large"], "timeout": DEADLINE}
+    what: dict[str, Any] = {"urls": ["/large"], "timeout": DEADLINE}
     rig.run(rw.apurge(**what)) if rig.flavour == "asgi" else rw.purge(**what)
     assert asker.site.get("/large").body.decode() == LARGE
     assert [seen.path for seen in app.calls].count("/large") == 2
