@@ -32,8 +32,8 @@ class Claim:
 
     __slots__ = (
         "_began", "_beside", "_created", "_late", "_lease", "_leased", "_names", "_observing",
-        "_plan", "_prepared", "_stamped", "_token", "_unheard", "barred", "flight", "floor", "gone",
-        "key", "leads", "need", "spills",
+        "_plan", "_prepared", "_raised", "_stamped", "_token", "_unheard", "barred", "flight",
+        "floor", "gone", "key", "leads", "need", "spills",
     )  # fmt: skip
 
     def __init__(
@@ -68,7 +68,7 @@ class Claim:
         self._lease = ""
         self._leased = ""
         self._token = ""
-        self._stamped = False
+        self._stamped = self._raised = False
         self._unheard = False
         self._names: tuple[str, ...] = ()
         self.key = key
@@ -174,12 +174,15 @@ class Claim:
             return None
         return Hold(self.ask()[0], self._lease, self._leased, self._created)
 
-    def found(self, found: Found, request: Request) -> None:
+    def found(self, found: Found, asked: Lookup, request: Request) -> None:
         """Keep what the store said: a lease, and the region's clock."""
         self._unheard = found.late
         if found.available:
             self._created = found.stamp
             self._stamped = True
+            # The region's clock has gone back: it reads no later than a purge that is known here.
+            # Another, who does not know of it, may yet purge with an earlier stamp.
+            self._raised = found.stamp <= asked.stamp + 1
             # No entry of this process is later, so a purge that only it knows of reaches them all.
             self._prepared.fences.see(found.stamp)
             self._lease = found.lease
@@ -199,7 +202,7 @@ class Claim:
     @property
     def _fills_beside(self) -> bool:
         """Whether it may fill without the lease: the store keeps what was begun last."""
-        return self._stamped and (self._beside or self.insists)
+        return self._stamped and not self._raised and (self._beside or self.insists)
 
     @property
     def limit(self) -> int:

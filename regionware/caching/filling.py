@@ -303,7 +303,8 @@ class Filling(Keeping):
         # A variant's frame has the variant's key, so that none is taken for another.
         frame = encode(to_frame(entry, canonical(entry.key), lifetime), self._prepared.seal)
         variant = variant_name(names, values)
-        if not frame:
+        # What may be later than the next purge is this process's alone, which hears of them all.
+        if not frame or self._raised:
             if lease:
                 yield from Release(name, lease, self._leased)
             return

@@ -9,6 +9,7 @@ from threading import Event, Lock
 
 import pytest
 
+from regionware.caching.claim import Claim
 from regionware.caching.coherence import (
     EVERYTHING,
     NO_POSITION,
@@ -235,6 +236,34 @@ def test_what_is_begun_later_than_now_is_not_served_after_a_purge(
     site.rw.memory.clear()
     purge(site)
     assert site.get("/x").body == b"2"
+
+
+def _told(site: Site, seconds: int) -> None:
+    """It knows of a purge of something else, so many seconds from now by the region's clock."""
+    tier = site.rw._parts.rim.tier
+    assert tier is not None
+    now = tier.lookup(Lookup("0" * 40, None, 0, "", 0)).stamp
+    site.rw._parts.prepared.fences.raise_to({"htother": Fence(now + seconds * 1_000_000)})
+
+
+@REDIS
+@AHEAD
+@GUARDED
+def test_what_is_begun_later_than_another_may_purge_is_not_stored(
+    monkeypatch: pytest.MonkeyPatch, world: World, vault: Vault, seconds: int, guarded: bool
+) -> None:
+    """The region's clock has gone back, and who purges next has never read it as late as this one.
+
+    The worker itself hears of that purge, so its own memory may have what the region may not.
+    """
+    if not guarded:
+        monkeypatch.setattr(Claim, "_raised", property(lambda _: False, lambda *_: None))
+    site = world.site(counting(), TAGGED)
+    _told(site, seconds)
+    assert site.get("/x").body == b"1"
+    assert site.get("/x").hit
+    stored = sum(name[:1] == b"e" for key in vault.keys for name in vault.client.hkeys(key))
+    assert stored == (0 if seconds and guarded else 1)
 
 
 # Many who wait for one
