@@ -10,6 +10,7 @@ import pytest
 from regionware.context import Current, open_writes
 from regionware.database import ending
 from regionware.database.connection import Databases
+from regionware.database.hands import COMMIT
 from regionware.database.position import Position
 from regionware.parts.postgres import Cluster
 
@@ -81,8 +82,8 @@ def test_synchronous_commit_off(
     The positive control takes the position that is flushed: it comes before the commit.
     """
     if mutant:
-        flushed = ending.COMMIT.replace("pg_current_wal_insert_lsn()::text", "pg_current_wal_lsn()")
-        assert flushed != ending.COMMIT
+        flushed = COMMIT.replace("pg_current_wal_insert_lsn()::text", "pg_current_wal_lsn()")
+        assert flushed != COMMIT
         monkeypatch.setattr(ending, "COMMIT", flushed)
     missed = 0
     for value in range(2000, 2030):
