@@ -58,11 +58,13 @@ _MODE: Final = one_of(*MODES)
 
 _KINDS: Final[dict[str, Kind]] = {
     "topology": instance(Topology),
-    "routes": list_of(instance(Route), "Route(…)"),
-    "region": list_of(FUNCTION, "providers"),
+    "routes": list_of(instance(Route), "Route(…)", ordered=True),
+    "region": list_of(FUNCTION, "providers", ordered=True),
     "trusted": list_of(ANYTHING, "networks"),  # each is read by itself
     "secret": any_of(
-        "a text or bytes, or a list of these", maybe(_SECRET), list_of(_SECRET, "secrets")
+        "a text or bytes, or a list of these, of which the first signs",
+        maybe(_SECRET),
+        list_of(_SECRET, "secrets", ordered=True),
     ),
     "memory": whole("bytes", 1 << 16, _MOST_MEMORY),
     "memory_entry": maybe(whole("bytes", 1 << 10, _MOST_MEMORY)),

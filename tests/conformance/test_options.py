@@ -263,6 +263,31 @@ def test_what_is_right_passes() -> None:
     )
 
 
+ORDERED: dict[str, Callable[[Any], object]] = {
+    "secret": lambda of: Regionware(secret=of([SECRET, SECRET.encode()])),
+    "routes": lambda of: Regionware(routes=of([Route("/x"), Route("/{y}")])),
+    "region": lambda of: Regionware(region=of([str, repr])),
+    "by": lambda of: cache(by=of(["region", "accept-language"])),
+    "regions": lambda of: Topology(here="iad", regions=of([Region("iad", primary=True)])),
+    "replicas": lambda of: Region("fra", replicas=of(["postgresql://a/app", "postgresql://b/app"])),
+}
+
+
+@pytest.mark.parametrize("option", ORDERED)
+def test_where_the_order_counts_a_set_is_refused(option: str) -> None:
+    """The first secret signs, the first route holds; in another process a set has another order."""
+    for kind in (set, frozenset):
+        with pytest.raises(ConfigurationError, match=rf"\b{option} .*a set has no order"):
+            ORDERED[option](kind)
+    # The positive control: it is not what is in there.
+    for good in (list, tuple):
+        ORDERED[option](good)
+
+
+def test_where_it_does_not_a_set_will_do() -> None:
+    assert cache(tags={"a", "b"}, vary={"accept", "accept-language"}, statuses={200, 404})
+
+
 # Anything at all
 
 URLS = [
