@@ -70,6 +70,7 @@ _KINDS: Final[dict[str, Kind]] = {
     "memory_entry": maybe(whole("bytes", 1 << 10, _MOST_MEMORY)),
     "warm": whole("entries", 0, MOST),
     "shadow": number("comparisons a second", 0, FASTEST),
+    "takeover": number("reads a second", 0, 1_000_000),
     "namespace": matching(_NAME, f"1 to 64 {_LETTERS}"),
     "release": matching(rf"({_NAME})?", f"at most 64 {_LETTERS}"),
     "sign_entries": BOOLEAN,
@@ -95,6 +96,7 @@ class Options:
     memory_entry: int | None
     warm: int
     shadow: float
+    takeover: float
     namespace: str
     release: str
     sign_entries: bool

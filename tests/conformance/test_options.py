@@ -78,6 +78,7 @@ BAD: dict[Make, dict[str, list[Any]]] = {
         "memory": ["64MB", None, True, 1e9, math.nan, 0, -1, 1 << 60],
         "memory_entry": ["1MB", True, 2048.0, 0, 1 << 60],
         "warm": ["5", True, 5.0, None, -1, 5001],
+        "takeover": ["1", True, None, math.nan, math.inf, -1, 1e7],
         "shadow": ["1", True, None, math.nan, math.inf, -1, 11],
         "namespace": [5, None, "", "a:b", b"app", "a\n", "é"],
         "release": [5, None, "a:b", b"1", "1\n"],
@@ -285,7 +286,8 @@ def test_where_the_order_counts_a_set_is_refused(option: str) -> None:
 
 
 def test_where_it_does_not_a_set_will_do() -> None:
-    assert cache(tags={"a", "b"}, vary={"accept", "accept-language"}, statuses={200, 404})
+    made = cache(tags={"a", "b"}, vary={"accept", "accept-language"}, statuses={200, 404})
+    assert set(made.tags) == {"a", "b"}
 
 
 # Anything at all

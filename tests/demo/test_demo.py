@@ -46,7 +46,7 @@ class Run:
 
     def finish(self) -> int:
         """Wait for its end; the exit status."""
-        self.output += self.process.communicate(timeout=60)[0]
+        self.output += self.process.communicate(timeout=110)[0]
         self._watcher.join()
         return self.process.returncode
 
