@@ -261,6 +261,33 @@ def test_a_worker_that_reads_nothing_of_before(
     assert stranger(second).look(PATH)[::2] == (0, True)
 
 
+@pytest.mark.parametrize("mended", [True, False])
+def test_a_cursor_of_a_timeline_that_is_gone(  # noqa: PLR0917 - fixtures
+    rig: Rig, open_shop: Open, database: Database, redis_server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch, mended: bool,
+) -> None:  # fmt: skip
+    """The database was restored, and the workers are new; what their Redis knows is of before."""
+    if not mended:  # the positive control
+        monkeypatch.setattr(LogPurges, "_go_back", lambda *_: None)
+    first = knows(open_shop("fra"))
+    keep(first)
+    rig.shut(first.rw)
+    ((system,),) = database.execute("SELECT system_identifier::text FROM pg_control_system()")
+    redis_server.command(f"SET {{regionware}}:rows {system}:9:999999999:4000000000.5")
+    second = open_shop("fra")
+    until(lambda: reader(second).table is not None)
+    if mended:
+        # What was stored before it may be of what is gone.
+        until(lambda: not stranger(second).look(PATH)[2])
+    database.execute("UPDATE goods SET value = 1 WHERE id = 7")
+    if mended:
+        until(partial(shows, second, 1))
+        return
+    database.cluster.settle()
+    probes(second)
+    assert stranger(second).look(PATH)[::2] == (0, True)
+
+
 def test_a_worker_that_serves_hits_alone(
     rig: Rig, open_shop: Open, database: Database, regions: list[Region]
 ) -> None:
