@@ -15,6 +15,9 @@ import pytest
 from regionware.demo import command
 from regionware.parts import guard
 
+#: A dozen servers that start on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 FEW = ("--requests", "64", "--rtt", "20", "--seconds", "0", "--no-speed", "--race", "0")
 #: Seconds after a write; a slow machine needs more than the default for a purge and a refill.
 RACE = ("--race", "3")
@@ -46,7 +49,7 @@ class Run:
 
     def finish(self) -> int:
         """Wait for its end; the exit status."""
-        self.output += self.process.communicate(timeout=110)[0]
+        self.output += self.process.communicate(timeout=240)[0]
         self._watcher.join()
         return self.process.returncode
 
