@@ -16,10 +16,14 @@ from regionware.caching.compression import pack
 from regionware.caching.frame import Frame, decode, encode
 from regionware.caching.keys import LOOKUP, REWRITING, KeyPlan, canonical, digest
 from regionware.caching.seal import CHECKSUM, Seal, Signature
+from regionware.database.finding import View
+from regionware.database.known import Known
+from regionware.database.seen import host_pin
+from regionware.database.selector import Host, Mark, Selection, demand
 from regionware.database.token import Signer, Token, cluster_name
 from regionware.http.request import Request
 from regionware.locate import Header, Platform, Provider, Resolver
-from regionware.policies import Cache, Route
+from regionware.policies import Cache, Database, Route
 from regionware.policies.table import Table
 
 pytestmark = pytest.mark.benchmark(timer=time.process_time, max_time=0.2, min_time=0.001)
@@ -61,6 +65,43 @@ def test_token_verify_and_sign(timed: Time) -> None:
         return signer.sign(found)
 
     assert timed(both) == text
+
+
+#: What a read asks for, how many replicas its region has, and what the decision must be.
+DECISIONS = {
+    "one replica": (1, 0x16B374D848, "caught-up"),
+    "three replicas": (3, 0x16B374D848, "caught-up"),
+    "three behind": (3, 0x16B374F000, "verify"),
+    "a pin": (3, 0x16B374F000, "pinned"),
+    "all lost": (3, None, "unreachable"),
+}
+
+
+@pytest.mark.parametrize("case", DECISIONS)
+def test_decision(timed: Time, case: str) -> None:
+    """From the words of a handle and what the prober has published, to a host and a reason."""
+    number, lsn, expected = DECISIONS[case]
+    names = [f"fra/replica-{n + 1}" for n in range(number)]
+    mark = Mark(
+        when=time.monotonic(), reachable=lsn is not None, position=Position(1, 0x16B374E000),
+        fresh=time.monotonic(), lag=0.0, instance="7:1", rtt=0.001,
+    )  # fmt: skip
+    primary = Host("iad/primary", "primary")
+    known = Known(
+        dict.fromkeys([primary.name, *names], mark),
+        primary,
+        near=tuple(Host(name, "replica") for name in names),
+    )
+    view = View(known, lambda: known, lambda _: 0)
+    policy = Database.session()
+    need = Position(1, lsn) if lsn is not None else None
+    pin = host_pin(names[-1], mark.instance) if expected == "pinned" else ""
+
+    def decide() -> str:
+        choice = view.choose(demand(policy, route="read", need=need, pin=pin), {})
+        return str(choice.reason) if isinstance(choice, Selection) else "verify"
+
+    assert timed(decide) == expected
 
 
 def test_key_and_digest(timed: Time) -> None:

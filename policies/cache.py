@@ -58,7 +58,9 @@ _KINDS: Final[dict[str, Kind]] = {
     "ignore_query": list_of(TEXT, "patterns"),
     "cookies": any_of('"bypass", "ignore" or a list of names', one_of("bypass", "ignore"), _NAMES),
     "by": any_of(
-        "a name, a function of the request, or a list of these", _BY, list_of(_BY, "these")
+        "a name, a function of the request, or a list of these",
+        _BY,
+        list_of(_BY, "these", ordered=True),
     ),
     "statuses": list_of(whole("", 200, 599), "final statuses"),
     "consistency": one_of(*SCALE),

@@ -57,7 +57,7 @@ def compose(options: Options) -> Parts:
     """
     # What is called later may name what is made below.
     databases = _databases(
-        options.topology, lambda: prepared.mode,
+        options, lambda: prepared.mode,
         tell=lambda event: prepared.events.emit(event),  # noqa: PLW0108 - it is made below
         on_history=lambda history: prepared.fences.learn(history),  # noqa: PLW0108 - the same
     )  # fmt: skip
@@ -97,20 +97,22 @@ def compose(options: Options) -> Parts:
 
 
 def _databases(
-    topology: Topology,
+    options: Options,
     mode: Callable[[], Mode],
     tell: Callable[[Event], None],
     on_history: Callable[[Timelines], None],
 ) -> "Databases | None":
-    if not topology.has_database:
+    if not options.topology.has_database:
         return None
     try:
         from regionware.database.connection import Databases  # noqa: PLC0415 - needs libpq
+        from regionware.database.pools import Limits  # noqa: PLC0415 - the same
     except ImportError as error:
         raise ConfigurationError(
             f"a database needs psycopg with libpq: install regionware[binary], or libpq ({error})"
         ) from error
-    return Databases(topology, mode=mode, tell=tell, on_history=on_history)
+    limits = Limits(takeover=options.takeover)
+    return Databases(options.topology, mode=mode, limits=limits, tell=tell, on_history=on_history)
 
 
 def _tier(

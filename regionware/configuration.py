@@ -58,16 +58,19 @@ _MODE: Final = one_of(*MODES)
 
 _KINDS: Final[dict[str, Kind]] = {
     "topology": instance(Topology),
-    "routes": list_of(instance(Route), "Route(…)"),
-    "region": list_of(FUNCTION, "providers"),
+    "routes": list_of(instance(Route), "Route(…)", ordered=True),
+    "region": list_of(FUNCTION, "providers", ordered=True),
     "trusted": list_of(ANYTHING, "networks"),  # each is read by itself
     "secret": any_of(
-        "a text or bytes, or a list of these", maybe(_SECRET), list_of(_SECRET, "secrets")
+        "a text or bytes, or a list of these, of which the first signs",
+        maybe(_SECRET),
+        list_of(_SECRET, "secrets", ordered=True),
     ),
     "memory": whole("bytes", 1 << 16, _MOST_MEMORY),
     "memory_entry": maybe(whole("bytes", 1 << 10, _MOST_MEMORY)),
     "warm": whole("entries", 0, MOST),
     "shadow": number("comparisons a second", 0, FASTEST),
+    "takeover": number("reads a second", 0, 1_000_000),
     "namespace": matching(_NAME, f"1 to 64 {_LETTERS}"),
     "release": matching(rf"({_NAME})?", f"at most 64 {_LETTERS}"),
     "sign_entries": BOOLEAN,
@@ -93,6 +96,7 @@ class Options:
     memory_entry: int | None
     warm: int
     shadow: float
+    takeover: float
     namespace: str
     release: str
     sign_entries: bool

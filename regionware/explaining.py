@@ -14,7 +14,7 @@ from regionware.http.paths import is_odd_raw
 from regionware.http.request import Request
 from regionware.policies.database import at_least
 from regionware.policies.table import render
-from regionware.prepared import Plan, Prepared
+from regionware.prepared import Plan
 from regionware.seeing import owed
 
 if TYPE_CHECKING:
@@ -124,12 +124,8 @@ def _database(parts: "Parts", exchange: Exchange) -> dict[str, Any] | None:
     if parts.databases is None:
         return None
     state = exchange.open()
-    purges = parts.databases.purges
-    table = purges.table if purges is not None else None
     facts: dict[str, Any] = {
-        "purges": None
-        if table is None
-        else {"table": table.name, "taken": table.reads, "ride": table.adds},
+        "purges": _purges(parts),
         "access": state.access,
         "consistency": exchange.plan.compiled.database.consistency,
         "need": str(state.need) if state.need is not None else None,
@@ -139,6 +135,15 @@ def _database(parts: "Parts", exchange: Exchange) -> dict[str, Any] | None:
     except Unavailable as error:
         return facts | {"host": None, "reason": str(error)}
     return facts | {"host": choice.host.name, "reason": str(getattr(choice, "reason", "verify"))}
+
+
+def _purges(parts: "Parts") -> dict[str, Any] | None:
+    """The table of purges, as far as this process knows of one."""
+    purges = parts.databases.purges if parts.databases is not None else None
+    table = purges.table if purges is not None else None
+    if table is None:
+        return None
+    return {"table": table.name, "taken": table.reads, "ride": table.adds}
 
 
 def _cdn(plan: Plan, request: Request) -> dict[str, str]:
@@ -152,10 +157,11 @@ def inventory(parts: "Parts") -> list[dict[str, Any]]:
     """One row for each route, in the order of matching; the last is for everything else."""
     prepared = parts.prepared
     compiled = [*prepared.table.routes, prepared.table.fallback]
-    return [_row(prepared, prepared.plans[one.index]) for one in compiled]
+    return [_row(parts, prepared.plans[one.index]) for one in compiled]
 
 
-def _row(prepared: Prepared, plan: Plan) -> dict[str, Any]:
+def _row(parts: "Parts", plan: Plan) -> dict[str, Any]:
+    prepared = parts.prepared
     route, cache, database = plan.compiled.route, plan.compiled.route.cache, plan.compiled.database
     pinned = database.consistency == "strong" or not prepared.topology.here.replicas
     return {
@@ -184,6 +190,7 @@ def _row(prepared: Prepared, plan: Plan) -> dict[str, Any]:
             "unmet": database.unmet,
             "reads": "primary" if pinned else "replica",
             "writes": "primary",
+            "purges": _purges(parts),
             "sees_own_writes": plan.strong_sessions or at_least(database.consistency, "own-writes"),
         },
     }

@@ -15,6 +15,8 @@ from regionware.errors import ConfigurationError
 
 #: What passes for a list. A text or a mapping can be iterated too, and never means its parts.
 _LISTS: Final = (list, tuple, set, frozenset, range)
+#: Their order differs from process to process.
+_SETS: Final = (set, frozenset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,13 @@ class Kind:
         words: what a message says that the option is.
         fits: whether a value is of this kind; never raises.
         shown: a message may show the value that is not: it can be no secret, and no URL.
+        ordered: what it holds has an order that counts, so it is no set.
     """
 
     words: str
     fits: Callable[[object], bool]
     shown: bool = False
+    ordered: bool = False
 
     def check(self, option: str, value: object) -> None:
         """Refuse a value of another kind.
@@ -37,9 +41,19 @@ class Kind:
         Raises:
             ConfigurationError: naming the option, and what it is.
         """
+        self.check_order(option, value)
         if not self.fits(value):
             found = f", not {_shown(value)}" if self.shown else ""
             raise ConfigurationError(f"{option} is {self.words}{found}")
+
+    def check_order(self, option: str, value: object) -> None:
+        """Refuse a set where the order counts.
+
+        Raises:
+            ConfigurationError: naming the option.
+        """
+        if self.ordered and isinstance(value, _SETS):
+            raise ConfigurationError(f"{option} is {self.words}: a set has no order, which counts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +68,7 @@ class Listed(Kind):
 
     def check(self, option: str, value: object) -> None:
         """See `Kind`."""
+        self.check_order(option, value)
         if isinstance(value, _LISTS) and value:
             for number, one in enumerate(value):
                 self.each.check(f"{option}[{number}]", one)
@@ -119,19 +134,20 @@ def instance(of: type) -> Kind:
     return Kind(f"a {of.__name__}", lambda value: isinstance(value, of), shown=True)
 
 
-def list_of(kind: Kind, what: str, *, least: int = 0) -> Kind:
-    """A list of at least so many values."""
+def list_of(kind: Kind, what: str, *, least: int = 0, ordered: bool = False) -> Kind:
+    """A list of at least so many values; no set, where their order counts."""
 
     def fits(value: object) -> bool:
         return isinstance(value, _LISTS) and len(value) >= least and all(map(kind.fits, value))
 
     words = f"a list of {what}{' that is not empty' if least else ''}"
-    return Listed(words, fits, each=kind)
+    return Listed(words, fits, ordered=ordered, each=kind)
 
 
 def any_of(words: str, *kinds: Kind) -> Kind:
     """A value of one of several kinds."""
-    return Kind(words, lambda value: any(kind.fits(value) for kind in kinds))
+    ordered = any(kind.ordered for kind in kinds)
+    return Kind(words, lambda value: any(kind.fits(value) for kind in kinds), ordered=ordered)
 
 
 def maybe(kind: Kind) -> Kind:

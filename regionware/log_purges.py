@@ -135,8 +135,22 @@ class LogPurges(Chore):
         if host.role == "replica" and position.timeline >= window.timeline:
             # One that follows an older timeline tells nothing that counts.
             self._covered = monotonic()
+        if host.role == "primary" and position.timeline < window.timeline:
+            self._go_back(position)
+            return True
         self._hand(taken := window.read(asked, answer[1:], position, host.role))
         return taken.more
+
+    def _go_back(self, position: Position) -> None:
+        """The region has read further than the primary's history goes: that was restored.
+
+        Numbers of transactions are given again, so what was read says nothing of what was not.
+        """
+        logger.warning(
+            "the database has gone back to timeline %d: all is purged", position.timeline
+        )
+        self._cursor, self._window = "", None
+        self._hand(Taken([Row("", ALL, 0.0)], position, more=True, cursor=""))
 
     def _note(self, host: Host, table: Table | None) -> Table | None:
         self._tables[host.name] = table

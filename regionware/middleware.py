@@ -54,6 +54,7 @@ class Regionware(Lifetime, Outside):
         memory_entry: int | None = None,
         warm: int = 0,
         shadow: float = 0.0,
+        takeover: float = 100.0,
         namespace: str = "regionware",
         release: str = "",
         sign_entries: bool = False,
@@ -80,6 +81,8 @@ class Regionware(Lifetime, Outside):
                 those that the region's workers are asked for most: 0 to 5,000.
             shadow: comparisons of an entry in memory with Redis in a second, in the background, 0
                 to 10; what comes of them are events named `shadow`.
+            takeover: reads a second, 0 to 1,000,000, that a process may always send to the primary
+                because no replica does; see docs/database.md.
             namespace: prefix of every Redis key; purges reach the whole namespace.
             release: entries of one release are never read by another.
             sign_entries: entries in Redis are signed with `secret`, and none without that is
@@ -107,6 +110,7 @@ class Regionware(Lifetime, Outside):
             memory_entry=memory_entry,
             warm=warm,
             shadow=shadow,
+            takeover=takeover,
             namespace=namespace,
             release=release,
             sign_entries=sign_entries,

@@ -22,7 +22,7 @@ _NAME: Final = matching(
     r"[a-z0-9][a-z0-9_-]{0,31}",
     "1 to 32 of a-z, 0-9, _ and -, beginning with a letter or digit",
 )
-_REPLICAS: Final = list_of(ANYTHING, "URLs")  # each is checked by itself
+_REPLICAS: Final = list_of(ANYTHING, "URLs", ordered=True)  # each is checked by itself
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 

@@ -73,7 +73,7 @@ class Topology:
             ConfigurationError: the regions contradict each other, or nothing says what is here.
         """
         maybe(TEXT).check("Topology: here", here)
-        list_of(instance(Region), "regions").check("Topology: regions", regions)
+        list_of(instance(Region), "regions", ordered=True).check("Topology: regions", regions)
         maybe(instance(Mapping)).check("Topology: environ", environ)
         regions = tuple(regions)
         by_name = {region.name: region for region in regions}

@@ -182,7 +182,8 @@ class Survey:
         if before is not None and before.writable and before.timeline == timeline:
             switch = before.switch
         else:
-            switch = _switch(timeline, replayed, before)
+            same = before is not None and before.instance == answer.instance
+            switch = _switch(timeline, replayed, before if same else None)
         return Sight(
             when=answer.when, writable=True, instance=answer.instance, timeline=timeline, lsn=at,
             switch=switch,
@@ -282,13 +283,16 @@ class Survey:
 
 
 def _switch(timeline: int, replayed: str, before: Sight | None) -> Switch | None:
-    """Where a timeline began, as its first writer and what was known of it tell."""
-    followed = before is not None and not before.writable and 0 < before.timeline < timeline
-    parent = before.timeline if before is not None and followed else 0
-    # There is only one that the second can have left.
-    parent = parent or (1 if timeline == 2 else 0)
-    if not parent:
-        return None
-    if replayed:
-        return Switch(parent, Position.parse(replayed, parent).lsn)
-    return Switch(parent, before.lsn, exact=False) if before is not None and followed else None
+    """Where a timeline began, as its first writer and what was seen of this start of it tell.
+
+    Between two questions there may have been two promotions. Then replay stands still where the
+    second timeline left the first, and of the one that was followed before only so much is certain
+    as had been replayed when that was seen.
+    """
+    followed = 0
+    if before is not None and not before.writable and before.timeline < timeline:
+        followed = before.timeline
+    # There is only one that the second can have left, and the one before may have been the next.
+    if replayed and (timeline == 2 or followed == timeline - 1):
+        return Switch(timeline - 1, Position.parse(replayed, timeline - 1).lsn)
+    return Switch(followed, before.lsn, exact=False) if before is not None and followed else None

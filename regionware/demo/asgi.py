@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from regionware.demo import assets, policies, schema
-from regionware.demo.layer import AsyncBare, AsyncLayer, Unpurged
+from regionware.demo.layer import LONG_AGO, AsyncBare, AsyncLayer, Unpurged
 
 _NOT_FOUND = {"error": "not found"}
 
@@ -76,6 +76,18 @@ class Catalogue:
             await self.layer.apurge(tags=[f"product:{number}"])
         return _answer(row)
 
+    async def put_race(self, request: Request) -> Response:
+        """`PUT /race/{id}` with `{"coupled": …}`: a write whose purge has its position, or not."""
+        coupled, number = (await request.json())["coupled"], request.path_params["id"]
+        tags = [f"product:{number}"]
+        async with self.layer.connection(access="write") as conn:
+            row = await _one(conn, schema.PUT_PRODUCT, price="7.00", id=number)
+            if coupled:
+                await self.layer.apurge(tags=tags)
+        if not coupled:
+            await self.layer.apurge(tags=tags, after=LONG_AGO)
+        return _answer(row)
+
     async def stock(self, request: Request) -> Response:
         """`GET /products/{id}/stock`."""
         async with self.layer.connection() as conn:
@@ -121,6 +133,7 @@ class Catalogue:
             Route("/products/{id:int}", self.product, methods=["GET"]),
             Route("/products/{id:int}", self.put_product, methods=["PUT"]),
             Route("/products/{id:int}/stock", self.stock),
+            Route("/race/{id:int}", self.put_race, methods=["PUT"]),
             Route("/me", self.me),
             Route("/login", self.login, methods=["POST"]),
             Route("/report", self.report),

@@ -41,6 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="how long the answers of (c) are judged at least (default: %(default)g)",
     )
+    parser.add_argument(
+        "--race",
+        type=_seconds,
+        default=1.0,
+        metavar="S",
+        help="how long after a write old answers are counted in the purge race, 0 for no race"
+        " (default: %(default)g)",
+    )
     parser.add_argument("--serve", action="store_true", help="keep everything running afterwards")
     parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="keep data and logs in this empty folder"

@@ -10,8 +10,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -147,12 +147,26 @@ class Fleet:
         primary, to_near, to_far, http = self._distant(
             cluster.url, near_redis.url, far_redis.url, f"http://127.0.0.1:{bare}"
         )
-        replica = cluster.replica("fra", upstream_port=_port(primary))
+        self._replica = replica = cluster.replica("fra", upstream_port=_port(primary))
         [from_near] = self._distant(replica.url)
         # Each region's own servers are next to it, and the other's are at a distance.
         near = _addresses(cluster.url, from_near, near_redis.url, to_far)
         far = _addresses(primary, replica.url, to_near, far_redis.url)
         self._serve_all(bare, http, near, far)
+
+    @contextmanager
+    def lagging(self, seconds: float) -> Iterator[None]:
+        """The far replica replays every commit so many seconds late."""
+        try:
+            self._delay(f"{seconds * 1000:.0f}ms")
+            yield
+        finally:
+            self._delay("0")
+
+    def _delay(self, setting: str) -> None:
+        # ALTER SYSTEM runs in no transaction, which two statements in one text would be.
+        self._replica.query(f"ALTER SYSTEM SET recovery_min_apply_delay = '{setting}'")
+        self._replica.query("SELECT pg_reload_conf()")
 
     def _serve_all(
         self, port: int, http: str, near: Mapping[str, str], far: Mapping[str, str]

@@ -17,6 +17,11 @@ from typing import Any, Protocol
 from psycopg import AsyncConnection, Connection
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
+from regionware import Position
+
+#: A position that every host has reached: a purge that names it is not coupled to any.
+LONG_AGO = Position(1, 1)
+
 #: As many connections as there are clients in the demo: nobody waits for one.
 _SIZE = 12
 #: Preparing a statement would cost a bare application one more round trip.
@@ -29,8 +34,8 @@ class Layer(Protocol):
     def connection(self, *, access: Any = None) -> AbstractContextManager[Connection[Any]]:
         """Open a handle on a database host; `access="write"` is a transaction."""
 
-    def purge(self, *, tags: Sequence[str]) -> object:
-        """Forget what is kept under these tags."""
+    def purge(self, *, tags: Sequence[str], after: Position | None = None) -> object:
+        """Forget what is kept under these tags; what replaces it is as new as a position."""
 
 
 class AsyncLayer(Protocol):
@@ -41,8 +46,8 @@ class AsyncLayer(Protocol):
     ) -> AbstractAsyncContextManager[AsyncConnection[Any]]:
         """Open a handle on a database host; `access="write"` is a transaction."""
 
-    async def apurge(self, *, tags: Sequence[str]) -> object:
-        """Forget what is kept under these tags."""
+    async def apurge(self, *, tags: Sequence[str], after: Position | None = None) -> object:
+        """Forget what is kept under these tags; what replaces it is as new as a position."""
 
 
 class Bare:
@@ -62,7 +67,7 @@ class Bare:
             with conn.transaction():
                 yield conn
 
-    def purge(self, *, tags: Sequence[str]) -> None:
+    def purge(self, *, tags: Sequence[str], after: Position | None = None) -> None:
         """Do nothing."""
 
 
@@ -91,7 +96,7 @@ class AsyncBare:
             async with conn.transaction():
                 yield conn
 
-    async def apurge(self, *, tags: Sequence[str]) -> None:
+    async def apurge(self, *, tags: Sequence[str], after: Position | None = None) -> None:
         """Do nothing."""
 
 
@@ -102,8 +107,8 @@ class Unpurged:
         """Wrap a layer of either kind."""
         self.connection = layer.connection
 
-    def purge(self, *, tags: Sequence[str]) -> None:
+    def purge(self, *, tags: Sequence[str], after: Position | None = None) -> None:
         """Do nothing."""
 
-    async def apurge(self, *, tags: Sequence[str]) -> None:
+    async def apurge(self, *, tags: Sequence[str], after: Position | None = None) -> None:
         """Do nothing."""

@@ -71,6 +71,9 @@ def table(results: Sequence[Result], rtt: float) -> RenderableType:
     grid.add_section()
     wrong = (f"{len(r.checker.wrong)} of {r.checker.checked:,}" for r in results)
     grid.add_row("wrong answers", *wrong, "", "")
+    if (race := results[-1].race) is not None:
+        what = f"stale {race.after:g} s after a write"
+        grid.add_row(what, "–", "–", str(race.coupled), "", f"uncoupled: {race.blind}")
     return grid
 
 
@@ -83,6 +86,10 @@ def criteria(results: Sequence[Result], *, speed: bool) -> list[Criterion]:
         Criterion(f"{wrong} wrong of {checked} checked answers", wrong == 0 and checked > 0),
         Criterion(f"{failed} failed requests", failed == 0),
     ]
+    if (race := results[-1].race) is not None:
+        met = race.coupled.stale == 0 < race.coupled.requests
+        text = f"{race.coupled} answers were stale {race.after:g} s after a write and its purge"
+        found.append(Criterion(text, met))
     if speed:
         found.append(_speed(results, CACHED, CACHED_FACTOR))
         found.append(_speed(results, REPLICA, REPLICA_FACTOR))
@@ -101,6 +108,12 @@ def show(console: Console, results: Sequence[Result], met: Sequence[Criterion]) 
             )
         for failure, count in Counter(result.failures).most_common(5):
             console.print(f"[red]({name}) failed {count} ×[/]", Text(failure))
+    if (race := results[-1].race) is not None:
+        console.print(
+            f"stale: products that were changed and purged while the far replica replayed"
+            f" {race.lag:g} s late; uncoupled: the same, by purges without the write's position",
+            style="dim", highlight=False,
+        )  # fmt: skip
     longest = results[-1].checker.longest * 1000
     bound = results[-1].checker.bound * 1000
     console.print(f"(c) a purged answer lived {longest:.0f} ms at most; allowed: {bound:.0f} ms")

@@ -19,7 +19,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from regionware.demo import assets, policies, report, workload
+from regionware.demo import assets, policies, race, report, workload
 from regionware.demo.fleet import Fleet
 from regionware.demo.workload import Load
 
@@ -72,6 +72,12 @@ def _measure(
         progress.start_task(task)
         run = workload.run(site.far, site.near, load, _advance(progress, task, load))
         results.append(asyncio.run(run))
+    if arguments.race:
+        task = progress.add_task("(c) the purge race", total=None)
+        site, wanted = fleet.regionware, race.Race(arguments.race)
+        with fleet.lagging(wanted.lag):
+            asyncio.run(race.run(site.far, site.near, wanted, results[-1]))
+        progress.remove_task(task)
     return results
 
 

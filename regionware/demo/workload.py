@@ -11,13 +11,16 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from regionware.demo import assets, promises
 from regionware.demo.checker import Checker, Promise, Write
 from regionware.demo.schema import PRODUCTS, TENANTS, USERS
+
+if TYPE_CHECKING:
+    from regionware.demo.race import Race
 
 CACHED, REPLICA, OWN, WRITE, STATIC = KINDS = (
     "cached read",
@@ -69,6 +72,7 @@ class Result:
     checker: Checker
     samples: list[Sample] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    race: "Race | None" = None
 
 
 def source(response: httpx.Response) -> str:

@@ -17,7 +17,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from regionware.demo import assets, policies, schema
-from regionware.demo.layer import Bare, Layer, Unpurged
+from regionware.demo.layer import LONG_AGO, Bare, Layer, Unpurged
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -30,6 +30,7 @@ _RULES = (
     Rule("/products/<int:number>", endpoint="product", methods=["GET"]),
     Rule("/products/<int:number>", endpoint="put_product", methods=["PUT"]),
     Rule("/products/<int:number>/stock", endpoint="stock", methods=["GET"]),
+    Rule("/race/<int:number>", endpoint="put_race", methods=["PUT"]),
     Rule("/me", endpoint="me", methods=["GET"]),
     Rule("/login", endpoint="login", methods=["POST"]),
     Rule("/report", endpoint="report", methods=["GET"]),
@@ -92,6 +93,17 @@ class Catalogue:
         with self.layer.connection(access="write") as conn:
             row = _one(conn, schema.PUT_PRODUCT, price=price, id=number)
             self.layer.purge(tags=[f"product:{number}"])
+        return _json(row)
+
+    def put_race(self, request: Request, number: int) -> Response:
+        """`PUT /race/{id}` with `{"coupled": …}`: a write whose purge has its position, or not."""
+        coupled, tags = request.get_json(force=True)["coupled"], [f"product:{number}"]
+        with self.layer.connection(access="write") as conn:
+            row = _one(conn, schema.PUT_PRODUCT, price="7.00", id=number)
+            if coupled:
+                self.layer.purge(tags=tags)
+        if not coupled:
+            self.layer.purge(tags=tags, after=LONG_AGO)
         return _json(row)
 
     def stock(self, _: Request, number: int) -> Response:

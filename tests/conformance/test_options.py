@@ -78,6 +78,7 @@ BAD: dict[Make, dict[str, list[Any]]] = {
         "memory": ["64MB", None, True, 1e9, math.nan, 0, -1, 1 << 60],
         "memory_entry": ["1MB", True, 2048.0, 0, 1 << 60],
         "warm": ["5", True, 5.0, None, -1, 5001],
+        "takeover": ["1", True, None, math.nan, math.inf, -1, 1e7],
         "shadow": ["1", True, None, math.nan, math.inf, -1, 11],
         "namespace": [5, None, "", "a:b", b"app", "a\n", "é"],
         "release": [5, None, "a:b", b"1", "1\n"],
@@ -261,6 +262,32 @@ def test_what_is_right_passes() -> None:
         release="1.2-rc_3",
         sinks=[print],
     )
+
+
+ORDERED: dict[str, Callable[[Any], object]] = {
+    "secret": lambda of: Regionware(secret=of([SECRET, SECRET.encode()])),
+    "routes": lambda of: Regionware(routes=of([Route("/x"), Route("/{y}")])),
+    "region": lambda of: Regionware(region=of([str, repr])),
+    "by": lambda of: cache(by=of(["region", "accept-language"])),
+    "regions": lambda of: Topology(here="iad", regions=of([Region("iad", primary=True)])),
+    "replicas": lambda of: Region("fra", replicas=of(["postgresql://a/app", "postgresql://b/app"])),
+}
+
+
+@pytest.mark.parametrize("option", ORDERED)
+def test_where_the_order_counts_a_set_is_refused(option: str) -> None:
+    """The first secret signs, the first route holds; in another process a set has another order."""
+    for kind in (set, frozenset):
+        with pytest.raises(ConfigurationError, match=rf"\b{option} .*a set has no order"):
+            ORDERED[option](kind)
+    # The positive control: it is not what is in there.
+    for good in (list, tuple):
+        ORDERED[option](good)
+
+
+def test_where_it_does_not_a_set_will_do() -> None:
+    made = cache(tags={"a", "b"}, vary={"accept", "accept-language"}, statuses={200, 404})
+    assert set(made.tags) == {"a", "b"}
 
 
 # Anything at all

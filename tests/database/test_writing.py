@@ -8,7 +8,9 @@ import psycopg
 import pytest
 
 from regionware.context import Current, open_writes
+from regionware.database import ending
 from regionware.database.connection import Databases
+from regionware.database.hands import COMMIT
 from regionware.database.position import Position
 from regionware.parts.postgres import Cluster
 
@@ -71,15 +73,29 @@ def test_own_writes_are_seen(databases: Databases, postgres: Cluster, begin: Beg
     assert roles.count("replica") > 150
 
 
-def test_an_asynchronous_commit_is_owed_too(databases: Databases, begin: Begin) -> None:
+@pytest.mark.parametrize("mutant", [False, True], ids=["inserted", "flushed"])
+def test_synchronous_commit_off(
+    databases: Databases, begin: Begin, monkeypatch: pytest.MonkeyPatch, mutant: bool
+) -> None:
+    """Such a commit returns, and is visible, before it is flushed and sent to the replica.
+
+    The positive control takes the position that is flushed: it comes before the commit.
+    """
+    if mutant:
+        flushed = COMMIT.replace("pg_current_wal_insert_lsn()::text", "pg_current_wal_lsn()")
+        assert flushed != COMMIT
+        monkeypatch.setattr(ending, "COMMIT", flushed)
+    missed = 0
     for value in range(2000, 2030):
         state = begin(access="write")
         with databases.connection(state) as connection:
             connection.execute("SET LOCAL synchronous_commit = off")
             connection.execute(INSERT, (value,))
+        assert state.written is not None
         with databases.connection(begin(need=state.written)) as connection:
             query = f"SELECT count(*) FROM items WHERE value = {value}"
-            assert connection.execute(query).fetchone() == (1,)
+            missed += connection.execute(query).fetchone() != (1,)
+    assert (missed > 0) is mutant
 
 
 def test_async_writes_and_reads(databases: Databases, begin: Begin) -> None:

@@ -15,7 +15,12 @@ import pytest
 from regionware.demo import command
 from regionware.parts import guard
 
-FEW = ("--requests", "64", "--rtt", "20", "--seconds", "0", "--no-speed")
+#: A dozen servers that start on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
+FEW = ("--requests", "64", "--rtt", "20", "--seconds", "0", "--no-speed", "--race", "0")
+#: Seconds after a write; a slow machine needs more than the default for a purge and a refill.
+RACE = ("--race", "3")
 
 
 class Run:
@@ -44,7 +49,7 @@ class Run:
 
     def finish(self) -> int:
         """Wait for its end; the exit status."""
-        self.output += self.process.communicate(timeout=60)[0]
+        self.output += self.process.communicate(timeout=240)[0]
         self._watcher.join()
         return self.process.returncode
 
@@ -86,14 +91,27 @@ def check(run: Run, status: int) -> None:
     assert run.left() == set()
 
 
+def race(output: str) -> tuple[int, int, int]:
+    """The share that was stale in the purge race, of how many, and the share without coupling."""
+    found = re.search(r"stale 3 s after a write.*?(\d+)% of (\d+) +uncoupled: +(\d+)%", output)
+    assert found is not None, output
+    return int(found[1]), int(found[2]), int(found[3])
+
+
 def test_no_answer_is_wrong_over_wsgi() -> None:
-    with demo(*FEW, "--wsgi") as run:
+    with demo(*FEW, *RACE, "--wsgi") as run:
         check(run, run.finish())
+        stale, judged, uncoupled = race(run.output)
+    assert (stale, judged > 0) == (0, True)
+    # The positive control, in the same run.
+    assert uncoupled > 0
 
 
 def test_no_answer_is_wrong_over_asgi_and_an_interrupt_ends_what_is_served() -> None:
-    with demo(*FEW, "--serve") as run:
+    with demo(*FEW, *RACE, "--serve") as run:
         run.read_until("Ctrl-C ends everything")
+        stale, judged, uncoupled = race(run.output)
+        assert (stale, judged > 0, uncoupled > 0) == (0, True, True)
         assert "curl -i http://127.0.0.1:" in run.output
         assert run.process.poll() is None
         run.process.send_signal(signal.SIGINT)

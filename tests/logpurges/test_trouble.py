@@ -46,15 +46,14 @@ def test_a_table_that_is_made_while_workers_run(open_shop: Open, bare: Database)
     site = open_shop("fra")
     keep(site)
     assert site.rw.explain("GET", PATH)["database"]["purges"] is None
+    assert all(row["database"]["purges"] is None for row in site.rw.inventory())
     install(bare.url, trigger="goods", tags=["item:{id}"])
     knows(site)
     bare.execute("UPDATE goods SET value = 1 WHERE id = 7")
     until(partial(shows, site, 1))
-    assert site.rw.explain("GET", PATH)["database"]["purges"] == {
-        "table": "public.regionware_purges",
-        "taken": True,
-        "ride": True,
-    }
+    told = {"table": "public.regionware_purges", "taken": True, "ride": True}
+    assert site.rw.explain("GET", PATH)["database"]["purges"] == told
+    assert all(row["database"]["purges"] == told for row in site.rw.inventory())
     uninstall(bare.url)
     until(lambda: reader(site).table is None)
     probes(site)
@@ -258,6 +257,33 @@ def test_a_worker_that_reads_nothing_of_before(
     database.cluster.settle()
     monkeypatch.setattr(purges.Window, "_condition", lambda _: "false")
     second = knows(open_shop("fra"))
+    probes(second)
+    assert stranger(second).look(PATH)[::2] == (0, True)
+
+
+@pytest.mark.parametrize("mended", [True, False])
+def test_a_cursor_of_a_timeline_that_is_gone(  # noqa: PLR0917 - fixtures
+    rig: Rig, open_shop: Open, database: Database, redis_server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch, mended: bool,
+) -> None:  # fmt: skip
+    """The database was restored, and the workers are new; what their Redis knows is of before."""
+    if not mended:  # the positive control
+        monkeypatch.setattr(LogPurges, "_go_back", lambda *_: None)
+    first = knows(open_shop("fra"))
+    keep(first)
+    rig.shut(first.rw)
+    ((system,),) = database.execute("SELECT system_identifier::text FROM pg_control_system()")
+    redis_server.command(f"SET {{regionware}}:rows {system}:9:999999999:4000000000.5")
+    second = open_shop("fra")
+    until(lambda: reader(second).table is not None)
+    if mended:
+        # What was stored before it may be of what is gone.
+        until(lambda: not stranger(second).look(PATH)[2])
+    database.execute("UPDATE goods SET value = 1 WHERE id = 7")
+    if mended:
+        until(partial(shows, second, 1))
+        return
+    database.cluster.settle()
     probes(second)
     assert stranger(second).look(PATH)[::2] == (0, True)
 

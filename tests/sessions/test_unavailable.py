@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response as WsgiResponse
 from regionware import ConsistencyUnavailable, PrimaryUnavailable, Region, Regionware, Topology
 from regionware.database.position import Position
 from regionware.database.token import Signer, Token
+from regionware.parts.postgres import Cluster
 from regionware.policies import Cache, Database, Route
 from tests.conformance.application import Application, Receive, Scope, Send
 from tests.conformance.harness import Answer, Site, until
@@ -144,6 +145,29 @@ def test_without_a_primary(nowhere: Callable[[Bare], Site], kind: type[Bare], pa
     site = nowhere(kind())
     refused(site.get(path))
     refused(site.get(path))
+
+
+@pytest.mark.parametrize(("takeover", "status"), [(0, 503), (100, 200)])
+def test_how_much_the_primary_takes_over(
+    rig: Rig, postgres: Cluster, free_port: int, takeover: float, status: int
+) -> None:
+    """The only replica is gone: its reads are as many as the option admits, at first one."""
+    replica = f"postgresql://postgres@127.0.0.1:{free_port}/postgres"
+    regions = [
+        Region("iad", primary=True, database=postgres.url),
+        Region("fra", replicas=[replica]),
+    ]
+    app = Bare()
+    topology = Topology(here="fra", regions=regions)
+    app.rw = rig.worker(topology, *ROUTES, secret=SECRET, takeover=takeover)
+    app.rw.start()
+    databases = app.rw._parts.databases
+    assert databases is not None
+    until(lambda: not databases.marks["fra/replica-1"].reachable)
+    until(lambda: databases.marks["iad/primary"].fresh is not None)
+    site = rig.site(app.rw, app)
+    assert site.get("/anything").status == 200
+    assert {site.get("/anything").status for _ in range(3)} == {status}
 
 
 def owed(rig: Rig) -> dict[str, str]:
