@@ -55,9 +55,7 @@ class Desk(Setup):
         return Clerk(self, origin)
 
 
-def desk(
-    setup: Setup, primary: str, replica: str, *off: str, apart: str = "", **more: Any
-) -> Desk:
+def desk(setup: Setup, primary: str, replica: str, *off: str, apart: str = "", **more: Any) -> Desk:
     """A desk with the protocol and the Redis servers of a setup.
 
     Args:
@@ -102,6 +100,7 @@ class Clerk(Worker):
     def __init__(self, setup: Desk, origin: Origin) -> None:
         super().__init__(setup, origin)
         self._round: _Round | None = None
+        self._waiting: list[_Session] = []
         #: When the latest good answer was asked for, by its kind, and whether a replica gave it.
         self._latest: dict[tuple[str, bool], float] = {}
 
@@ -121,7 +120,7 @@ class Clerk(Worker):
         """What it knows of the databases."""
         return switches.hosts(self.rw)
 
-    def latest(self, what: str, replica: bool) -> float:  # noqa: FBT001 - a pipe has no keywords
+    def latest(self, what: str, replica: bool) -> float:
         """When the latest good answer of a kind was asked for; 0 if never."""
         return self._latest.get((what, replica), 0.0)
 
@@ -136,9 +135,21 @@ class Clerk(Worker):
         turn, self._round = self._round, None
         return turn.end()
 
-    def visit(self, duty: Duty) -> Visit:
-        """One request of a new session."""
-        return _Session(self, duty, 999).go()
+    def admit(self, duties: Sequence[Duty]) -> None:
+        """Sessions that ask only when they are told to, by `write` and `read`."""
+        self._waiting = [_Session(self, duty, 500 + n) for n, duty in enumerate(duties)]
+
+    def write(self) -> list[Visit]:
+        """Each of them writes its own item."""
+        return [session.write() for session in self._waiting]
+
+    def read(self, path: str) -> list[Visit]:
+        """Each of them reads the next of its items."""
+        return [session.read(path) for session in self._waiting]
+
+    def look(self, path: str, items: Sequence[int]) -> list[Visit]:
+        """What a new session is shown of each of these items."""
+        return [_Session(self, Duty((), (item,)), 600 + item).read(path) for item in items]
 
 
 class _Round:
@@ -183,9 +194,17 @@ class _Session:
         """Its next request."""
         self._number += 1
         if self._duty.own and self._number % self._duty.every == 1:
-            self._sent += 1
-            return self._ask("PUT", "write", self._duty.own, f"value={self._sent}")
-        return self._ask("GET", next(self._paths), next(self._items), "")
+            return self.write()
+        return self.read(next(self._paths))
+
+    def write(self) -> Visit:
+        """A new value for its own item."""
+        self._sent += 1
+        return self._ask("PUT", "write", self._duty.own, f"value={self._sent}")
+
+    def read(self, path: str) -> Visit:
+        """The next of its items."""
+        return self._ask("GET", path, next(self._items), "")
 
     def _ask(self, method: str, what: str, item: int, query: str) -> Visit:
         path = f"/session/{item}" if what == "write" else f"/{what}/{item}"

@@ -110,11 +110,12 @@ def test_without_bounds_a_write_waits_for_its_primary(
     fleet.ready()
     cluster.primary.kill()
     began = time.monotonic()
-    fleet[0].begin("visit", Duty(("session",), (1,), own=1, every=2))
+    fleet[0].do("admit", [Duty((), (1,), own=1)])
+    fleet[0].begin("write")
     lasts(DEADLINE * TIMES + AMPLE)
     back = time.monotonic()
     cluster.primary.start()
-    visits = Visits([fleet[0].end()])
+    visits = Visits(fleet[0].end())
     assert visits.slowest > DEADLINE * TIMES + AMPLE
     with pytest.raises(AssertionError):
         judged(visits, began - 1, back)

@@ -7,6 +7,9 @@ from typing import NamedTuple, Self
 from tests.drills.evidence import percentile
 from tests.drills.ledger import GUARANTEED
 
+#: Reasons that say to a session that what it had written is not known to be there.
+TOLD = ("orphaned", "outcome-unknown")
+
 
 class Visit(NamedTuple):
     """One request of one session, and its answer.
@@ -168,7 +171,9 @@ class Visits:
 
     def going_back(self, switch: Switchover | None = None) -> list[Visit]:
         """Answers older than what the same session had written, or been shown, before."""
-        return [visit for visits in self.sessions().values() for visit in _older(visits, switch)]
+        lost = self._lost(switch) if switch is not None else set()
+        each = self.sessions().values()
+        return [visit for visits in each for visit in _older(visits, switch, lost)]
 
     def ghosts(self, switch: Switchover) -> list[Visit]:
         """Answers with values that were lost, given by a process that knew."""
@@ -186,7 +191,7 @@ class Visits:
             for visit in filter(lambda visit: visit.good, visits):
                 if visit.what == "write" and (visit.item, visit.sent) in lost:
                     bereft = True
-                elif bereft and (visit.reason == "orphaned" or switch.written(visit)):
+                elif bereft and (visit.reason in TOLD or switch.written(visit)):
                     break
                 elif bereft and visit.what in GUARANTEED and switch.certain(visit):
                     found.append(visit)
@@ -208,17 +213,19 @@ class Visits:
         return {(i, sent) for i, sent in tried - kept if sent > switch.kept[i]}
 
 
-def _older(visits: list[Visit], switch: Switchover | None) -> list[Visit]:
+def _older(
+    visits: list[Visit], switch: Switchover | None, lost: set[tuple[int, int]]
+) -> list[Visit]:
     """What one session should not have been shown."""
-    found, floors, lost = [], dict[int, int](), False
+    found, floors = [], dict[int, int]()
     for visit in visits:
-        if switch is not None and not lost and switch.over(visit):
-            # What was lost cannot be shown; what was kept must be.
-            lost = True
-            floors = {i: min(floor, switch.kept[i]) for i, floor in floors.items()}
         if not visit.good or visit.value is None:
             continue
         floor = floors.get(visit.item, 0)
+        if visit.what != "write" and switch is not None and switch.over(visit):
+            # What was lost cannot be shown; what was kept must be.
+            floor = switch.kept[visit.item] if (visit.item, floor) in lost else floor
+            floors[visit.item] = floor
         if visit.what == "write":
             floors[visit.item] = max(floor, visit.sent)
         elif visit.what in GUARANTEED:

@@ -119,9 +119,7 @@ class Worker:
 
     def _open(self, setup: Setup) -> None:
         with switches.thrown(setup.off):
-            self.rw = Regionware(
-                topology=setup.topology(), routes=setup.routes(), **setup.options
-            )
+            self.rw = Regionware(topology=setup.topology(), routes=setup.routes(), **setup.options)
             switches.throw(self.rw, setup.off)
         self.site = Site(setup.flavour, self.rw, self._application(), self._loop)
         self.site._threads.shutdown()
