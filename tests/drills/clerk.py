@@ -103,6 +103,7 @@ class Clerk(Worker):
         self._waiting: list[_Session] = []
         #: When the latest good answer was asked for, by its kind, and whether a replica gave it.
         self._latest: dict[tuple[str, bool], float] = {}
+        self._worst: dict[str, tuple[int, int]] = {}
 
     def _application(self) -> Application:
         application = Ledger()
@@ -116,6 +117,13 @@ class Clerk(Worker):
         until(lambda: switches.knows_hosts(self.rw))
         return super().ready() if self._setup.topology().here.redis else True
 
+    def note(self, visit: Visit) -> None:
+        """Remember of a visit what a drill may wait for."""
+        if visit.good:
+            self._latest[visit.what, visit.replica] = visit.began
+        calls, failed = self.worst(visit.what)
+        self._worst[visit.what] = max(calls, visit.calls), failed + (not visit.good)
+
     def known(self) -> switches.Hosts:
         """What it knows of the databases."""
         return switches.hosts(self.rw)
@@ -123,6 +131,10 @@ class Clerk(Worker):
     def latest(self, what: str, replica: bool) -> float:
         """When the latest good answer of a kind was asked for; 0 if never."""
         return self._latest.get((what, replica), 0.0)
+
+    def worst(self, what: str) -> tuple[int, int]:
+        """Of a kind: most calls of the application for one request, and how many failed."""
+        return self._worst.get(what, (0, 0))
 
     def serve(self, duties: Sequence[Duty], rate: float) -> None:
         """Let one session for each duty ask, so many requests in a second, until `leave`."""
@@ -221,8 +233,7 @@ class _Session:
             began, time.monotonic() - began, self._client, what, item,
             self._sent if what == "write" else 0, pid=os.getpid(), **told,
         )  # fmt: skip
-        if visit.good:
-            self._clerk._latest[what, visit.replica] = began
+        self._clerk.note(visit)
         return visit
 
 

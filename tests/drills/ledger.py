@@ -60,6 +60,7 @@ def routes(unmet: Unmet = "primary") -> list[Route]:
         Route("/lagging/{item}", database=Database.replica(max_lag=300, wait=WAIT, unmet=unmet)),
         Route("/bounded/{item}", database=Database.replica(max_lag=1, wait=WAIT, unmet=unmet)),
         Route("/strong/{item}", database=Database.primary(wait=WAIT)),
+        Route("/held/{item}", database=Database.primary(wait=WAIT)),
     ]
 
 
