@@ -58,9 +58,19 @@ def known(worker: Process) -> Hosts:
 
 def knows(worker: Process, what: Callable[[Hosts], bool]) -> None:
     """Wait until a worker knows this of the databases."""
-    until(lambda: what(known(worker)) or time.sleep(0.02), 40)
+    seldom(lambda: what(known(worker)))
 
 
 def answered(worker: Process, what: str, since: float, *, replica: bool) -> None:
     """Wait until a request of this kind, asked from this moment on, was answered so."""
-    until(lambda: worker.do("latest", what, replica) >= since or time.sleep(0.02), 40)
+    seldom(lambda: bool(worker.do("latest", what, replica) >= since))
+
+
+def seldom(condition: Callable[[], bool]) -> None:
+    """Wait for what a worker is asked for: not so often that it has nothing else to do."""
+
+    def asked() -> bool:
+        time.sleep(0.02)
+        return condition()
+
+    until(asked, 60)

@@ -9,11 +9,11 @@ import pytest
 
 from regionware.parts.postgres import Cluster
 from regionware.parts.redis import RedisServer
-from tests.conformance.harness import Flavour, until
+from tests.conformance.harness import Flavour
 from tests.drills import ledger
 from tests.drills.clerk import Duty, desk
 from tests.drills.conftest import Launch, lasts
-from tests.drills.counters import AMPLE, QUIET, answered, served
+from tests.drills.counters import AMPLE, QUIET, answered, seldom, served
 from tests.drills.evidence import milliseconds
 from tests.drills.fleet import Fleet
 from tests.drills.forms import Measure, Scale, forms
@@ -73,9 +73,8 @@ def repeated(visits: Visits) -> int:
 
 def cancelled(fleet: Fleet) -> bool:
     """Whether every kind of read was cancelled by now, and the control's again and again."""
-    time.sleep(0.02)
     again, plain = fleet[0].do("worst", "again"), fleet[0].do("worst", "session")
-    return again[0] > 1 and plain[1] > 0 and fleet[1].do("worst", "again")[0] > 2
+    return bool(again[0] > 1 and plain[1] > 0 and fleet[1].do("worst", "again")[0] > 2)
 
 
 @forms("asgi")
@@ -107,7 +106,7 @@ class TestConflicts:
             lasts(scale(0.5, 5))
             began = time.monotonic()
             with storm(cluster):
-                until(lambda: cancelled(fleet))
+                seldom(lambda: cancelled(fleet))
                 lasts(scale(0.3, 20))
             ended = time.monotonic()
         honest, control = (seen[0].by(worker.pid) for worker in fleet.workers)
