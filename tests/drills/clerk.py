@@ -250,5 +250,6 @@ def _facts(answer: Answer, item: int) -> dict[str, Any]:
         "reason": hosts[-1]["reason"] if hosts else "",
         "error": said.get("error", ""),
         "hit": bool(answer["cache-status"]) and answer.hit,
+        "token": bool(answer.all("set-cookie")),
         "calls": said.get("calls", 0),
     }

@@ -19,13 +19,13 @@ from tests.drills.worker import Setup
 RATE = 30
 WORKERS = 2
 DUTIES = [
-    *readers(4, "session", "again", "lagging"),
-    *readers(3, "lagging"),
-    *writers(6, "session", "cached", every=2),
+    *readers(3, "session", "again", "lagging"),
+    *readers(2, "lagging"),
+    *writers(4, "session", "cached", every=2),
 ]
 #: Seconds that a caller waits for a connection; and how many times: for the primary as it was
 #: known, and for the one that was found instead.
-DEADLINE, TIMES = 0.3, 2
+DEADLINE, TIMES = 1.0, 2
 LIMITS = {"timeout": DEADLINE}
 
 

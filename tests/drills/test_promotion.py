@@ -21,8 +21,8 @@ from tests.drills.worker import Setup
 
 RATE = 20
 DUTIES = [*readers(3, "session", "cached"), *writers(5, "session", "cached", every=3)]
-#: Seconds that a request waits for connections, for each host that it may try.
-CONNECTING = 2.0
+#: Seconds that a request waits for connections at most, where none could be opened yet.
+CONNECTING = 5.0
 
 
 @pytest.fixture(name="cluster")

@@ -87,6 +87,9 @@ def test_a_session_that_is_not_told_of_its_loss_is_found() -> None:
     told = silent._replace(reason="orphaned")
     later = silent._replace(began=12.0)
     assert Visits([LOST, told, later]).unannounced(SWITCH) == []
+    refused = told._replace(status=503, reason="")
+    assert Visits([LOST, refused, later]).unannounced(SWITCH) == [later]
+    assert Visits([LOST, refused._replace(token=True), later]).unannounced(SWITCH) == []
     # It begins anew with a write; one that the server had lost nothing.
     assert Visits([LOST, write(11, 4, port=NEW), later]).unannounced(SWITCH) == []
     assert Visits([write(1, 2), silent]).unannounced(SWITCH) == []

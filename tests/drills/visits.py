@@ -28,6 +28,7 @@ class Visit(NamedTuple):
         reason: why that host was chosen; empty for a hit.
         error: what went wrong, by its type or its SQLSTATE.
         hit: it was stored.
+        token: with it came a token.
         calls: how often the application was executed for it.
         pid: the process that answered.
     """
@@ -45,6 +46,7 @@ class Visit(NamedTuple):
     reason: str = ""
     error: str = ""
     hit: bool = False
+    token: bool = False
     calls: int = 0
     pid: int = 0
 
@@ -188,8 +190,11 @@ class Visits:
         lost, found = self._lost(switch), []
         for visits in self.sessions().values():
             bereft = False
-            for visit in filter(lambda visit: visit.good, visits):
-                if visit.what == "write" and (visit.item, visit.sent) in lost:
+            for visit in visits:
+                if not visit.good:
+                    if bereft and visit.token:
+                        break  # With its error came a token that asks for nothing that is lost.
+                elif visit.what == "write" and (visit.item, visit.sent) in lost:
                     bereft = True
                 elif bereft and (visit.reason in TOLD or switch.written(visit)):
                     break
