@@ -136,7 +136,7 @@ class TestReplicaFrozen:
             cluster.replicas["fra"].pause()
             gone = ejected(fleet)
             out = time.monotonic()
-            lasts(scale(AMPLE + 1, 20))
+            lasts(scale(AMPLE + 1, 12))
             back = time.monotonic()
             cluster.replicas["fra"].resume()
             again = used_again(fleet)
