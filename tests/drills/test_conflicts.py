@@ -20,6 +20,9 @@ from tests.drills.forms import Measure, Scale, forms
 from tests.drills.visits import Visits, right, sound
 from tests.drills.worker import Setup
 
+#: Clusters of databases take long to be made on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
 RATE = 20
 #: What a standby says to a read that is in the way of what it has to replay.
 CONFLICT = "40001"
@@ -64,6 +67,13 @@ def storm(cluster: Cluster) -> Iterator[None]:
 def conflicts(visits: Visits) -> int:
     """How many were cancelled, told or not."""
     return sum(visit.calls > 1 or visit.error == CONFLICT for visit in visits)
+
+
+def hits(visits: Visits) -> Visits:
+    """What was stored, and shown. Who has failed was told so by the application: it was no hit."""
+    cached = visits.only("cached")
+    assert {visit.error for visit in cached.errors} <= {CONFLICT, "ConsistencyUnavailable"}
+    return Visits([visit for visit in cached if visit.hit])
 
 
 def repeated(visits: Visits) -> int:
@@ -116,12 +126,12 @@ class TestConflicts:
         assert repeated(honest.only("again")) == 2
         assert {visit.error for visit in honest.only("session").errors} == {CONFLICT}
         assert repeated(honest.only("session")) == 1
-        sound(honest.only("cached"), least=5)
+        assert len(hits(during)) >= 5
         right(honest)
         assert repeated(control.only("again")) > 2
         measure("cancelled, repeated at most", f"{conflicts(honest)}, 1", "1 retry")
-        hits = during.only("cached"), honest.until(began).only("cached")
-        told = " after ".join(milliseconds(each.percentile(99)) for each in hits)
+        both = hits(during), hits(honest.until(began))
+        told = " after ".join(milliseconds(each.percentile(99)) for each in both)
         measure("p99 of cache hits, after that before", told, "5 ms more")
 
 
@@ -167,8 +177,8 @@ class TestPoolExhausted:
             assert said == {(503, "PrimaryUnavailable")}
             assert honest.only("strong").slowest < DEADLINE + AMPLE
             assert control.only("strong").slowest > DEADLINE + AMPLE
-            sound(honest.only("cached"), least=5)
+            assert len(hits(honest)) >= 5
             right(honest)
         measure("refused", str(len(refused)), "")
         measure("slowest refusal", milliseconds(refused.slowest), "1 s")
-        measure("p99 of cache hits", milliseconds(honest.only("cached").percentile(99)), "")
+        measure("p99 of cache hits", milliseconds(hits(honest).percentile(99)), "")

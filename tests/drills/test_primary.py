@@ -16,6 +16,9 @@ from tests.drills.forms import Measure, Scale, forms
 from tests.drills.visits import Visits, right
 from tests.drills.worker import Setup
 
+#: Clusters of databases take long to be made on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
 RATE = 30
 WORKERS = 2
 DUTIES = [

@@ -19,6 +19,9 @@ from tests.drills.ledger import WAIT
 from tests.drills.visits import Switchover, Visit, Visits, right
 from tests.drills.worker import Setup
 
+#: Clusters of databases take long to be made on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
 RATE = 20
 DUTIES = [*readers(3, "session", "cached"), *writers(5, "session", "cached", every=3)]
 #: Seconds that a request waits for connections at most, where none could be opened yet.

@@ -18,6 +18,9 @@ from tests.drills.forms import Measure, Scale, forms
 from tests.drills.visits import Visits, right, sound
 from tests.drills.worker import Setup
 
+#: Clusters of databases take long to be made on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
 HERE = "fra/replica-1"
 #: Requests in a second in each worker. Fewer than what its primary takes over from a replica.
 RATE = 30
