@@ -336,7 +336,7 @@ class Databases:
         return View(
             self.known, lambda: self.known, self._rim.pools.busy, self._afford, self._failed,
             self._fell, self._waiters.heard.is_set,
-            table.name if table is not None and table.adds else None,
+            table.name if table is not None and table.adds else None, self._rim.pools.full,
         )  # fmt: skip
 
     @property

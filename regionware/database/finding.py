@@ -17,11 +17,12 @@ from regionware.database.selector import Demand, Host, Mark, Reason, Selection, 
 from regionware.dice import DICE
 from regionware.effects import Plan
 from regionware.errors import PrimaryUnavailable, Unavailable
+from regionware.policies.database import Access
 
 #: Seconds to wait for a host that did not answer the prober a moment ago.
 _DOWN: Final = 0.25
-#: Seconds to wait for a primary that does: there is nobody else to go to, and where it is far away
-#: a cold pool needs four round trips for each connection.
+#: Seconds to wait for a primary that does, and to which connections may still be opened: there is
+#: nobody else to go to, and where it is far away each of them takes four round trips.
 _FAR: Final = 5.0
 
 
@@ -44,6 +45,7 @@ class View:
         heard: whether every host was asked; before, an old primary may pass for the new one.
         fell: told why a read goes to the primary that a replica should have answered.
         purges: the table that purges ride in, if there is one.
+        full: whether a host has no more connections to give than those in use.
     """
 
     known: Known
@@ -54,6 +56,7 @@ class View:
     fell: Callable[[str], None] = lambda _: None
     heard: Callable[[], bool] = lambda: True
     purges: str | None = None
+    full: Callable[[Host, Access], bool] = lambda *_: False
 
     def choose(self, wanted: Demand, tried: Mapping[str, Reason]) -> Selection | Verify:
         """The decision, now."""
@@ -115,9 +118,11 @@ def find(
 
 
 def _acquire_far(view: View, host: Host, wanted: Demand, timeout: float) -> Plan[AnyLink | None]:
-    """Wait on for the primary, as long as the prober hears from it."""
+    """Wait on for the primary, as long as the prober hears from it, and there is more to come."""
     waited, link = timeout, None
     while link is None and waited < _FAR and _still(view.latest(), host):
+        if view.full(host, wanted.access):
+            break  # Who waits for others to be done has waited for long enough.
         link = yield from Acquire(host, wanted.access, timeout)
         waited += timeout
     return link

@@ -77,7 +77,7 @@ class Pools:
         """
         self._urls = urls
         self._timeline = timeline
-        self._busy: Counter[str] = Counter()
+        self._busy: Counter[tuple[str, Access]] = Counter()
         self._counting = threading.Lock()
         self._region = region
         self._limits = limits
@@ -101,7 +101,7 @@ class Pools:
                 return None
             if self._good(link, host):
                 link.home, link.host = pool, host.name
-                self._count(host.name, 1)
+                self._count(link, 1)
                 return link
             link.pgconn.finish()
             pool.putconn(link)
@@ -121,18 +121,22 @@ class Pools:
                 return None
             if self._good(link, host):
                 link.home, link.host = pool, host.name
-                self._count(host.name, 1)
+                self._count(link, 1)
                 return link
             link.pgconn.finish()
             await pool.putconn(link)
 
     def busy(self, name: str) -> int:
         """How many connections to a host are in use."""
-        return self._busy[name]
+        return self._busy[name, "read"] + self._busy[name, "write"]
 
-    def _count(self, name: str, step: int) -> None:
+    def full(self, host: Host, access: Access) -> bool:
+        """Whether all connections that a pool may have are in use."""
+        return self._busy[host.name, access] >= self._limits.size
+
+    def _count(self, link: Watch, step: int) -> None:
         with self._counting:
-            self._busy[name] += step
+            self._busy[link.host, link.access] += step
 
     def _good(self, link: Watch, host: Host) -> bool:
         """Whether a pooled connection still leads to where it should."""
@@ -163,7 +167,7 @@ class Pools:
     def release(self, link: Link) -> None:
         """Give a connection back as it was, without what its last user changed."""
         pool, link.home = link.home, None
-        self._count(link.host, -1)
+        self._count(link, -1)
         try:
             if link.spoilt():
                 link.pgconn.finish()
@@ -177,7 +181,7 @@ class Pools:
     async def arelease(self, link: AsyncLink) -> None:
         """The async twin of `release`."""
         pool, link.home = link.home, None
-        self._count(link.host, -1)
+        self._count(link, -1)
         try:
             if link.spoilt():
                 link.pgconn.finish()

@@ -15,7 +15,7 @@ from regionware.database.connection import Databases
 from regionware.database.pools import Limits
 from regionware.errors import ConfigurationError, PrimaryUnavailable
 from regionware.parts.postgres import Cluster
-from regionware.policies.database import Database
+from regionware.policies.database import Access, Database
 from regionware.topology import Region, Topology
 
 Begin = Callable[..., Current]
@@ -122,6 +122,43 @@ def test_a_full_pool_sends_readers_on(topology: Topology, begin: Begin, ready: R
                 databases.connection(begin(), consistency="strong"),
             ):
                 pytest.fail("there is one connection to the primary, and it is taken")
+    databases.close()
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+@pytest.mark.parametrize("access", ["read", "write"])
+def test_nobody_waits_for_long_where_all_connections_are_taken(
+    topology: Topology, begin: Begin, ready: Ready, access: Access, way: str
+) -> None:
+    databases = ready(Databases(topology, limits=Limits(size=1, timeout=0.2)))
+
+    def wait() -> None:
+        with databases.connection(begin(Database.primary(), access=access)):
+            start = time.monotonic()
+            with (
+                pytest.raises(PrimaryUnavailable),
+                databases.connection(begin(Database.primary(), access=access)),
+            ):
+                pytest.fail("there is one connection, and it is taken")
+            # Not as long as for a primary that is far away, to which connections are opened.
+            assert time.monotonic() - start < 4
+
+    async def await_() -> None:
+        async with databases.connection(begin(Database.primary(), access=access)):
+            start = time.monotonic()
+            with pytest.raises(PrimaryUnavailable):
+                async with databases.connection(begin(Database.primary(), access=access)):
+                    pytest.fail("there is one connection, and it is taken")
+            assert time.monotonic() - start < 4
+        await databases.aclose()
+
+    if way == "sync":
+        wait()
+    else:
+        asyncio.run(await_())
+    # Given back, it is there again.
+    with databases.connection(begin(Database.primary(), access=access)) as again:
+        assert again.execute(RECOVERY).fetchone() == (False,)
     databases.close()
 
 

@@ -1,6 +1,6 @@
 """What the clients of a drill saw, and what it proves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import quantiles
 from typing import NamedTuple, Self
@@ -112,12 +112,18 @@ class Evidence:
 
     def percentile(self, percent: int) -> float:
         """Seconds within which so many percent were answered."""
-        seconds = [read.seconds for read in self.reads]
-        return quantiles(seconds, n=100)[percent - 1] if len(seconds) > 1 else self.slowest
+        return percentile([read.seconds for read in self.reads], percent)
 
     def count(self, detail: str) -> int:
         """How many answers had this detail."""
         return sum(read.detail == detail for read in self.reads)
+
+
+def percentile(seconds: Sequence[float], percent: int) -> float:
+    """Seconds within which so many percent of these lie."""
+    if len(seconds) < 2:
+        return max(seconds, default=0.0)
+    return quantiles(seconds, n=100)[percent - 1]
 
 
 def going_back(reads: Iterable[Read]) -> list[Read]:

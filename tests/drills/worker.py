@@ -18,6 +18,7 @@ import psutil  # type: ignore[import-untyped] # its stubs are a package of their
 
 from regionware import PurgeError, Region, Regionware, Topology
 from regionware.policies import Cache, Route
+from tests.conformance.application import Application
 from tests.conformance.harness import Flavour, Loop, Site, until
 from tests.drills import switches
 from tests.drills.evidence import Read
@@ -63,6 +64,14 @@ class Setup:
         ]
         return Topology(here=self.here, regions=places)
 
+    def routes(self) -> list[Route]:
+        """One, for all items."""
+        return [Route("/items/{item}", cache=Cache(tags=["item:{item}"], **self.cache))]
+
+    def employ(self, origin: Origin) -> "Worker":
+        """The worker, in its process."""
+        return Worker(self, origin)
+
 
 @dataclass(frozen=True)
 class Census:
@@ -82,7 +91,7 @@ class Census:
 
 def main(pipe: Connection, setup: Setup, origin: Origin) -> None:
     """Do what the drill says, until it says `stop`."""
-    worker = Worker(setup, origin)
+    worker = setup.employ(origin)
     with suppress(EOFError):  # the drill has died
         while True:
             name, arguments = pipe.recv()
@@ -110,12 +119,14 @@ class Worker:
 
     def _open(self, setup: Setup) -> None:
         with switches.thrown(setup.off):
-            route = Route("/items/{item}", cache=Cache(tags=["item:{item}"], **setup.cache))
-            self.rw = Regionware(topology=setup.topology(), routes=[route], **setup.options)
+            self.rw = Regionware(topology=setup.topology(), routes=setup.routes(), **setup.options)
             switches.throw(self.rw, setup.off)
-        self.site = Site(setup.flavour, self.rw, self._origin.application(), self._loop)
+        self.site = Site(setup.flavour, self.rw, self._application(), self._loop)
         self.site._threads.shutdown()
         self.site._threads = ThreadPoolExecutor(CLIENTS, thread_name_prefix="client")
+
+    def _application(self) -> Application:
+        return self._origin.application()
 
     # Life
 
