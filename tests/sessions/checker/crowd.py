@@ -36,18 +36,20 @@ class Habits:
         own: the share of requests for the session's own counter, which nobody else writes.
         strangers: the share of reads without a session.
         sticks: how likely the next request is for the same counter.
+        observers: how many sessions of each client never write.
     """
 
-    sessions: int = 6
+    sessions: int = 4
     rate: float = 0.0
     writes: float = 0.1
     routes: tuple[tuple[str, int], ...] = (
-        ("row", 40), ("entry", 25), ("own", 15), ("public", 8), ("strong", 10), ("sneak", 2),
+        ("row", 38), ("entry", 25), ("own", 15), ("public", 8), ("strong", 10), ("sneak", 2),
     )  # fmt: skip
     purges: tuple[tuple[str, int], ...] = (("", 50), ("inside", 25), ("region", 20), ("all", 5))
     own: float = 0.4
     strangers: float = 0.05
     sticks: float = 0.5
+    observers: int = 1
 
 
 @dataclass
@@ -181,7 +183,8 @@ class Client:
         session = dice.choice(self._sessions)
         worker = dice.randrange(len(self.desks))
         debug = {"Regionware-Debug": DEBUG} if dice.random() < 0.5 else {}
-        if dice.random() < habits.writes:
+        writers = habits.writes * habits.sessions / max(1, habits.sessions - habits.observers)
+        if session.item in self.own[habits.observers :] and dice.random() < writers:
             request = self._write(session, debug)
         else:
             stranger = dice.random() < habits.strangers

@@ -6,7 +6,7 @@ from regionware.database.position import Position
 from regionware.database.token import Token
 
 #: Routes whose answers are compared with what a session has seen, and raise that.
-SEEING = frozenset({"row", "entry"})
+SEEING = frozenset({"row", "slow", "entry"})
 CACHED = frozenset({"entry", "own", "public"})
 
 

@@ -21,6 +21,7 @@ Fault = Literal[
     "older than a purge",
     "a read handle wrote",
     "strong read elsewhere",
+    "written elsewhere",
     "lost write shown",
     "not told of lost writes",
     "not that row",
@@ -144,14 +145,14 @@ class Judge:
         if op.session:
             own = self._floors[op.session].own
             own[op.item] = max(op.version, own.get(op.item, 0))
-        if op.session and "orphaned" in op.reasons:
-            self._told.add(op.session)
+        if op.port not in self._primaries(op):
+            self._accuse("written elsewhere", op)
 
     def _judge_read(self, op: Op) -> None:
         if op.session:
             self._judge_session(op)
-        if op.route == "strong":
-            self._judge_strong(op)
+        if op.route == "strong" and (op.replica or op.port not in self._primaries(op)):
+            self._accuse("strong read elsewhere", op)
         if op.route in CACHED:
             self._judge_purged(op)
         self._judge_lost(op)
@@ -180,22 +181,20 @@ class Judge:
         same = write is not None and write.timeline == op.lower.timeline
         return not same or op.lower.reached(write)
 
-    def _judge_strong(self, op: Op) -> None:
+    def _primaries(self, op: Op) -> set[int]:
+        """Who may have been the primary while a request was answered."""
         failover = self._failover
-        ports = {self._port}
-        if failover is not None and op.received > failover.killed:
-            ports.add(failover.port)
-        if failover is not None and op.sent > failover.known:
-            ports = {failover.port}
-        if op.replica or op.port not in ports:
-            self._accuse("strong read elsewhere", op)
+        if failover is None or op.received < failover.killed:
+            return {self._port}
+        return {failover.port} if op.sent > failover.known else {self._port, failover.port}
 
     def _judge_purged(self, op: Op) -> None:
         """At once in the process that purged; elsewhere where it was promised, after the bound."""
         due = 0
         for purge in self._purges[op.item]:
             reach = purge.purged and (purge.purge == "all" or purge.region == op.region)
-            here = purge.worker == op.worker and purge.received < op.sent
+            promised = purge.purged or purge.purge == "inside"
+            here = promised and purge.worker == op.worker and purge.received < op.sent
             if here or (reach and purge.received + self._bound < op.sent):
                 due = max(due, purge.version or 0)
         self._require("older than a purge", op, due)

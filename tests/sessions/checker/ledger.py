@@ -1,6 +1,6 @@
 """The application that the checker watches: counters in a table, read in every way there is.
 
-`PUT /row/7` counts one up, and `GET /row/7`, `/entry/7`, `/own/7`, `/public/7` and `/strong/7` read
+`PUT /row/7` counts one up, and `GET /row/7`, `/slow/7`, `/entry/7`, `/own/7`, `/public/7` and `/strong/7` read
 it under different policies. `GET /sneak/7` tries to write where it may only read.
 """
 
@@ -27,12 +27,16 @@ SNEAKED: Final = -1
 _TAGS = ["item:{id}"]
 ROUTES: Final = [
     Route("/row/{id}", database=Database.session()),
+    Route("/slow/{id}", database=Database.session()),
     Route("/entry/{id}", cache=Cache(ttl=300, tags=_TAGS, consistency="session")),
     Route("/own/{id}", cache=Cache(ttl=300, tags=_TAGS)),
     Route("/public/{id}", cache=Cache(ttl=300, tags=_TAGS, consistency="eventual")),
     Route("/strong/{id}", database=Database.primary()),
     Route("/sneak/{id}", database=Database.session()),
 ]
+
+#: Routes whose reads may run twice.
+RERUN: Final = frozenset({"row", "slow"})
 
 TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS ledger (id int PRIMARY KEY, value bigint NOT NULL,"
@@ -48,6 +52,8 @@ WRITE: Final = (
     " ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint"
     f" * {EPOCH} AS first) AS epoch WHERE id = %s RETURNING {_ROW}"
 )
+#: Long enough for replay to get in its way.
+SLOW: Final = f"SELECT {_ROW} FROM ledger, pg_sleep(0.03) WHERE id = %s"
 SNEAK: Final = f"UPDATE ledger SET value = {SNEAKED} WHERE id = %s RETURNING {_ROW}"
 SURVIVED: Final = f"SELECT id, CASE WHEN value < {2 * EPOCH} THEN value ELSE base END FROM ledger"
 
@@ -62,10 +68,11 @@ class Work:
         asked = {name: values[0] for name, values in parse_qs(query).items()}
         self.purge = asked.get("purge", "")
         self.tags = [f"item:{self.item}"]
-        self.sql, self.values = (SNEAK if self.route == "sneak" else READ), (self.item,)
+        self.sql = {"sneak": SNEAK, "slow": SLOW}.get(self.route, READ)
+        self.values: tuple[int, ...] = (self.item,)
         if self.writes:
             self.sql = WRITE
-            self.values = (int(asked["other"]), int(asked["seen"]), self.item)  # type: ignore[assignment] # of any length
+            self.values = (int(asked["other"]), int(asked["seen"]), self.item)
 
     def answer(self, row: Any, *, purged: bool = False) -> bytes:
         """The body."""
@@ -110,7 +117,7 @@ class Ledger(Application):
         return [body]
 
     async def _awork(self, work: Work) -> bytes:
-        if work.route == "row" and not work.writes:
+        if work.route in RERUN and not work.writes:
 
             async def read(connection: psycopg.AsyncConnection[Any]) -> Any:
                 cursor = await connection.execute(work.sql.encode(), work.values)
@@ -131,7 +138,7 @@ class Ledger(Application):
         return work.answer(row, purged=purged)
 
     def _work(self, work: Work) -> bytes:
-        if work.route == "row" and not work.writes:
+        if work.route in RERUN and not work.writes:
             read = self.layer.run_read
             return work.answer(
                 read(lambda link: link.execute(work.sql.encode(), work.values).fetchone())

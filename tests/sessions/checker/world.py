@@ -10,10 +10,11 @@ from typing import Any, Final
 from regionware.parts.postgres import Cluster
 from regionware.parts.redis import DATABASES, RedisServer
 from tests.conformance.harness import Flavour
-from tests.sessions.checker.crowd import Client, Crowd, Habits
+from tests.sessions.checker.crowd import Client, Crowd, Habits, Session, ask
+from tests.sessions.checker.history import Op
 from tests.sessions.checker.judge import Failover, Judge
-from tests.sessions.checker.ledger import EPOCH, TABLE
-from tests.sessions.checker.worker import CONTEXT, Place, Setup, main
+from tests.sessions.checker.ledger import DEBUG, EPOCH, TABLE
+from tests.sessions.checker.worker import CONTEXT, Place, Request, Setup, main
 
 NEAR, FAR = "iad", "fra"
 #: Where the workers of a scenario are.
@@ -21,6 +22,8 @@ WHERE: Final = (NEAR, FAR, NEAR, FAR)
 CLIENTS: Final = 6
 #: Counters that everybody writes.
 SHARED: Final = 8
+#: Counters that no client knows.
+SPARE: Final = 8
 #: Seconds after which a worker that does not answer has failed.
 PATIENCE: Final = 60.0
 
@@ -76,12 +79,17 @@ class World:
         cluster: the primary, and its standbys `a` and `b`.
         redis: the Redis of each region, by name.
         workers: the processes.
+        failover: what has become of the primary.
+        items: the counters of the latest crowd.
+        spare: those of them that its clients do not use.
     """
 
     cluster: Cluster
     redis: dict[str, RedisServer]
     workers: list[Process] = field(default_factory=list)
     failover: Failover | None = None
+    items: range = range(0)
+    spare: range = range(0)
 
     def all(self, name: str) -> list[Any]:
         """Ask all workers at once."""
@@ -101,13 +109,15 @@ class World:
     def crowd(self, habits: Habits) -> Crowd:
         """Clients with counters that nobody has used."""
         size = habits.sessions
-        need = CLIENTS * size + SHARED
+        need = CLIENTS * size + SHARED + SPARE
         first = next(_numbers) * 10_000
         self.cluster.primary.query(
             f"INSERT INTO ledger (id, value) SELECT n, {EPOCH}"
             f" FROM generate_series({first}, {first + need - 1}) AS n"
         )
         self.cluster.settle()
+        self.spare = range(first + need - SPARE, first + need)
+        self.items = range(first, first + need)
         shared = range(first, first + SHARED)
         regions = [each.setup.here for each in self.workers]
         clients = [
@@ -119,10 +129,18 @@ class World:
         ]  # fmt: skip
         return Crowd(clients, habits.rate)
 
-    def judge(self, crowd: Crowd) -> Judge:
-        """The verdict on all that the clients saw."""
+    def ask(
+        self, worker: int, method: str, path: str, query: str = "", session: Session | None = None
+    ) -> Op:
+        """One request of the test's own, by default a stranger's."""
+        each = self.workers[worker]
+        request = Request(method, path, query, {"Regionware-Debug": DEBUG})
+        return ask(session or Session("", -1), each.desks[-1], worker, each.setup.here, request)
+
+    def judge(self, crowd: Crowd, also: Sequence[Op] = ()) -> Judge:
+        """The verdict on all that the clients saw, and what the test itself has seen."""
         bound: float = self.workers[0].do("bound")
-        return Judge(crowd.ops, bound=bound, port=self.cluster.primary.port, failover=self.failover)
+        return Judge([*crowd.ops, *also], bound=bound, port=self.cluster.primary.port, failover=self.failover)
 
 
 def made(cluster: Cluster) -> Cluster:
@@ -167,7 +185,7 @@ def opened(
         for number, here in enumerate(WHERE):
             # Both protocols in both regions, where there are two.
             flavour = flavours[(number // 2 + number) % len(flavours)]
-            world.workers.append(Process(Setup(flavour, here, places, mutant), CLIENTS))
+            world.workers.append(Process(Setup(flavour, here, places, mutant), CLIENTS + 1))
         world.all("ready")
         yield world
     finally:
