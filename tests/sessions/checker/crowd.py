@@ -89,14 +89,15 @@ class Session:
             self.token = answer[FIELD]
 
 
-def _bring(text: str) -> Token | None:
+def bring(text: str) -> Token | None:
+    """What a token says; `None` if it is none."""
     found = _SIGNER.verify(text, now=time.time(), max_age=_DAY) if text else None
     return found if isinstance(found, Token) else None
 
 
 def ask(session: Session, desk: Connection, worker: int, region: str, request: Request) -> Op:
     """Send one request, and note what came of it."""
-    token = _bring(session.token)
+    token = bring(session.token)
     request.headers.update(session.headers())
     sent = time.monotonic()
     desk.send(request)

@@ -24,8 +24,8 @@ from tests.sessions.checker.world import FAR, World, made, opened
 
 #: Requests that the long form makes at least, and seconds that it may take for them.
 MANY, LIMIT = 20_000, 1500
-#: Seconds of the short form.
-FEW = 3.0
+#: Seconds of the short form, and requests at least, however slow the machine.
+FEW, LEAST = 3.0, 300
 
 BOTH = ("asgi", "wsgi")
 #: Two scenarios in which hosts are where they should be.
@@ -79,7 +79,7 @@ forms = pytest.mark.parametrize(
 def enough(crowd: Crowd, long: bool, began: float) -> bool:
     """Whether they have gone on for long enough."""
     passed = time.monotonic() - began
-    return passed > LIMIT or (crowd.count >= MANY if long else passed > FEW)
+    return passed > LIMIT or (crowd.count >= (MANY if long else LEAST) and passed > FEW)
 
 
 def accept(name: str, judge: Judge, long: bool, *, errors: float, words: str) -> None:
@@ -93,9 +93,7 @@ def accept(name: str, judge: Judge, long: bool, *, errors: float, words: str) ->
     strange = [said for said in judge.errors if not re.fullmatch(words, said, re.DOTALL)]
     assert strange == [], judge.errors
     assert sum(judge.errors.values()) <= errors * len(judge.ops), judge.errors
-    assert reads > 100, "too few answers to prove anything"
-    if long:
-        assert len(judge.ops) >= MANY
+    assert len(judge.ops) >= (MANY if long else LEAST), "too few answers to prove anything"
 
 
 @forms
