@@ -37,6 +37,7 @@ class Habits:
         strangers: the share of reads without a session.
         sticks: how likely the next request is for the same counter.
         observers: how many sessions of each client never write.
+        far: the share of requests that go to the workers outside of the primary's region.
     """
 
     sessions: int = 4
@@ -50,6 +51,7 @@ class Habits:
     strangers: float = 0.05
     sticks: float = 0.5
     observers: int = 1
+    far: float = 0.5
 
 
 @dataclass
@@ -147,6 +149,7 @@ class Client:
     Attributes:
         desks: where each worker is reached.
         regions: where each worker is.
+        far: the region that has not the primary.
         shared: counters that everybody writes.
         ops: what was seen.
     """
@@ -154,6 +157,7 @@ class Client:
     name: int
     desks: Sequence[Connection]
     regions: Sequence[str]
+    far: str
     habits: Habits
     own: Sequence[int]
     shared: Sequence[int]
@@ -182,7 +186,8 @@ class Client:
     def _one(self) -> Op:
         dice, habits = self._dice, self.habits
         session = dice.choice(self._sessions)
-        worker = dice.randrange(len(self.desks))
+        far = dice.random() < habits.far
+        worker = dice.choice([n for n, r in enumerate(self.regions) if (r == self.far) is far])
         debug = {"Regionware-Debug": DEBUG} if dice.random() < 0.5 else {}
         writers = habits.writes * habits.sessions / max(1, habits.sessions - habits.observers)
         if session.item in self.own[habits.observers :] and dice.random() < writers:
@@ -229,6 +234,12 @@ class Crowd:
         self._pause = len(clients) / rate if rate else 0.0
         self._enough = Event()
         self._threads: list[Thread] = []
+
+    def again(self) -> "Crowd":
+        """The same clients, to go on."""
+        self._enough = Event()
+        self._threads = []
+        return self
 
     def __enter__(self) -> "Crowd":
         for client in self.clients:

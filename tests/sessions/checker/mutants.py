@@ -85,7 +85,7 @@ def _watermark() -> None:
     Handle._upper = upper  # type: ignore[method-assign] # that is the point
     # The slower the prober, the older what it knows.
     assert Databases.__init__.__kwdefaults__ is not None
-    Databases.__init__.__kwdefaults__["interval"] = 1.0
+    Databases.__init__.__kwdefaults__["interval"] = 3.0
 
 
 def _ignores_timeline() -> None:

@@ -19,14 +19,17 @@ LIMIT = 80.0
 
 QUICK = Habits(sessions=2, sticks=0.7, purges=(("", 1),))
 #: Half of them write nothing, so that nothing but what they have seen keeps them from going back.
-OBSERVING = Habits(sessions=4, observers=3, own=0.0, sticks=0.8, routes=(("row", 1),))
+OBSERVING = Habits(
+    sessions=4, observers=3, writes=0.25, own=0.0, sticks=0.8, strangers=0.0, far=0.95,
+    purges=(("", 1),), routes=(("row", 1),),
+)  # fmt: skip
 STORED = Habits(sessions=2, sticks=0.8, purges=(("", 1),), routes=(("own", 1), ("entry", 1)))
 PURGING = Habits(sessions=2, sticks=0.8, writes=0.3, purges=(("region", 1),), routes=(("public", 1),))
 
 
 def unlike(world: World) -> None:
     """One standby is late, the other is not."""
-    say(world.cluster.replicas["b"], "recovery_min_apply_delay = 400")
+    say(world.cluster.replicas["b"], "recovery_min_apply_delay = 1000")
     time.sleep(0.5)
 
 

@@ -122,7 +122,7 @@ class World:
         regions = [each.setup.here for each in self.workers]
         clients = [
             Client(
-                number, [each.desks[number] for each in self.workers], regions, habits,
+                number, [each.desks[number] for each in self.workers], regions, FAR, habits,
                 range(first + SHARED + number * size, first + SHARED + (number + 1) * size), shared,
             )
             for number in range(CLIENTS)
