@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from multiprocessing.connection import Connection
 from threading import Event, Thread
-from typing import Any
+from typing import Self
 
 from regionware.database.position import Position
 from regionware.database.token import Signer, Token
@@ -194,7 +194,9 @@ class Client:
             request = self._write(session, debug)
         else:
             stranger = dice.random() < habits.strangers
-            request = Request("GET", f"/{self._pick(habits.routes)}/{self._item(session)}", "", debug)
+            request = Request(
+                "GET", f"/{self._pick(habits.routes)}/{self._item(session)}", "", debug
+            )
             if stranger:
                 session = Session("", -1)
         op = ask(session, self.desks[worker], worker, self.regions[worker], request)
@@ -235,20 +237,20 @@ class Crowd:
         self._enough = Event()
         self._threads: list[Thread] = []
 
-    def again(self) -> "Crowd":
+    def again(self) -> Self:
         """The same clients, to go on."""
         self._enough = Event()
         self._threads = []
         return self
 
-    def __enter__(self) -> "Crowd":
+    def __enter__(self) -> Self:
         for client in self.clients:
             thread = Thread(target=client.run, args=(self._enough, self._pause), daemon=True)
             self._threads.append(thread)
             thread.start()
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self._enough.set()
         for thread in self._threads:
             thread.join(60)

@@ -1,7 +1,7 @@
 """The application that the checker watches: counters in a table, read in every way there is.
 
-`PUT /row/7` counts one up, and `GET /row/7`, `/slow/7`, `/entry/7`, `/own/7`, `/public/7` and `/strong/7` read
-it under different policies. `GET /sneak/7` tries to write where it may only read.
+`PUT /row/7` counts one up, and `GET /row/7`, `/slow/7`, `/entry/7`, `/own/7`, `/public/7` and
+`/strong/7` read it under different policies. `GET /sneak/7` tries to write where it may only read.
 """
 
 import json
@@ -40,7 +40,8 @@ RERUN: Final = frozenset({"row", "slow"})
 
 TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS ledger (id int PRIMARY KEY, value bigint NOT NULL,"
-    " base bigint NOT NULL DEFAULT 0, other int NOT NULL DEFAULT -1, seen bigint NOT NULL DEFAULT 0)"
+    " base bigint NOT NULL DEFAULT 0, other int NOT NULL DEFAULT -1,"
+    " seen bigint NOT NULL DEFAULT 0)"
 )
 _ROW: Final = "value, other, seen, inet_server_port(), pg_is_in_recovery()"
 READ: Final = f"SELECT {_ROW} FROM ledger WHERE id = %s"

@@ -54,7 +54,7 @@ def _sticky(seconds: float) -> Callable[[], None]:
 
     def become() -> None:
         Sessions.read = read  # type: ignore[method-assign] # that is the point
-        Sessions.issue = issue  # type: ignore[method-assign] # that is the point
+        Sessions.issue = issue  # type: ignore[method-assign, assignment] # that is the point
 
     return become
 

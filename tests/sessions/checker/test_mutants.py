@@ -9,6 +9,7 @@ from regionware.database.position import Position
 from regionware.parts.postgres import Cluster
 from regionware.parts.redis import RedisServer
 from tests.sessions.checker import troubles
+from tests.sessions.checker.accepting import BOTH
 from tests.sessions.checker.crowd import Crowd, Habits, Session, bring
 from tests.sessions.checker.judge import Fault
 from tests.sessions.checker.troubles import say
@@ -24,7 +25,9 @@ OBSERVING = Habits(
     purges=(("", 1),), routes=(("row", 1),),
 )  # fmt: skip
 STORED = Habits(sessions=2, sticks=0.8, purges=(("", 1),), routes=(("own", 1), ("entry", 1)))
-PURGING = Habits(sessions=2, sticks=0.8, writes=0.3, purges=(("region", 1),), routes=(("public", 1),))
+PURGING = Habits(
+    sessions=2, sticks=0.8, writes=0.3, purges=(("region", 1),), routes=(("public", 1),)
+)
 
 
 def unlike(world: World) -> None:
@@ -55,7 +58,7 @@ def found(world: World, crowd: Crowd, fault: Fault) -> bool:
 @pytest.mark.parametrize("mutant", CAUGHT)
 def test_a_mutant_is_caught(cluster: Cluster, redis: dict[str, RedisServer], mutant: str) -> None:
     fault, habits, trouble = CAUGHT[mutant]
-    with opened(cluster, redis, ["asgi", "wsgi"], mutant=mutant) as world:
+    with opened(cluster, redis, BOTH, mutant=mutant) as world:
         try:
             trouble(world)
             with world.crowd(habits) as crowd:
@@ -63,15 +66,16 @@ def test_a_mutant_is_caught(cluster: Cluster, redis: dict[str, RedisServer], mut
         finally:
             troubles.calm_again(world)
         assert caught, (len(crowd.ops), world.judge(crowd).faults)
-        print(mutant, len(crowd.ops), world.judge(crowd).faults)
 
 
-@pytest.mark.parametrize(("mutant", "whole"), [("", True), ("position inside the transaction", False)])
+@pytest.mark.parametrize(
+    ("mutant", "whole"), [("", True), ("position inside the transaction", False)]
+)
 def test_a_token_covers_the_end_of_the_commit(
     cluster: Cluster, redis: dict[str, RedisServer], mutant: str, whole: bool
 ) -> None:
     """To the byte, on a server where nothing else happens."""
-    with opened(cluster, redis, ["asgi", "wsgi"], mutant=mutant) as world:
+    with opened(cluster, redis, BOTH, mutant=mutant) as world:
         world.crowd(Habits(sessions=1))
         assert any(exact(world, world.spare[number]) for number in range(8)) is whole
 

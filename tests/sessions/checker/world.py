@@ -140,7 +140,9 @@ class World:
     def judge(self, crowd: Crowd, also: Sequence[Op] = ()) -> Judge:
         """The verdict on all that the clients saw, and what the test itself has seen."""
         bound: float = self.workers[0].do("bound")
-        return Judge([*crowd.ops, *also], bound=bound, port=self.cluster.primary.port, failover=self.failover)
+        return Judge(
+            [*crowd.ops, *also], bound=bound, port=self.cluster.primary.port, failover=self.failover
+        )
 
 
 def made(cluster: Cluster) -> Cluster:
