@@ -1,13 +1,14 @@
 """The servers, the worker processes and the clients of one scenario."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from regionware.parts.postgres import Cluster
+from regionware.parts.proxy import ProxyProcess
 from regionware.parts.redis import DATABASES, RedisServer
 from tests.conformance.harness import Flavour
 from tests.sessions.checker.crowd import Client, Crowd, Habits, Session, ask
@@ -162,6 +163,7 @@ def opened(
     *,
     mutant: str = "",
     split: bool = False,
+    distance: float = 0.0,
 ) -> Iterator[World]:
     """Workers of both regions, each over one of these protocols in turn.
 
@@ -171,25 +173,34 @@ def opened(
         flavours: the first worker's, the second's, and so on, from the beginning again.
         mutant: what is broken in all of them.
         split: each region has one of the standbys; else the far one has both.
+        distance: seconds from the far region to the primary, in each direction.
     """
     for server in redis.values():
         # Another database: workers of an earlier scenario may still be about to end.
         server.database = (server.database + 1) % DATABASES
         server.flush()
-    urls = {name: each.url for name, each in cluster.replicas.items()}
-    near, far = ((urls["b"],), (urls["a"],)) if split else ((), (urls["a"], urls["b"]))
-    places = (
-        Place(NEAR, redis[NEAR].url, cluster.url, near),
-        Place(FAR, redis[FAR].url, None, far),
-    )
     world = World(cluster, redis)
-    try:
+    with ExitStack() as stack:
+        away = cluster.url
+        if distance:
+            port = cluster.primary.port
+            line = stack.enter_context(ProxyProcess([port], distance))
+            away = away.replace(f":{port}/", f":{line.ports[port]}/")
         for number, here in enumerate(WHERE):
             # Both protocols in both regions, where there are two.
             flavour = flavours[(number // 2 + number) % len(flavours)]
-            world.workers.append(Process(Setup(flavour, here, places, mutant), CLIENTS + 1))
+            primary = away if here == FAR else cluster.url
+            setup = Setup(flavour, here, _places(world, primary, split=split), mutant)
+            world.workers.append(Process(setup, CLIENTS + 1))
+            stack.callback(world.workers[-1].close)
         world.all("ready")
         yield world
-    finally:
-        for each in world.workers:
-            each.close()
+
+
+def _places(world: World, primary: str, *, split: bool) -> tuple[Place, ...]:
+    urls, redis = {name: each.url for name, each in world.cluster.replicas.items()}, world.redis
+    near, far = ((urls["b"],), (urls["a"],)) if split else ((), (urls["a"], urls["b"]))
+    return (
+        Place(NEAR, redis[NEAR].url, primary, near),
+        Place(FAR, redis[FAR].url, None, far),
+    )
