@@ -52,3 +52,5 @@ def accept(name: str, judge: Judge, *, long: bool, errors: float, words: str = T
     assert strange == [], judge.errors
     assert failed <= errors * len(judge.ops), judge.errors
     assert len(judge.ops) >= (MANY if long else LEAST), "too few answers to prove anything"
+    stored = {op.route for op in judge.ops if op.hit and op.lower is not None}
+    assert not long or stored >= {"entry", "own"}, "no answers of every kind"

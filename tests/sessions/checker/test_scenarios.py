@@ -19,7 +19,7 @@ from tests.sessions.checker.world import FAR, World, opened
 
 HABITS = Habits()
 #: Sessions that think: what they have seen is older than the lag of a replica.
-THOUGHTFUL = Habits(sessions=60, rate=300, purges=(("", 60), ("inside", 30), ("region", 10)))
+THOUGHTFUL = Habits(sessions=90, rate=300, purges=(("", 60), ("inside", 30), ("region", 10)))
 CONFLICTED = Habits(routes=(("slow", 60), ("row", 20), ("entry", 10), ("own", 10)))
 
 
@@ -55,7 +55,7 @@ def conflicts(world: World) -> bool:
 
 
 SCENARIOS = {
-    "calm": Scenario(troubles.calm, share=0.8),
+    "calm": Scenario(troubles.calm, errors=0.02, share=0.8),
     "late by 200 ms": Scenario(
         troubles.late(200), THOUGHTFUL, errors=0.02, share=0.8, distance=0.02
     ),
