@@ -15,7 +15,7 @@ from tests.sessions.checker.world import FAR
 #: Requests that the long form makes at least, and seconds that it may take for them.
 MANY, LIMIT = 20_000, 1500
 #: Seconds of the short form, and requests at least, however slow the machine.
-FEW, LEAST = 3.0, 300
+FEW, LEAST = 2.0, 300
 
 #: Workers of both, in each region.
 BOTH: Final[tuple[Flavour, ...]] = ("asgi", "wsgi")
