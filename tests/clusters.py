@@ -6,6 +6,7 @@ made here are copies of its work: they are of one system identifier, and none is
 
 import subprocess
 from functools import cache
+from pathlib import Path
 
 from regionware.parts.postgres import Cluster
 
@@ -13,7 +14,7 @@ from regionware.parts.postgres import Cluster
 def fresh() -> Cluster:
     """A cluster with nothing in it, not yet started."""
     made = Cluster()
-    copy = ["cp", "-a", _original().primary.directory, made.primary.directory]
+    copy: list[str | Path] = ["cp", "-a", _original().primary.directory, made.primary.directory]
     subprocess.run(copy, check=True, capture_output=True)
     return made
 

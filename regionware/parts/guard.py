@@ -40,13 +40,18 @@ class Entry(NamedTuple):
 def _entry_of_proc(pid: int | str) -> Entry | None:
     """What `/proc` says of one process; nothing of one that nobody has waited for."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - asked every few milliseconds
-            stat = file.read()
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
     except OSError:
         return None  # It has ended.
+    try:
+        stat = os.read(descriptor, 4096)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
     # The name is in parentheses and may hold anything: proc_pid_stat(5).
-    state, parent = stat.rpartition(")")[2].split(maxsplit=2)[:2]
-    return None if state in ("Z", "X") else Entry(int(parent), state == "T")
+    state, parent = stat.rpartition(b")")[2].split(maxsplit=2)[:2]
+    return None if state in (b"Z", b"X") else Entry(int(parent), state == b"T")
 
 
 def _part_of_proc(pids: Iterable[int | str]) -> dict[int, Entry]:

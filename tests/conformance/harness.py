@@ -22,11 +22,12 @@ class HungUp(ConnectionResetError):
 
 
 def until(condition: Callable[[], object], seconds: float = DEADLINE) -> None:
-    """Wait for what happens elsewhere."""
-    limit = time.monotonic() + seconds
+    """Wait for what happens elsewhere; what takes long is asked for less and less often."""
+    limit, pause = time.monotonic() + seconds, 0.002
     while not condition():
         assert time.monotonic() < limit, "it did not happen"
-        time.sleep(0.002)
+        time.sleep(pause)
+        pause = min(pause * 1.1, 0.02)
 
 
 @dataclass
