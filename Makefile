@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 # Most tests wait for a server: more workers than cores.
 WORKERS ?= 3
+# Which tests are run, by their marks.
+MARKS ?= not long
 RUN := $(VENV)/bin/python -m
 PIP = test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV); $(RUN) pip install --quiet --constraint constraints.txt
 .PHONY: test drills test-long demo lint bench wheel-test
-test: $(VENV)/.dev ; $(RUN) $(COVERAGE) pytest -n $(WORKERS) -m 'not long' $(ARGS) $(AGAIN)
+test: $(VENV)/.dev ; $(RUN) $(COVERAGE) pytest -n $(WORKERS) -m '$(MARKS)' $(ARGS) $(AGAIN)
 drills: $(VENV)/.dev ; $(RUN) pytest tests/drills -m 'not long' $(ARGS)
 test-long: $(VENV)/.dev ; $(RUN) pytest -m long --timeout 1800 $(ARGS)
 demo: $(VENV)/.demo ; $(VENV)/bin/regionware demo $(ARGS)

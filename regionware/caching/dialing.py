@@ -10,6 +10,7 @@ redis-py reads the URL and makes the TLS context.
 
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 from time import monotonic
 from typing import Any
 
@@ -47,8 +48,14 @@ def maker(url: str) -> Maker:
     Raises:
         ValueError: redis-py cannot read it.
     """
-    pool: Any = redis.ConnectionPool.from_url(url, **PROTOCOL)
+    pool = _pool(url)
     return lambda: pool.connection_class(**pool.connection_kwargs)
+
+
+@lru_cache(maxsize=32)
+def _pool(url: str) -> Any:
+    """What redis-py reads from a URL; a worker asks for it several times, and after a fork."""
+    return redis.ConnectionPool.from_url(url, **PROTOCOL)
 
 
 def check_url(url: str, region: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from time import monotonic
 from typing import Any
 
@@ -98,6 +98,18 @@ class _Pool:
         self.busy = 0
 
 
+@lru_cache(maxsize=32)
+def _pool(url: str) -> Any:
+    """What redis-py reads from a URL; see `dialing`."""
+    return redis.asyncio.ConnectionPool.from_url(
+        url,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=None,
+        socket_connect_timeout=None,  # one deadline for all steps, see `_connect`
+        **PROTOCOL,
+    )
+
+
 class AsyncLines:
     """Connections to one server for event loops, apart for each loop."""
 
@@ -107,13 +119,7 @@ class AsyncLines:
         """Connect to nothing yet; see `Lines`."""
         #: See `Lines`.
         self.keep = keep
-        pool: Any = redis.asyncio.ConnectionPool.from_url(
-            url,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=None,
-            socket_connect_timeout=None,  # one deadline for all steps, see `_connect`
-            **PROTOCOL,
-        )
+        pool = _pool(url)
         self._make = partial(pool.connection_class, **pool.connection_kwargs)
         self._deadline = deadline
         self._breaker = breaker

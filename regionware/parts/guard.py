@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 #: Seconds a server may take to end after its own signal before it is killed.
 GRACE = 3.0
+_HAS_PROC = Path("/proc/self").is_dir()
 
 
 class Entry(NamedTuple):
@@ -36,21 +37,32 @@ class Entry(NamedTuple):
     stopped: bool
 
 
+def _entry_of_proc(pid: int | str) -> Entry | None:
+    """What `/proc` says of one process; nothing of one that nobody has waited for."""
+    try:
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+    except OSError:
+        return None  # It has ended.
+    try:
+        stat = os.read(descriptor, 4096)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    # The name is in parentheses and may hold anything: proc_pid_stat(5).
+    state, parent = stat.rpartition(b")")[2].split(maxsplit=2)[:2]
+    return None if state in (b"Z", b"X") else Entry(int(parent), state == b"T")
+
+
+def _part_of_proc(pids: Iterable[int | str]) -> dict[int, Entry]:
+    """The part of the process table that is about some processes."""
+    found = ((int(pid), _entry_of_proc(pid)) for pid in pids)
+    return {pid: entry for pid, entry in found if entry is not None}
+
+
 def _table_of_proc() -> dict[int, Entry]:
     """The process table from `/proc`, without the dead that nobody has waited for."""
-    found: dict[int, Entry] = {}
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            stat = (folder / "stat").read_text(errors="replace")
-        except OSError:
-            continue  # It ended since the listing.
-        # The name is in parentheses and may hold anything: proc_pid_stat(5).
-        state, parent = stat.rpartition(")")[2].split(maxsplit=2)[:2]
-        if state not in ("Z", "X"):
-            found[int(folder.name)] = Entry(int(parent), state == "T")
-    return found
+    return _part_of_proc(name for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208 - names only
 
 
 def _table_of_ps() -> dict[int, Entry]:
@@ -68,7 +80,7 @@ def _table_of_ps() -> dict[int, Entry]:
 
 def table() -> dict[int, Entry]:
     """The living processes by their numbers."""
-    return _table_of_proc() if Path("/proc/self").is_dir() else _table_of_ps()
+    return _table_of_proc() if _HAS_PROC else _table_of_ps()
 
 
 def descendants(pid: int) -> list[int]:
@@ -116,8 +128,15 @@ def thaw(pid: int) -> None:
 
 def _entries(pids: Iterable[int]) -> list[Entry]:
     """What the process table says of those that live."""
+    return list(_living(pids).values())
+
+
+def _living(pids: Iterable[int]) -> dict[int, Entry]:
+    """Those that live; where it can be had, without a look at all the others."""
+    if _HAS_PROC:
+        return _part_of_proc(pids)
     found = table()
-    return [found[pid] for pid in pids if pid in found]
+    return {pid: found[pid] for pid in pids if pid in found}
 
 
 def _wait(true: Callable[[], bool], timeout: float) -> bool:
@@ -133,7 +152,7 @@ def _wait(true: Callable[[], bool], timeout: float) -> bool:
 def wait_gone(pids: Iterable[int], timeout: float) -> bool:
     """Wait until none of the processes lives, at most `timeout` seconds; whether it is so."""
     waited = set(pids)
-    return _wait(lambda: not waited & table().keys(), timeout)
+    return _wait(lambda: not _living(waited), timeout)
 
 
 def kill_tree(pid: int) -> None:

@@ -74,11 +74,11 @@ class Cluster(Part):
         """The primary's connection string."""
         return self.primary.url
 
-    def start(self) -> Self:
-        """Make the primary if the folder is new, and start it.
+    def make(self) -> Self:
+        """Make the primary if the folder is new; it is not started.
 
         Raises:
-            ServerFailed: it did not start.
+            ServerFailed: it was not made.
         """
         data = self.primary.directory
         if not data.exists():
@@ -86,7 +86,15 @@ class Cluster(Part):
             self.primary.run("initdb", "-D", data, *options.split())
             with (data / "postgresql.conf").open("a") as configuration:
                 configuration.write(_SETTINGS)
-        self.primary.start()
+        return self
+
+    def start(self) -> Self:
+        """Make the primary if the folder is new, and start it.
+
+        Raises:
+            ServerFailed: it did not start.
+        """
+        self.make().primary.start()
         return self
 
     def replica(self, name: str, upstream_port: int | None = None) -> PostgresServer:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from regionware.parts.binaries import Account
-from regionware.parts.process import ServerFailed, ServerProcess, free_port
+from regionware.parts.process import ServerFailed, ServerProcess, accepts, free_port
 
 #: Seconds a server may take to start or to be promoted.
 PATIENCE = 30.0
@@ -155,14 +155,17 @@ class PostgresServer:
         )
         return self._process
 
+    def _is_here(self) -> bool:
+        """Whether it is this one that answers: somebody else's may listen there as well."""
+        return self.query("SHOW data_directory") == [(str(self.directory),)]
+
     def _answers(self, process: ServerProcess, limit: float) -> bool:
         """Wait until it answers or has ended; whether it answers."""
         import psycopg
 
         while process.running:
             try:
-                # Somebody else's server on this port would answer as well.
-                if self.query("SHOW data_directory") == [(str(self.directory),)]:
+                if accepts(self.port) and self._is_here():
                     return True
             except psycopg.OperationalError:
                 pass  # Not yet.

@@ -4,7 +4,7 @@ import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from regionware.parts.binaries import redis_server
 from regionware.parts.part import Part
@@ -130,23 +130,12 @@ class RedisServer(Part):
             ServerFailed: as `command`.
             OSError: as `command`.
         """
-        with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
-            chosen = f"SELECT {database}\r\n" if database else ""
-            connection.sendall(f"{chosen}{words}\r\n".encode())
-            with connection.makefile("rb") as answers:
-                if chosen:
-                    answers.readline()
-                kind, answer = answers.read(1), answers.readline()
-                if kind == b"$" and int(answer) >= 0:
-                    answer = answers.read(int(answer))
-        if kind not in (b"+", b":", b"$"):
-            raise ServerFailed(f"{words}: {answer.decode() or 'connection closed'}")
-        return answer.decode().rstrip("\r\n")
+        return _asked(port, [words], timeout, database)[0]
 
     def flush(self) -> None:
         """Make it as if just started: no keys, scripts or functions, statistics at zero."""
-        for words in ("FLUSHALL", "SCRIPT FLUSH", "FUNCTION FLUSH", "CONFIG RESETSTAT"):
-            self.command(words)
+        commands = "FLUSHALL", "SCRIPT FLUSH", "FUNCTION FLUSH", "CONFIG RESETSTAT"
+        _asked(self.port, commands, timeout=5)
 
     def close(self) -> None:
         """End it and remove its folder."""
@@ -168,3 +157,21 @@ class RedisServer(Part):
             return f"process_id:{pid}\r\n" in self.command("INFO server", timeout=0.5)
         except (OSError, ServerFailed):
             return False
+
+
+def _asked(port: int, commands: Sequence[str], timeout: float, database: int = 0) -> list[str]:
+    """What is answered to commands that one connection sends together."""
+    sent = [f"SELECT {database}", *commands] if database else list(commands)
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
+        connection.sendall("".join(f"{words}\r\n" for words in sent).encode())
+        with connection.makefile("rb") as answers:
+            return [_answer(answers, words) for words in sent][-len(commands) :]
+
+
+def _answer(answers: BinaryIO, words: str) -> str:
+    kind, answer = answers.read(1), answers.readline()
+    if kind == b"$" and int(answer) >= 0:
+        answer = answers.read(int(answer) + 2)
+    if kind not in (b"+", b":", b"$"):
+        raise ServerFailed(f"{words}: {answer.decode() or 'connection closed'}")
+    return answer.decode().rstrip("\r\n")

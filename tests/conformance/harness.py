@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from io import BytesIO
 from threading import Condition, Event, Thread
@@ -21,11 +22,12 @@ class HungUp(ConnectionResetError):
 
 
 def until(condition: Callable[[], object], seconds: float = DEADLINE) -> None:
-    """Wait for what happens elsewhere."""
-    limit = time.monotonic() + seconds
+    """Wait for what happens elsewhere; what takes long is asked for less and less often."""
+    limit, pause = time.monotonic() + seconds, 0.002
     while not condition():
         assert time.monotonic() < limit, "it did not happen"
-        time.sleep(0.002)
+        time.sleep(pause)
+        pause = min(pause * 1.1, 0.02)
 
 
 @dataclass
@@ -172,7 +174,12 @@ class Site:
 
     def get(self, path: str, **ask: Any) -> Answer:
         """One request and its whole answer; the keywords are those of `Ask`."""
-        return self.start(path, **ask).result()
+        if self.flavour == "asgi":
+            return self.start(path, **ask).result()
+        # Most of the cost of a request here would be to hand it to a thread, and to wait for it.
+        call = Call(Ask(path, **ask))
+        copy_context().run(self._drive_wsgi, call)
+        return Answer(call.status, call.headers, call.chunks)
 
     def start(self, path: str, **ask: Any) -> Call:
         """Begin a request in the background."""

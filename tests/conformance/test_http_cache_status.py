@@ -21,6 +21,8 @@ from tests.conformance.standard import (
     rows,
 )
 
+pytestmark = pytest.mark.volume
+
 MINUTE = "Cache-Control: max-age=60"
 OVER = ["Cache-Control: max-age=10", "Age: 20"]  # for ten seconds
 TAG = 'ETag: "1"'

@@ -24,6 +24,8 @@ from tests.conformance.standard import (
     verdict,
 )
 
+pytestmark = pytest.mark.volume
+
 MINUTE = "Cache-Control: max-age=60"
 TAG = 'ETag: "1"'
 DAY = 86400

@@ -15,6 +15,8 @@ from tests.conformance.conftest import Clock, World
 from tests.conformance.harness import Answer, Site
 from tests.conformance.oracle import DAY, EPOCH, Sent, Shelf, date, examples, wall
 
+pytestmark = pytest.mark.volume
+
 MODIFIED = date(EPOCH - 10 * DAY)
 
 #: What a server lets through: Latin-1 without control characters but for the tab.

@@ -17,6 +17,8 @@ from tests.conformance.standard import (
     verdict,
 )
 
+pytestmark = pytest.mark.volume
+
 MINUTE = "Cache-Control: max-age=60"
 TAG = 'ETag: "1"'
 SAFE = {"GET", "HEAD"}

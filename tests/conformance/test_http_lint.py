@@ -15,6 +15,8 @@ from tests.conformance.conftest import Clock, World
 from tests.conformance.harness import Answer, Site
 from tests.conformance.oracle import DAY, EPOCH, date, examples, settle, wall
 
+pytestmark = pytest.mark.volume
+
 BODY = b"0123456789" * 10
 COOKIE = "a=1; Path=/; Secure; HttpOnly; SameSite=Lax"
 TAG = ("ETag", '"1"')

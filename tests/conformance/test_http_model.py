@@ -38,6 +38,8 @@ from tests.conformance.oracle import (
     wall,
 )
 
+pytestmark = pytest.mark.volume
+
 URLS = 2
 #: Fields that a 304 does not update (RFC 9111, section 3.2).
 OF_THE_BODY = {"content-encoding", "content-type", "content-length", "content-range"}

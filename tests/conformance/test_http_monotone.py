@@ -19,6 +19,9 @@ from tests.conformance.conftest import Clock, World
 from tests.conformance.harness import Answer, Site
 from tests.conformance.oracle import DAY, HEURISTIC, Sent, Shelf, date, examples
 
+pytestmark = pytest.mark.volume
+
+# Each property is held against as many examples for each protocol and each kind of policy.
 NEEDS_CLOCK = pytest.mark.parametrize("tier", ["memory"], indirect=True)
 
 NUMBERS = st.sampled_from([0, 1, 5, 10, 20, 60, 100, 2000, 100_000, 2_000_000])
@@ -179,7 +182,7 @@ def asked(*directives: str) -> dict[str, str]:
 
 @NEEDS_CLOCK
 def test_what_a_head_forbids_in_addition_shortens_lives(shelf: Shelf) -> None:
-    @settings(max_examples=examples(150), deadline=None)
+    @settings(max_examples=examples(80), deadline=None)
     @given(HEADS, st.sampled_from(sorted(FORBIDDING)), REQUESTS, st.booleans())
     def holds(head: Head, addition: str, request: Sequence[str], down: bool) -> None:
         assume(addition not in EXPLICIT or head.says("max-age") or head.says("s-maxage"))
@@ -195,7 +198,7 @@ def test_what_a_head_forbids_in_addition_shortens_lives(shelf: Shelf) -> None:
 def test_a_second_number_only_shortens_lives(shelf: Shelf) -> None:
     """RFC 9111, section 4.2.1: values that disagree; here the shorter counts."""
 
-    @settings(max_examples=examples(100), deadline=None)
+    @settings(max_examples=examples(60), deadline=None)
     @given(HEADS, NUMBERS, st.sampled_from(SHORTENING), st.booleans(), st.booleans())
     def holds(head: Head, there: int, addition: str, first: bool, down: bool) -> None:
         name = addition.partition("=")[0]
@@ -210,7 +213,7 @@ def test_a_second_number_only_shortens_lives(shelf: Shelf) -> None:
 
 @NEEDS_CLOCK
 def test_what_a_request_demands_in_addition_shortens_lives(shelf: Shelf) -> None:
-    @settings(max_examples=examples(120), deadline=None)
+    @settings(max_examples=examples(60), deadline=None)
     @given(HEADS, REQUESTS, DEMANDS, st.booleans(), st.booleans())
     def holds(head: Head, request: Sequence[str], demand: str, first: bool, down: bool) -> None:
         name = demand.partition("=")[0].lower()

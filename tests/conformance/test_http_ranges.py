@@ -20,6 +20,8 @@ from tests.conformance.standard import (
     verdict,
 )
 
+pytestmark = pytest.mark.volume
+
 LETTERS = b"abcdefghijklmnopqrstuvwxyz"
 TAG = 'ETag: "1"'
 MINUTE = "Cache-Control: max-age=60"

@@ -34,6 +34,8 @@ from tests.conformance.standard import (
     verdict,
 )
 
+pytestmark = pytest.mark.volume
+
 MINUTE = "Cache-Control: max-age=60"
 OVER = ["Cache-Control: max-age=10", "Age: 20"]
 TAG = 'ETag: "1"'

@@ -19,6 +19,8 @@ from tests.conformance.standard import (
     verdict,
 )
 
+pytestmark = pytest.mark.volume
+
 MINUTE = "Cache-Control: max-age=60"
 TAG = 'ETag: "1"'
 LONG_AGO = "Last-Modified: <-100000>"

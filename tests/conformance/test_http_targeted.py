@@ -9,6 +9,8 @@ from regionware.policies import Cache
 from tests.conformance.conftest import World
 from tests.conformance.standard import Lines, cached, numbered, rows, verdict
 
+pytestmark = pytest.mark.volume
+
 CDN = "CDN-Cache-Control"
 OURS = "Regionware-Cache-Control"
 TAG = 'ETag: "1"'

@@ -18,6 +18,8 @@ from tests.conformance.standard import (
     verdict,
 )
 
+pytestmark = pytest.mark.volume
+
 MINUTE = "Cache-Control: max-age=60"
 OVER = ["Cache-Control: max-age=10", "Age: 20"]  # for ten seconds
 TAG = 'ETag: "1"'

@@ -20,6 +20,7 @@ from regionware.observe import Event
 from regionware.parts.postgres import Cluster
 from regionware.policies.database import Access, Database
 from regionware.topology import Region, Topology
+from tests.clusters import fresh
 
 Until = Callable[..., None]
 Begin = Callable[..., Current]
@@ -30,7 +31,7 @@ INTERVAL = 0.1
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """A cluster of its own: a primary, and a replica in each of two regions."""
-    with Cluster() as made:
+    with fresh() as made:
         made.replica("fra")
         made.replica("nrt")
         made.primary.query("CREATE TABLE items (value int)")

@@ -20,6 +20,7 @@ from regionware.observe import Event
 from regionware.parts.postgres import Cluster
 from regionware.policies.database import Database
 from regionware.topology import Region, Topology
+from tests.clusters import fresh
 
 Begin = Callable[..., Current]
 Until = Callable[..., None]
@@ -69,7 +70,7 @@ def test_a_wait_ends_in_time_or_when_it_is_in_vain() -> None:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A primary with two replicas of one region, and one of another."""
-    with Cluster() as made:
+    with fresh() as made:
         for name in ("one", "two", "nrt"):
             made.replica(name)
         made.primary.query("CREATE TABLE items (value int)")

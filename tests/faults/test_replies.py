@@ -25,6 +25,8 @@ from tests.conformance.application import Application, text
 from tests.conformance.harness import until
 from tests.rig import AMPLE, Client, Rig
 
+pytestmark = pytest.mark.volume
+
 
 def client(rig: Rig, server: ScriptedRedis) -> Client:
     return Client(rig.site(rig.worker(server.url), Application(lambda seen: text(seen.path))))

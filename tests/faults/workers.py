@@ -1,7 +1,8 @@
 """Worker processes on one Redis, and the application that they all serve.
 
 Its answers are counted up by the test, in shared memory, so that the age of an answer is known.
-Nothing here is forked: a worker begins as a server's does.
+A worker begins as those of a server do: it is forked by a process that has imported what it needs,
+and has started nothing.
 """
 
 import multiprocessing
@@ -19,7 +20,8 @@ from regionware.policies import Cache, Route
 from tests.conformance.application import Application, Response, Seen, text
 from tests.conformance.harness import Flavour, Loop, Site, until
 
-_SPAWN = multiprocessing.get_context("spawn")
+_SPAWN = multiprocessing.get_context("forkserver")
+_SPAWN.set_forkserver_preload(["tests.faults.workers"])
 
 #: How many items there are; each has its own path, tag and version.
 ITEMS = 4

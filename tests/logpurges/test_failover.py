@@ -9,8 +9,8 @@ import pytest
 from regionware import Region, Topology
 from regionware.database.purges import Window
 from regionware.installing import install
-from regionware.parts.postgres import Cluster
 from regionware.policies import Cache, Route
+from tests.clusters import fresh
 from tests.conformance.harness import Site, until
 from tests.logpurges.conftest import Database, count, knows
 from tests.logpurges.test_outside import PATH, keep, shows
@@ -27,7 +27,7 @@ XMIN = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
 @pytest.fixture
 def database() -> Iterator[Database]:
     """On a cluster of its own."""
-    with Cluster() as cluster:
+    with fresh() as cluster:
         cluster.replica("fra")
         made = Database(cluster)
         install(made.url, trigger="goods", tags=["item:{id}"])

@@ -15,6 +15,7 @@ from regionware.log_purges import LogPurges
 from regionware.parts.postgres import Cluster
 from regionware.parts.redis import RedisServer
 from regionware.policies import Cache, Route
+from tests.clusters import fresh
 from tests.conformance.harness import Site, until
 from tests.logpurges.conftest import Database, Open, apart, away, back, count, knows
 from tests.logpurges.test_outside import PATH, keep, probes, shows
@@ -309,7 +310,7 @@ def test_a_worker_that_serves_hits_alone(
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Cluster]:
     """A primary with two replicas, both of one region."""
-    with Cluster() as cluster:
+    with fresh() as cluster:
         cluster.replica("fra")
         cluster.replica("late")
         yield cluster

@@ -9,6 +9,7 @@ import pytest
 from regionware import Region
 from regionware.caching.coherence import Fences
 from regionware.parts.postgres import Cluster
+from tests.clusters import fresh
 from tests.conformance.harness import Site, until
 from tests.sessions.conftest import Open, stranger
 from tests.sessions.shop import Customer
@@ -19,7 +20,7 @@ OLD, LOST = 1, 2
 @pytest.fixture(name="own")
 def _own() -> Iterator[Cluster]:
     """A cluster of its own, with the goods."""
-    with Cluster() as made:
+    with fresh() as made:
         made.replica("fra")
         made.primary.query("CREATE TABLE goods (id int PRIMARY KEY, value int NOT NULL)")
         made.primary.query("INSERT INTO goods VALUES (7, 1)")

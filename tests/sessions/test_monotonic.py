@@ -16,6 +16,7 @@ from regionware.database.seen import host_pin
 from regionware.database.selector import Selection
 from regionware.parts.postgres import Cluster
 from regionware.parts.postgres_server import PostgresServer
+from tests.clusters import fresh
 from tests.conformance.harness import Site, until
 from tests.rig import Rig
 from tests.sessions.conftest import ready
@@ -30,7 +31,7 @@ PATH = "/plain/1"
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Cluster]:
     """A primary with two replicas."""
-    with Cluster() as cluster:
+    with fresh() as cluster:
         cluster.replica("a")
         cluster.replica("b")
         cluster.primary.query("CREATE TABLE goods (id int PRIMARY KEY, value int NOT NULL)")

@@ -56,6 +56,7 @@ def first_violation(seeds: Iterable[int], *faults: Fault) -> Outcome | None:
     return next((found for found in outcomes if found.violations), None)
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize("number", range(PARTS))
 def test_promises_are_kept(number: int) -> None:
     reads = 0
