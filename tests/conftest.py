@@ -15,9 +15,19 @@ from regionware.parts import process
 from regionware.parts.postgres import Cluster
 from regionware.parts.redis import DATABASES, RedisServer
 
+#: What breaks servers under load is about time: it is not slowed down by measuring coverage.
+UNMEASURED = ("tests/drills/", "tests/sessions/checker/")
+
 # How fast a machine is, is no property of what is tested.
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `.ci/run` measures no coverage of; see `volume` in `pyproject.toml`."""
+    for item in items:
+        if item.nodeid.startswith(UNMEASURED):
+            item.add_marker("volume")
 
 
 @pytest.fixture(scope="session")
