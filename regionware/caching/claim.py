@@ -31,9 +31,9 @@ class Claim:
     """
 
     __slots__ = (
-        "_began", "_beside", "_created", "_late", "_lease", "_leased", "_names", "_observing",
-        "_plan", "_prepared", "_stamped", "_token", "_unheard", "barred", "flight", "floor", "gone",
-        "key", "leads", "need", "spills",
+        "_ahead", "_began", "_beside", "_created", "_late", "_lease", "_leased", "_names",
+        "_observing", "_plan", "_prepared", "_stamped", "_token", "_unheard", "barred", "flight",
+        "floor", "gone", "key", "leads", "need", "spills",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +64,7 @@ class Claim:
         self._plan = keys
         self._began = now
         self._created = prepared.fences.stamp + 1
+        self._ahead = 0
         self._late = False
         self._lease = ""
         self._leased = ""
@@ -106,7 +107,10 @@ class Claim:
 
     def join(self) -> bool:
         """Whether this fill leads; else `flight` is the one to follow, or `None` to go alone."""
-        self.flight, self.leads = self._prepared.flights.join(self.key, self.need)
+        # Who insists follows nobody, and takes nobody's place.
+        floor = -1 if self.insists else self.floor
+        board = self._prepared.flights
+        self.flight, self.leads = board.join(self.key, self.need, floor, self._created)
         return self.leads
 
     def go_alone(self) -> None:
@@ -158,6 +162,8 @@ class Claim:
         """It has waited: what comes is begun now."""
         self._began = self._prepared.clock()
         self._created = max(self._created, self._prepared.fences.stamp + 1)
+        if self.leads and self.flight is not None:
+            self.flight.begun = self._created
 
     def interrupted(self) -> Release | None:
         """What to say to the store after a look-up that did not end: it may have granted."""
@@ -172,13 +178,13 @@ class Claim:
         """What keeps the lease that was granted."""
         if not self._lease:
             return None
-        return Hold(self.ask()[0], self._lease, self._leased, self._created)
+        return Hold(self.ask()[0], self._lease, self._leased)
 
     def found(self, found: Found, request: Request) -> None:
         """Keep what the store said: a lease, and the region's clock."""
         self._unheard = found.late
         if found.available:
-            self._created = found.stamp
+            self._created, self._ahead = found.stamp, found.ahead
             self._stamped = True
             # No entry of this process is later, so a purge that only it knows of reaches them all.
             self._prepared.fences.see(found.stamp)

@@ -308,5 +308,7 @@ class Filling(Keeping):
                 yield from Release(name, lease, self._leased)
             return
         vary = ",".join(names)
-        stored = yield from Fill(name, lease, self._leased, vary, variant, frame, life(lifetime))
+        stored = yield from Fill(
+            name, lease, self._leased, vary, variant, frame, life(lifetime), self._ahead
+        )
         self._filled = stored is not False

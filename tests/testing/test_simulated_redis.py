@@ -209,7 +209,8 @@ class Scripts:
         created, fresh = self.now - dice.randint(0, 9), self.now + dice.choice((-5, 10**9))
         frame = f"RWF1{created:016x}{fresh:016x}{'0' * 48}{dice.randint(0, 999):060}".encode()
         vary, token = dice.choice(("", "language")), dice.choice((self.token, ""))
-        return self.tier._fill(Fill(self.digest, token, "", vary, "", frame, 900_000))
+        ahead = dice.choice((0, 0, 5))
+        return self.tier._fill(Fill(self.digest, token, "", vary, "", frame, 900_000, ahead))
 
     def purge(self) -> Call:
         order = Order([f"ht{self.dice.randint(0, 5)}" for _ in range(3)], None, 4_000_000)
@@ -218,7 +219,7 @@ class Scripts:
     def snapshot(self) -> Call:
         names = self.names
         keys = names.clock, names.fences, names.log, names.workers, names.wakes
-        return keys, (self.stamp, "", "me", 60_000_000)
+        return keys, (self.stamp, "", "me", 60_000_000, self.dice.choice((5, 9_000_000)))
 
     def register(self) -> Call:
         keys = self.names.workers, self.names.clock, self.names.fences
@@ -240,7 +241,7 @@ class Scripts:
         return self.tier._release(Release(self.digest, self.token, leased, seconds, failed))
 
     def renew(self) -> Call:
-        return self.tier._renew(Hold(self.digest, self.token, "", self.stamp))
+        return self.tier._renew(Hold(self.digest, self.token, ""))
 
     def repair(self) -> Call:
         """What it finds is what it means, mostly; now and then the key holds no hash."""
