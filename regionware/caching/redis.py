@@ -222,7 +222,10 @@ class RedisTier(Servers):
         return (self.names.entries + ask.digest,), what
 
     def _fill(self, ask: Fill) -> tuple[tuple[str], tuple[Argument, ...]]:
-        what = (ask.lease, ask.leased, ask.vary, ask.variant, ask.frame, ask.life, MAX_VARIANTS, ask.ahead)
+        what = (
+            ask.lease, ask.leased, ask.vary, ask.variant, ask.frame, ask.life, MAX_VARIANTS,
+            ask.ahead,
+        )  # fmt: skip
         return (self.names.entries + ask.digest,), what
 
     def _release(self, ask: Release) -> tuple[tuple[str], tuple[Argument, ...]]:

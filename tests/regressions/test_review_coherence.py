@@ -6,6 +6,7 @@ A test whose protection cannot be switched off here has a control that shows wha
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
 from threading import Event, Lock
+from time import time
 
 import pytest
 
@@ -223,6 +224,26 @@ def test_what_is_begun_later_than_now_is_not_found_fresh(
     assert tier is not None
     found = tier.lookup(Lookup(vault.key.rpartition(b":")[2].decode(), None, 0, "", 0, "0" * 32))
     assert bool(found.lease) is (seconds > 0)
+
+
+@REDIS
+@AHEAD
+def test_what_is_begun_later_than_the_clock_reads_is_of_unknown_age(
+    world: World, vault: Vault, seconds: int
+) -> None:
+    """Purges would reach it, but it would stay fresh until the clock has caught up."""
+    site = world.site(counting(), TAGGED)
+    assert site.get("/x").body == b"1"
+    _begun(vault, seconds)
+    tier = site.rw._parts.rim.tier
+    assert tier is not None
+    name, told = vault.key.rpartition(b":")[2].decode(), int((time() + 3600) * 1_000_000)
+    found = tier.lookup(Lookup(name, None, 0, "", told, "0" * 32))
+    assert found.stamp == told + 1
+    assert bool(found.lease) is (seconds > 0)
+    site.rw.memory.clear()
+    site.rw._parts.prepared.fences.told = told
+    assert site.get("/x").body == (b"2" if seconds else b"1")
 
 
 @REDIS
