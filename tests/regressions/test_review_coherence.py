@@ -27,7 +27,7 @@ from regionware.caching.seal import CHECKSUM
 from regionware.caching.warming import Warming
 from regionware.database.position import Position
 from regionware.database.timelines import Timelines
-from regionware.effects import Lookup
+from regionware.effects import ANY, Lookup, Release
 from regionware.observe import Event as Happened
 from regionware.policies import Cache, Route
 from tests.conformance.application import Application, Gate, Response, counting
@@ -241,6 +241,7 @@ def test_what_is_begun_later_than_the_clock_reads_is_of_unknown_age(
     found = tier.lookup(Lookup(name, None, 0, "", told, "0" * 32))
     assert found.stamp == told + 1
     assert bool(found.lease) is (seconds > 0)
+    tier.release(Release(name, found.lease, ANY))
     site.rw.memory.clear()
     site.rw._parts.prepared.fences.told = told
     assert site.get("/x").body == (b"2" if seconds else b"1")
