@@ -14,16 +14,12 @@ local t = redis.call('TIME')
 -- What was before what is told by the stamp, which stands still until a clock that has gone back has
 -- caught up; how long something lasts, by the time, which does not.
 local time = t[1] * 1000000 + t[2]
-local now = math.max(time, tonumber(ARGV[6]) + 1)
+local now, known = time, tonumber(ARGV[6])
+if known >= now then now = known + 1 end
 local function hex(stamp)
   return string.format('%08x%08x', math.floor(stamp / 4294967296), stamp % 4294967296)
 end
 local hexnow = hex(now)
--- A stamp as a number; 0 if it is none, or later than any clock.
-local function number(stamp)
-  local read = string.match(stamp, '^' .. string.rep('%x', 16) .. '$') and tonumber(stamp, 16) or 0
-  return read < 4503599627370496 and read or 0
-end
 
 local spec = redis.pcall('HGET', KEYS[1], 'vary')
 if type(spec) == 'table' then
@@ -49,7 +45,7 @@ local found = redis.call('HMGET', KEYS[1], 'e' .. variant, 'l' .. variant, 'f' .
 local frame = found[1] or ''
 -- The clock of the frame: the server's, and what the stamp was ahead of it when the frame was begun.
 local clock, hexclock = time, hexnow
-if found[5] then clock = time + number(found[5]) end
+if found[5] then clock = time + (tonumber(string.sub(found[5], 1, 16), 16) or 0) % 4503599627370496 end
 if clock ~= now then hexclock = hex(clock) end
 local function reply(verdict)
   if time == now and clock == now then return {hexnow, frame, spec, verdict} end
@@ -69,7 +65,8 @@ if ARGV[3] == '' then return reply(0) end
 
 -- Milliseconds until a stamp of a mark, 0 if it is over, is none, or is beyond any mark of ours.
 local function left(stamp, most)
-  local ms = math.ceil((number(stamp) - time) / 1000)
+  if not string.match(stamp, '^' .. string.rep('%x', 16) .. '$') then return 0 end
+  local ms = math.ceil((tonumber(stamp, 16) - time) / 1000)
   if ms < 0 or ms > most then return 0 end
   return ms
 end
