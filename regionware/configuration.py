@@ -183,7 +183,7 @@ class Options:
 
     @property
     def retention(self) -> int:
-        """Microseconds; other releases of the namespace may keep entries longer than this one."""
+        """Microseconds for which this process needs a fence; the region keeps it for all."""
         return int(max(2 * self.longest, 86_400) * 1_000_000)
 
 

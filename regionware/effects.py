@@ -56,6 +56,8 @@ class Found:
         heard: how many wake-ups had been heard when the look-up was sent.
         garbled: the names are none, or the key holds something else than entries.
         late: Redis has not answered in time; it may have granted the lease all the same.
+        clock: the server's clock, microseconds, which measures how long something lasts. Where it
+            has gone back, the stamp is later, and stands still.
     """
 
     available: bool
@@ -68,6 +70,7 @@ class Found:
     heard: int = 0
     garbled: bool = False
     late: bool = False
+    clock: int = 0
 
 
 @dataclass(slots=True)
@@ -150,13 +153,11 @@ class Hold(Effect[None]):
         digest: the key's digest.
         lease: the token.
         leased: the variant for which it was granted.
-        stamp: the latest reading of the region's clock known here.
     """
 
     digest: str
     lease: str
     leased: str
-    stamp: int
 
 
 @dataclass(slots=True)
@@ -211,16 +212,18 @@ class Flight:
 
     Attributes:
         need: the position that the fill certainly reaches.
+        begun: the stamp of its beginning, or an earlier one.
         result: the entry, once there is one.
         outcome: `""` while under way, then `"entry"`, `"uncacheable"`, `"stale"` (refreshes fail,
             and the result may be served stale), `"failed"` (the application did) or `"abandoned"`.
     """
 
-    __slots__ = ("need", "outcome", "result")
+    __slots__ = ("begun", "need", "outcome", "result")
 
-    def __init__(self, need: Position | None) -> None:
+    def __init__(self, need: Position | None, begun: int = 0) -> None:
         """Begin under way."""
         self.need = need
+        self.begun = begun
         self.result: Entry | None = None
         self.outcome = ""
 

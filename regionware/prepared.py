@@ -48,8 +48,10 @@ class MemoryTier(Protocol):
 class FlightBoard(Protocol):
     """What the exchange asks of the fills in progress; neither call blocks."""
 
-    def join(self, key: Key, need: Position | None, /) -> tuple[Flight | None, bool]:
-        """Join the fill of a key, or lead one."""
+    def join(
+        self, key: Key, need: Position | None, floor: int, stamp: int, /
+    ) -> tuple[Flight | None, bool]:
+        """Join the fill of a key, if it was begun after `floor`, or lead one, begun at `stamp`."""
 
     def land(self, key: Key, flight: Flight, outcome: str, result: Entry | None = None, /) -> None:
         """End a fill."""

@@ -177,7 +177,7 @@ def _look_up(
         if leases and (release := filling.interrupted()) is not None:
             yield from release
         raise
-    filling.found(found, ask, exchange.request)
+    filling.found(found, exchange.request)
     if (hold := filling.hold()) is not None:
         yield from hold
     return found, entry

@@ -77,12 +77,14 @@ def _unpack(
         frame = read(found.frame, material, prepared.seal)
     except Unreadable as error:
         return None, _judged(error.flaw, found)
-    if frame.created > found.stamp:
-        return None, ""  # by a clock that has gone back since: no purge of today's would reach it
+    if frame.created > found.clock:
+        # By a clock that has gone back since: no purge of today's would reach it, and nobody knows
+        # how old it is.
+        return None, ""
     # It may have been stored when the policy gave other tags: a purge of today's reaches it too.
     frame.tags = tuple(dict.fromkeys((*frame.tags, *exchange.tags())))
     cache = exchange.plan.compiled.route.cache
-    return from_frame(frame, key, stamp=found.stamp, now=prepared.clock(), cache=cache), ""
+    return from_frame(frame, key, stamp=found.clock, now=prepared.clock(), cache=cache), ""
 
 
 def _judged(flaw: str, found: Found) -> str:

@@ -31,8 +31,8 @@ class Claim:
     """
 
     __slots__ = (
-        "_began", "_beside", "_created", "_late", "_lease", "_leased", "_names", "_observing",
-        "_plan", "_prepared", "_raised", "_stamped", "_token", "_unheard", "barred", "flight",
+        "_ahead", "_began", "_beside", "_created", "_late", "_lease", "_leased", "_names",
+        "_observing", "_plan", "_prepared", "_stamped", "_token", "_unheard", "barred", "flight",
         "floor", "gone", "key", "leads", "need", "spills",
     )  # fmt: skip
 
@@ -68,7 +68,7 @@ class Claim:
         self._lease = ""
         self._leased = ""
         self._token = ""
-        self._stamped = self._raised = False
+        self._stamped = self._ahead = False
         self._unheard = False
         self._names: tuple[str, ...] = ()
         self.key = key
@@ -106,7 +106,10 @@ class Claim:
 
     def join(self) -> bool:
         """Whether this fill leads; else `flight` is the one to follow, or `None` to go alone."""
-        self.flight, self.leads = self._prepared.flights.join(self.key, self.need)
+        # Who insists follows nobody, and takes nobody's place.
+        floor = -1 if self.insists else self.floor
+        board = self._prepared.flights
+        self.flight, self.leads = board.join(self.key, self.need, floor, self._created)
         return self.leads
 
     def go_alone(self) -> None:
@@ -158,6 +161,8 @@ class Claim:
         """It has waited: what comes is begun now."""
         self._began = self._prepared.clock()
         self._created = max(self._created, self._prepared.fences.stamp + 1)
+        if self.leads and self.flight is not None:
+            self.flight.begun = self._created
 
     def interrupted(self) -> Release | None:
         """What to say to the store after a look-up that did not end: it may have granted."""
@@ -172,9 +177,9 @@ class Claim:
         """What keeps the lease that was granted."""
         if not self._lease:
             return None
-        return Hold(self.ask()[0], self._lease, self._leased, self._created)
+        return Hold(self.ask()[0], self._lease, self._leased)
 
-    def found(self, found: Found, asked: Lookup, request: Request) -> None:
+    def found(self, found: Found, request: Request) -> None:
         """Keep what the store said: a lease, and the region's clock."""
         self._unheard = found.late
         if found.available:
@@ -182,7 +187,7 @@ class Claim:
             self._stamped = True
             # The region's clock has gone back: it reads no later than a purge that is known here.
             # Another, who does not know of it, may yet purge with an earlier stamp.
-            self._raised = found.stamp <= asked.stamp + 1
+            self._ahead = found.stamp > found.clock
             # No entry of this process is later, so a purge that only it knows of reaches them all.
             self._prepared.fences.see(found.stamp)
             self._lease = found.lease
@@ -202,7 +207,7 @@ class Claim:
     @property
     def _fills_beside(self) -> bool:
         """Whether it may fill without the lease: the store keeps what was begun last."""
-        return self._stamped and not self._raised and (self._beside or self.insists)
+        return self._stamped and not self._ahead and (self._beside or self.insists)
 
     @property
     def limit(self) -> int:

@@ -89,9 +89,9 @@ def found_entry(
     if key is None or frame is None or based is None or digest(canonical(based[0])) != told[:32]:
         return None
     names, policy = names_in(found.vary), policy_of(based[0])
-    if policy is None or names != based[1] or frame.created > found.stamp:
+    if policy is None or names != based[1] or frame.created > found.clock:
         return None
     cache, today = policy
     # As at any hit in Redis: a purge of today's tags reaches what was stored without them.
     frame.tags = tuple(dict.fromkeys((*frame.tags, *today)))
-    return from_frame(frame, key, stamp=found.stamp, now=now, cache=cache), names
+    return from_frame(frame, key, stamp=found.clock, now=now, cache=cache), names

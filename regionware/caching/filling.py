@@ -304,7 +304,7 @@ class Filling(Keeping):
         frame = encode(to_frame(entry, canonical(entry.key), lifetime), self._prepared.seal)
         variant = variant_name(names, values)
         # What may be later than the next purge is this process's alone, which hears of them all.
-        if not frame or self._raised:
+        if not frame or self._ahead:
             if lease:
                 yield from Release(name, lease, self._leased)
             return

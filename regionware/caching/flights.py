@@ -27,9 +27,9 @@ class Waitable(Flight):
 
     __slots__ = ("keen", "key", "patient")
 
-    def __init__(self, key: Key, need: Position | None) -> None:
+    def __init__(self, key: Key, need: Position | None, begun: int = 0) -> None:
         """Begin with nobody waiting."""
-        super().__init__(need)
+        super().__init__(need, begun)
         self.key = key
         self.keen: Wakers = []
         self.patient: Wakers = []
@@ -56,8 +56,19 @@ class Flights:
         #: How many are at the application beside the fill of a key, or of those that failed.
         self._spills: dict[Key, int] = {}
 
-    def join(self, key: Key, need: Position | None) -> tuple[Flight | None, bool]:
+    def join(
+        self, key: Key, need: Position | None, floor: int = -1, stamp: int = 0
+    ) -> tuple[Flight | None, bool]:
         """Join the fill of a key, or begin one.
+
+        One that a purge has overtaken is of no use to who asks after the purge: the caller's takes
+        its place, and who waits for it looks again, and finds that one.
+
+        Args:
+            key: what is filled.
+            need: the position that it must reach.
+            floor: a fill begun at or before this stamp is overtaken.
+            stamp: of the beginning of the caller's own.
 
         Returns:
             The flight, and whether the caller leads it. `(None, False)` where a fill is under way
@@ -65,11 +76,13 @@ class Flights:
         """
         with self._lock:
             flight = self._flights.get(key)
-            if flight is None:
-                flight = self._flights[key] = Waitable(key, need)
-                return flight, True
-            promised = need is None or (flight.need is not None and flight.need.reached(need))
-            return (flight, False) if promised else (None, False)
+            if flight is not None and flight.begun > floor:
+                promised = need is None or (flight.need is not None and flight.need.reached(need))
+                return (flight, False) if promised else (None, False)
+            own = self._flights[key] = Waitable(key, need, stamp)
+        if flight is not None:
+            self.land(key, flight, "abandoned")
+        return own, True
 
     def land(self, key: Key, flight: Flight, outcome: str, result: Entry | None = None) -> None:
         """End a flight; only the first end counts."""

@@ -15,9 +15,10 @@ from regionware.observe import Event
 
 #: Events of one read. With as many, more are waiting, and some may be forgotten before their turn.
 BATCH = 1000
-#: Beside the fences: their epoch, up to when they are forgotten, and which event came before.
-_EPOCH, _HORIZON, _BEFORE = b"#", b"~", b"<"
-_NOTES = frozenset({_EPOCH, _HORIZON, _BEFORE})
+#: Beside the fences: their epoch, up to when they are forgotten, for how long they are needed, and
+#: which event came before.
+_EPOCH, _HORIZON, _NEEDED, _BEFORE = b"#", b"~", b"%", b"<"
+_NOTES = frozenset({_EPOCH, _HORIZON, _NEEDED, _BEFORE})
 #: Seconds between two sweeps of fences that nobody needs any more.
 _PRUNING = 60.0
 _SECOND = 1_000_000
@@ -51,6 +52,7 @@ class Follower:
         synced: a snapshot has been applied.
         gaps: see `Backplane`.
         lag: see `Backplane`.
+        retention: microseconds after which no entry of this process can be older than a fence.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Follower:
             tell: told of `epoch`, `gap` and `backplane-lag`.
         """
         self._fences = fences
-        self._retention = retention
+        self.retention = retention
         self._on_reset = on_reset
         self._tell = tell
         self._asked = 0
@@ -200,7 +202,7 @@ class Follower:
         self._fences.heard_until = sent + BOUND
         if sent - self._pruned > _PRUNING:
             self._pruned = sent
-            self._fences.prune(self._fences.stamp - self._retention)
+            self._fences.prune(self._fences.stamp - self.retention)
 
 
 def as_mapping(fields: Any) -> Mapping[bytes, bytes]:

@@ -143,8 +143,8 @@ class LogReader:
     def _snapshot(self, client: redis.Redis) -> None:
         names, sent = self._tier.names, self._clock()
         keys = names.clock, names.fences, names.log, names.workers, names.wakes
-        known = self._follower.asking()
-        reply: Any = client.eval(SNAPSHOT.text, len(keys), *keys, *known, self.worker, _SILENCE)
+        words = (*self._follower.asking(), self.worker, _SILENCE, self._follower.retention)
+        reply: Any = client.eval(SNAPSHOT.text, len(keys), *keys, *words)
         self._follower.snapshot(reply, sent)
         self._woken = reply[3] if len(reply) > 3 else b"$"
         self._told = sent, self._follower.applied

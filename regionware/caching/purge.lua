@@ -1,6 +1,6 @@
 -- Raises fences and tells the log, and where there are other regions the outbox, in one step.
 -- KEYS: clock, fences (hash), ages (sorted set), log (stream), outbox (stream), relayed (hash).
--- ARGV: position (24 hex digits), microseconds after which a fence may be forgotten, the latest
+-- ARGV: position (24 hex digits), microseconds after which the caller needs no fence, the latest
 -- stamp that the caller knows of (0 from another region), 1 if it is to be relayed or 2 if it is to
 -- be raised once only, which is known from the last name; names...
 -- Returns the stamp.
@@ -67,7 +67,13 @@ if ARGV[4] == '1' then
   redis.call('XADD', KEYS[5], 'MAXLEN', '~', 100000, id .. '-0', '<', last, unpack(onward))
   redis.call('HSET', KEYS[6], '<', id)
 end
-local old = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', now - ARGV[2]), 'LIMIT', 0, 1000)
+-- Fences are the whole namespace's: the longest counts that any worker of it has asked for, '%'.
+local longest = tonumber(redis.call('HGET', KEYS[2], '%') or '0') or 0
+if ARGV[2] * 1 > longest then
+  longest = ARGV[2] * 1
+  redis.call('HSET', KEYS[2], '%', ARGV[2])
+end
+local old = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', now - longest), 'LIMIT', 0, 1000)
 if #old > 0 then
   redis.call('HDEL', KEYS[2], unpack(old))
   redis.call('ZREM', KEYS[3], unpack(old))

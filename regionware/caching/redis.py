@@ -231,7 +231,7 @@ class RedisTier(Servers):
         return (self.names.entries + ask.digest,), (ask.lease, ask.leased, *marks)
 
     def _renew(self, ask: Hold) -> tuple[tuple[str], tuple[Argument, ...]]:
-        what = (ask.lease, ask.leased, int(self.lease * 1000), ask.stamp)
+        what = (ask.lease, ask.leased, int(self.lease * 1000))
         return (self.names.entries + ask.digest,), what
 
     def _repair(self, ask: Repair) -> tuple[tuple[str], tuple[Argument, ...]]:
@@ -267,7 +267,7 @@ def _command(verb: str, script: str, keys: Sequence[str], arguments: Sequence[Ar
 
 def _found(reply: Any, token: str) -> Found:
     try:
-        stamp, frame, vary, granted = reply
+        stamp, frame, vary, granted, *clock = reply
         names = vary.decode("latin-1")
         if type(frame) is not bytes:
             return Found(available=False)
@@ -275,7 +275,11 @@ def _found(reply: Any, token: str) -> Found:
         lease = token if granted == 1 else ""
         verdict, left = _verdict(granted)
         stamp = read_stamp(stamp)
-        return Found(True, stamp, frame, names, lease, verdict, left, garbled=garbled)  # noqa: FBT003
+        time = read_stamp(*clock) if clock else stamp
+        return Found(
+            True, stamp, frame, names, lease, verdict, left,  # noqa: FBT003 - what it is about
+            garbled=garbled, clock=time,
+        )  # fmt: skip
     except (TypeError, ValueError, AttributeError):
         return Found(available=False, late=reply is _LATE)
 

@@ -24,7 +24,7 @@ local function mark(field, ms, more)
 end
 for _, variant in ipairs(variants) do
   local lease = redis.call('HGET', KEYS[1], 'l' .. variant)
-  if lease and string.sub(lease, 42) == ARGV[1] then
+  if lease and string.sub(lease, 58) == ARGV[1] then
     redis.call('HDEL', KEYS[1], 'l' .. variant)
     local waits = string.sub(lease, 17, 17) == '1'
     -- Of what nobody else asks for, nothing is left here.

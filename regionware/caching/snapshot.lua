@@ -2,7 +2,8 @@
 -- All fences, the clock, and where the log stands, read at one moment; the worker is heard of.
 -- KEYS: clock, fences (hash), log (stream), workers (hash), wakes (stream).
 -- ARGV: the latest stamp that the caller knows of, the epoch that it knows ('' if none), the
--- worker's name, microseconds of silence after which a worker is forgotten.
+-- worker's name, microseconds of silence after which a worker is forgotten, and those after which it
+-- needs no fence.
 -- Returns: the stamp, where to go on in the log, names and fences, where to go on in the wakes.
 local function hex(n) return string.format('%08x%08x', math.floor(n / 4294967296), n % 4294967296) end
 local t = redis.call('TIME')
@@ -33,6 +34,9 @@ if ends then
   redis.call('XADD', KEYS[3], 'MAXLEN', '~', 100000, id .. '-0', '<', before, '#', epoch, 'h*', all)
 end
 if clock ~= tonumber(before) then redis.call('SET', KEYS[1], string.format('%.0f', clock)) end
+-- Said at the start, for one that stores and never purges: see purge.lua.
+local longest = tonumber(redis.call('HGET', KEYS[2], '%') or '0') or 0
+if ARGV[5] * 1 > longest then redis.call('HSET', KEYS[2], '%', ARGV[5]) end
 local workers = redis.call('HGETALL', KEYS[4])
 for i = 1, #workers, 2 do
   if string.sub(workers[i + 1], 17) < hex(math.max(heard - ARGV[4], 0)) then redis.call('HDEL', KEYS[4], workers[i]) end

@@ -114,7 +114,7 @@ def from_frame(
     Args:
         frame: what the store had.
         key: the request's key, or its variant's.
-        stamp: the region's clock at the look-up, microseconds.
+        stamp: the server's clock at the look-up, microseconds.
         now: monotonic seconds, at the same moment.
         cache: the policy that says whether clients are sent it compressed.
     """

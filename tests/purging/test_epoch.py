@@ -102,7 +102,7 @@ def test_the_new_epoch_is_later_than_all_that_anybody_knows(redis_url: str, know
 
         def snapshot(stamp: str, epoch: str) -> tuple[int, str]:
             stamped, _, pairs, _ = client.eval(
-                SNAPSHOT.text, 5, *keys, stamp, epoch, "w", 60_000_000
+                SNAPSHOT.text, 5, *keys, stamp, epoch, "w", 60_000_000, 10**12
             )
             fences = dict(zip(pairs[::2], pairs[1::2], strict=True))
             assert int(fences[b"h*"][:16], 16) <= int(stamped, 16)

@@ -6,6 +6,7 @@ A test whose protection cannot be switched off here has a control that shows wha
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
 from threading import Event, Lock
+from time import time
 
 import pytest
 
@@ -27,7 +28,7 @@ from regionware.caching.seal import CHECKSUM
 from regionware.caching.warming import Warming
 from regionware.database.position import Position
 from regionware.database.timelines import Timelines
-from regionware.effects import Lookup
+from regionware.effects import ANY, Lookup, Release
 from regionware.observe import Event as Happened
 from regionware.policies import Cache, Route
 from tests.conformance.application import Application, Gate, Response, counting
@@ -227,6 +228,27 @@ def test_what_is_begun_later_than_now_is_not_found_fresh(
 
 
 @REDIS
+@AHEAD
+def test_what_is_begun_later_than_the_clock_reads_is_of_unknown_age(
+    world: World, vault: Vault, seconds: int
+) -> None:
+    """Purges would reach it, but it would stay fresh until the clock has caught up."""
+    site = world.site(counting(), TAGGED)
+    assert site.get("/x").body == b"1"
+    _begun(vault, seconds)
+    tier = site.rw._parts.rim.tier
+    assert tier is not None
+    name, told = vault.key.rpartition(b":")[2].decode(), int((time() + 3600) * 1_000_000)
+    found = tier.lookup(Lookup(name, None, 0, "", told, "0" * 32))
+    assert found.stamp == told + 1
+    assert bool(found.lease) is (seconds > 0)
+    tier.release(Release(name, found.lease, ANY))
+    site.rw.memory.clear()
+    site.rw._parts.prepared.fences.told = told
+    assert site.get("/x").body == (b"2" if seconds else b"1")
+
+
+@REDIS
 def test_what_is_begun_later_than_now_is_not_served_after_a_purge(
     world: World, vault: Vault
 ) -> None:
@@ -257,7 +279,7 @@ def test_what_is_begun_later_than_another_may_purge_is_not_stored(
     The worker itself hears of that purge, so its own memory may have what the region may not.
     """
     if not guarded:
-        monkeypatch.setattr(Claim, "_raised", property(lambda _: False, lambda *_: None))
+        monkeypatch.setattr(Claim, "_ahead", property(lambda _: False, lambda *_: None))
     site = world.site(counting(), TAGGED)
     _told(site, seconds)
     assert site.get("/x").body == b"1"

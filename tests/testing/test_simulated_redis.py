@@ -218,7 +218,7 @@ class Scripts:
     def snapshot(self) -> Call:
         names = self.names
         keys = names.clock, names.fences, names.log, names.workers, names.wakes
-        return keys, (self.stamp, "", "me", 60_000_000)
+        return keys, (self.stamp, "", "me", 60_000_000, self.dice.choice((5, 9_000_000)))
 
     def register(self) -> Call:
         keys = self.names.workers, self.names.clock, self.names.fences
@@ -240,7 +240,7 @@ class Scripts:
         return self.tier._release(Release(self.digest, self.token, leased, seconds, failed))
 
     def renew(self) -> Call:
-        return self.tier._renew(Hold(self.digest, self.token, "", self.stamp))
+        return self.tier._renew(Hold(self.digest, self.token, ""))
 
     def repair(self) -> Call:
         """What it finds is what it means, mostly; now and then the key holds no hash."""

@@ -240,10 +240,10 @@ def test_a_fill_whose_lease_is_lost_is_not_stored(
     Then whoever reads it refuses it. Where a clock goes back, the lease is what is left.
     """
     monkeypatch.setattr(Worker, "_effort", lambda _: 2.0)
-    check = "if not lease or string.sub(lease, 42) ~= ARGV[1] then return 0 end"
+    check = "if not lease or string.sub(lease, 58) ~= ARGV[1] then return 0 end"
     assert check in scripts.FILL.text
     if not checked:
-        patched = scripts.FILL.text.replace(check, "lease = lease or string.rep(' ', 42)")
+        patched = scripts.FILL.text.replace(check, "lease = lease or string.rep(' ', 58)")
         monkeypatch.setattr("regionware.caching.redis.FILL", script(patched))
     scenario = Scenario(seconds=8, rate=0, purges=0, faults=(succession,))
     broken = [v for seed in range(4) for v in simulate(seed, scenario).violations]
