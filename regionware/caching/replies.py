@@ -48,6 +48,11 @@ def checked(reply: Any) -> Any:
     return reply
 
 
+def told(reply: Any) -> Any:
+    """The reply, or the error that it is, as something to look at."""
+    return _error(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply
+
+
 def is_servers_fault(error: ResponseError) -> bool:
     """Whether an error says that its server is of no use to others either."""
     return str(error).partition(" ")[0] not in _NOT_THE_SERVER
