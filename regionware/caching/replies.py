@@ -17,7 +17,7 @@ Argument = str | bytes | int
 
 #: What one key, one script or a full memory is to blame for: the server answers, and what it has
 #: can be read.
-_NOT_THE_SERVER: Final = {"ASK", "CROSSSLOT", "MOVED", "NOSCRIPT", "OOM", "TRYAGAIN", "WRONGTYPE"}
+_NOT_THE_SERVER: Final = {"CROSSSLOT", "NOSCRIPT", "OOM", "TRYAGAIN", "WRONGTYPE"}
 
 #: Whatever can go wrong between us and a Redis.
 TROUBLE = (RedisError, hiredis.HiredisError, OSError, ValueError)
@@ -55,7 +55,8 @@ def told(reply: Any) -> Any:
 
 def is_servers_fault(error: ResponseError) -> bool:
     """Whether an error says that its server is of no use to others either."""
-    return str(error).partition(" ")[0] not in _NOT_THE_SERVER
+    # A redirection (MOVED is an ASK there) has lost its word where it was made an error.
+    return not isinstance(error, AskError) and str(error).partition(" ")[0] not in _NOT_THE_SERVER
 
 
 def _error(text: str) -> ResponseError:

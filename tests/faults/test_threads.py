@@ -12,7 +12,6 @@ from regionware.caching import threaded
 from regionware.caching.chore import Chore
 from regionware.caching.leases import Leases
 from regionware.effects import Hold
-from regionware.parts.redis import RedisServer
 from tests.conformance.application import Application, counting
 from tests.conformance.harness import Site, until
 from tests.faults.fleet import Fleet
@@ -114,7 +113,7 @@ def test_a_chore_starts_later(monkeypatch: pytest.MonkeyPatch) -> None:
     done = threading.Event()
 
     class Once(Chore):
-        def run(self, stop: threading.Event) -> None:  # noqa: ARG002 - it ends by itself
+        def run(self, stop: threading.Event) -> None:
             done.set()
 
     short = Shortage(monkeypatch)
@@ -154,9 +153,8 @@ def test_who_holds_while_all_is_closed_gets_a_thread_that_goes_on() -> None:
 
 
 def test_a_purge_is_acknowledged_without_a_further_thread(
-    rig: Rig, redis_server: RedisServer, redis_url: str, second_redis_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    rig: Rig, redis_url: str, second_redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is in the outbox; whoever gets a thread first relays it."""
     rw = rig.worker(near_and_far(redis_url, second_redis_url))
     short = Shortage(monkeypatch)

@@ -229,7 +229,7 @@ def lose_history(rig: Rig, server: RedisServer, rw: Regionware) -> None:
 
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "control"])
 @pytest.mark.parametrize("first", [True, False], ids=["seen before", "never seen"])
-def test_a_redis_that_dies_after_a_longer_partition(
+def test_a_redis_that_dies_after_a_longer_partition(  # noqa: PLR0917 - fixtures
     rig: Rig, redis_server: RedisServer, redis_url: str, second_redis_url: str,
     monkeypatch: pytest.MonkeyPatch, first: bool, kept: bool,
 ) -> None:  # fmt: skip

@@ -135,8 +135,8 @@ def test_the_primary_is_asked_for_no_longer_than_the_caller_waits(rig: Rig) -> N
     given: list[float] = []
     purger = rw._parts.purger
 
-    async def aposition(timeout: float) -> None:
-        given.append(timeout)
+    async def aposition(seconds: float) -> None:
+        given.append(seconds)
 
     purger._position, purger._aposition = given.append, aposition
     purge(rig, rw, timeout=0.25)
