@@ -139,7 +139,12 @@ def test_who_holds_while_all_is_closed_gets_a_thread_that_goes_on() -> None:
 
     leases = Leases(renew, lambda: None, life=0.05)
     asks = [Hold("k", str(number), "", 0) for number in range(200)]
-    closing = threading.Thread(target=lambda: [leases.close() for _ in range(50)])
+
+    def close() -> None:
+        for _ in range(50):
+            leases.close()
+
+    closing = threading.Thread(target=close)
     closing.start()
     for ask in asks:
         leases.hold(ask)

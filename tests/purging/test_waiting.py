@@ -5,6 +5,7 @@ import pytest
 from regionware import ConfigurationError, PurgeError, Region, Regionware, Topology
 from regionware.caching import awaiting
 from regionware.caching.coherence import BOUND
+from regionware.caching.scripts import LATE
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import Flavour, until
 from tests.faults.test_purge import purge as purge_by
@@ -96,7 +97,7 @@ def test_a_redis_that_has_forgotten_who_is_there(
     """Nobody is known, and yet there is a worker that trusts its memory for a while."""
     if not guarded:
         asked = "if not epoch or string.sub(epoch, 1, 16) > ARGV[3] then"
-        monkeypatch.setattr(awaiting, "LATE", changed(awaiting.LATE, asked, "if false then"))
+        monkeypatch.setattr(awaiting, "LATE", changed(LATE, asked, "if false then"))
     with workers(rig.flavour, ("here", {"here": redis_url})) as origin:
         (frozen,) = origin.workers
         warm_up(frozen)

@@ -123,7 +123,7 @@ def test_a_thread_that_is_interrupted(rig: Rig, redis_url: str) -> None:
     def interrupted(*_: object) -> int:
         raise KeyboardInterrupt
 
-    tier.purge = interrupted  # type: ignore[method-assign] # as if a signal had come
+    tier.purge = interrupted  # type: ignore[method-assign,assignment] # as if a signal had come
     with pytest.raises(KeyboardInterrupt):
         site.rw.purge(tags=[TAG])
     assert version(site) == 2
