@@ -92,7 +92,7 @@ def test_a_log_is_bounded_by_age(rig: Rig, redis_url: str, monkeypatch: pytest.M
         time.sleep(0.05)
         return True
 
-    reader._read = away  # type: ignore[method-assign] # it hears nothing
+    reader._read = away  # type: ignore[method-assign,assignment] # it hears nothing
     time.sleep(1.5)  # until its last read has come back
     gaps = reader.backplane.gaps
     old = [purge(rig, one.rw).stamp, purge(rig, one.rw, tags=["x"]).stamp]
