@@ -140,7 +140,7 @@ def _tier(
 
 
 def _leases(tier: RedisTier | None, events: Events) -> Leases:
-    renew = (lambda _: None) if tier is None else tier.renew
+    renew = (lambda some: [None] * len(some)) if tier is None else tier.renew
     return Leases(renew, lambda: events.emit(Event("lease-lost")))
 
 
@@ -195,11 +195,11 @@ def _chores(
     return chores
 
 
-def _nowhere() -> Position | None:
+def _nowhere(_: float) -> Position | None:
     """Where the primary is, when there is none."""
     return None
 
 
-async def _anowhere() -> Position | None:
+async def _anowhere(_: float) -> Position | None:
     """The async twin of `_nowhere`."""
     return None

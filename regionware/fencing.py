@@ -5,7 +5,6 @@ response. What is not confirmed at once is queued, and reported.
 """
 
 import logging
-from collections import deque
 from collections.abc import Iterable, Sequence
 
 from regionware.caching.awaiting import IN_PROCESS
@@ -25,11 +24,6 @@ _MANY = 100_000
 #: Seconds for which a commit waits for this region's Redis to confirm its purges; then they are
 #: queued.
 _COMMITTED = 0.25
-
-#: Of the purges that this region's outbox has confirmed, as many of the last so many seconds are
-#: sent once more, from here, if that Redis loses its history before it has relayed them.
-_RECENT = 1000
-_LATELY = 60.0
 
 logger = logging.getLogger("regionware")
 
@@ -62,7 +56,6 @@ class Fencing:
         self._here = here
         self._relays = relays
         self._outboxes = outboxes
-        self._recent: deque[tuple[float, Order]] = deque(maxlen=_RECENT)
         self._retention = retention
 
     def committed(self, items: Iterable[Sequence[str]], position: Position | None) -> None:
@@ -152,9 +145,8 @@ class Fencing:
         if self._tier is None and len(fences) > _MANY:
             fences.prune(fences.stamp - _MANY)
         if stamp and self._outboxes:
-            self._recent.append((self._prepared.clock(), order))
             for outbox in self._outboxes:
-                outbox.start()
+                outbox.keep(order, stamp)
         else:
             self._send(order)
         self._prepared.events.emit(Event("purge"))
@@ -165,15 +157,11 @@ class Fencing:
             relay.send(order)
 
     def resend(self) -> None:
-        """This region's Redis has lost its history: perhaps it had not relayed the latest yet."""
-        since = self._prepared.clock() - _LATELY
-        for at, order in list(self._recent):
-            if at > since:
-                self._send(order)
-
-    def forget(self) -> None:
-        """After a fork: the parent sends its own once more."""
-        self._recent.clear()
+        """This region's Redis has lost its history, and with it what it had not relayed yet."""
+        relays = {relay.region: relay for relay in self._relays}
+        for outbox in self._outboxes:
+            for order in outbox.lost():
+                relays[outbox.region].send(order)
 
     def _not_confirmed(self, order: Order, error: PurgeError) -> PurgeError:
         """Purge here at once all the same, and queue the rest."""

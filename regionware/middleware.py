@@ -212,8 +212,8 @@ class Regionware(Lifetime, Outside):
         Redis then, from which the workers of the region relay it.
 
         A worker that Redis has not heard of for longer than the bound is not waited for: it trusts
-        its memory no more, but for what it has made itself within the bound. Workers that
-        Redis forgets, because it loses its data, are known again within two seconds.
+        its memory no more, but for what it has made itself within the bound. Where Redis has
+        lost its data, and with it who the workers are, all of that bound is waited for.
 
         Args:
             tags: literal tags.
@@ -224,11 +224,12 @@ class Regionware(Lifetime, Outside):
                 a request the primary's position, read now.
             wait: until this region's Redis has applied it (`"region"`), all workers of this region
                 that may still trust their memory (`"workers"`), or every region's Redis (`"all"`).
-            timeout: seconds for this region's Redis, and once more for whom else to wait for.
+            timeout: seconds for this region's Redis, and once more for whom else to wait for;
+                the primary is asked for its position for no longer. Above 0, at most a day.
 
         Raises:
             PurgeError: it is not confirmed; says what is queued where.
-            ConfigurationError: nothing is named.
+            ConfigurationError: nothing is named, or a word is of another kind.
         """
         names = names_for(tags, urls, everything=everything, soft=soft)
         return self._parts.purger.purge(names, after=after, wait=wait, timeout=timeout)
@@ -244,7 +245,7 @@ class Regionware(Lifetime, Outside):
         wait: WaitFor = "region",
         timeout: float = 2.0,  # noqa: ASYNC109 - the contract
     ) -> Purged:
-        """The async twin of `purge`."""
+        """The async twin of `purge`; cancelled, it applies it here, queues the rest, and ends."""
         names = names_for(tags, urls, everything=everything, soft=soft)
         return await self._parts.purger.apurge(names, after=after, wait=wait, timeout=timeout)
 

@@ -1,7 +1,8 @@
 """`rw.purge`: who may wait for what, and what is promised."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, Literal
 
 from regionware.caching.awaiting import IN_PROCESS, Awaited
@@ -12,11 +13,13 @@ from regionware.context import current, open_writes
 from regionware.database.position import Position
 from regionware.errors import PurgeError, Unavailable
 from regionware.fencing import Fencing
-from regionware.kinds import one_of
+from regionware.kinds import instance, maybe, number, one_of
 from regionware.prepared import Prepared
 
 WaitFor = Literal["region", "workers", "all"]
 _WAIT_FOR: Final = one_of("region", "workers", "all")
+_AFTER: Final = maybe(instance(Position))
+_TIMEOUT: Final = number("seconds", 0, 86_400, above=True)
 
 
 class Purger(Fencing):
@@ -31,8 +34,8 @@ class Purger(Fencing):
         relays: Sequence[Relay],
         outboxes: Sequence[OutboxRelay],
         retention: int,
-        position: Callable[[], Position | None],
-        aposition: Callable[[], Awaitable[Position | None]],
+        position: Callable[[float], Position | None],
+        aposition: Callable[[float], Awaitable[Position | None]],
     ) -> None:
         """Prepare.
 
@@ -43,7 +46,7 @@ class Purger(Fencing):
             relays: see there.
             outboxes: see there.
             retention: see there.
-            position: reads the primary's position, now.
+            position: reads the primary's position, now, within so many seconds.
             aposition: its async twin.
         """
         super().__init__(
@@ -62,21 +65,20 @@ class Purger(Fencing):
             PurgeError: it is not confirmed; says what is queued where.
             ConfigurationError: nobody can wait for that.
         """
-        if (deferred := self._defer(names, after, wait)) is not None:
+        if (deferred := self._defer(names, after, wait, timeout)) is not None:
             return deferred
         position, unknown = after or self._known(), None
         if position is None:
             try:
-                position = self._position()
+                with self._unconfirmed(self._order(names, None)):
+                    position = self._position(timeout)
             except Unavailable as error:
                 unknown = error
         order = self._order(names, position)
-        try:
-            stamp = (
-                0 if self._tier is None else raise_here(self._tier, self._chunks(order), timeout)
-            )
-        except PurgeError as error:
-            raise self._not_confirmed(order, error) from error
+        stamp = 0
+        if self._tier is not None:
+            with self._unconfirmed(order):
+                stamp = raise_here(self._tier, self._chunks(order), timeout)
         confirmed = self._relay(order, stamp)
         if unknown is not None:
             raise self._without_position(unknown)
@@ -94,29 +96,26 @@ class Purger(Fencing):
         wait: WaitFor,
         timeout: float,  # noqa: ASYNC109
     ) -> Purged:
-        """The async twin of `purge`.
+        """The async twin of `purge`. Cancelled, it queues what is not confirmed, then ends.
 
         Raises:
             PurgeError: as `purge`.
             ConfigurationError: as `purge`.
         """
-        if (deferred := self._defer(names, after, wait)) is not None:
+        if (deferred := self._defer(names, after, wait, timeout)) is not None:
             return deferred
         position, unknown = after or self._known(), None
         if position is None:
             try:
-                position = await self._aposition()
+                with self._unconfirmed(self._order(names, None)):
+                    position = await self._aposition(timeout)
             except Unavailable as error:
                 unknown = error
         order = self._order(names, position)
-        try:
-            stamp = (
-                0
-                if self._tier is None
-                else await araise_here(self._tier, self._chunks(order), timeout)
-            )
-        except PurgeError as error:
-            raise self._not_confirmed(order, error) from error
+        stamp = 0
+        if self._tier is not None:
+            with self._unconfirmed(order):
+                stamp = await araise_here(self._tier, self._chunks(order), timeout)
         confirmed = self._relay(order, stamp)
         if unknown is not None:
             raise self._without_position(unknown)
@@ -126,8 +125,25 @@ class Purger(Fencing):
             await asyncio.to_thread(self._await_all, order, timeout)
         return self._everywhere(confirmed) if wait == "all" else confirmed
 
-    def _defer(self, names: Sequence[str], after: Position | None, wait: WaitFor) -> Purged | None:
-        _WAIT_FOR.check("wait", wait)
+    @contextmanager
+    def _unconfirmed(self, order: Order) -> Iterator[None]:
+        """Whatever ends this before its end, the purge holds here, and is queued for the rest."""
+        try:
+            yield
+        except Unavailable:
+            raise  # it goes on without what it has asked for
+        except PurgeError as error:
+            raise self._not_confirmed(order, error) from error
+        except BaseException:
+            self._not_confirmed(order, PurgeError("interrupted", queued={}))
+            raise
+
+    def _defer(
+        self, names: Sequence[str], after: Position | None, wait: WaitFor, timeout: float
+    ) -> Purged | None:
+        _AFTER.check("purge: after", after)
+        _WAIT_FOR.check("purge: wait", wait)
+        _TIMEOUT.check("purge: timeout", timeout)
         state = current()
         waiting = open_writes.get() or (state.deferred if state is not None else ())
         if not waiting and state is not None and state.joining is not None:

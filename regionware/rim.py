@@ -72,7 +72,6 @@ class Rim(Performer):
         self.relays = relays
         self.outboxes = outboxes
         self.databases = databases
-        self._purger = purger
         self._chores = chores
         self._starting = Lock()
         self._workers: ThreadPoolExecutor | None = None
@@ -135,7 +134,7 @@ class Rim(Performer):
         self.prepared.fences.writing, self._starting = Lock(), Lock()
         renew_lock()
         self._workers, self._waiting = None, 0
-        shared = self.tier, self._log, self.leases, self._wakes, self._purger
+        shared = self.tier, self._log, self.leases, self._wakes
         for part in (*shared, *self.relays, *self.outboxes, *self._chores):
             if part is not None:
                 part.forget()

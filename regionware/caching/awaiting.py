@@ -18,6 +18,10 @@ _POLL = 0.02
 #: clocks that run at different speeds.
 _SILENCE = int((BOUND + 0.5) * 1_000_000)
 
+#: Beside those that are named: a Redis that has lost its data, or is new, knows only who has told
+#: it of itself since.
+_FORGOTTEN = "whoever Redis has forgotten"
+
 IN_PROCESS = "queued in this process"
 _IN_REDIS = "queued in this region's Redis"
 
@@ -38,6 +42,7 @@ class Awaited:
         """
         self._tier = tier
         self._stamp = stamp
+        self._began = monotonic()
         self._here = here
         self._regions = regions
 
@@ -91,7 +96,11 @@ class Awaited:
         names = self._tier.names
         if self._regions:
             return ("HMGET", names.relayed, *self._regions)
-        return "EVAL", LATE.text, 1, names.workers, f"{self._stamp:016x}", _SILENCE
+        # By the region's stamps and the time since then: a server's clock may be set back.
+        since = self._stamp + int((monotonic() - self._began) * 1_000_000) - _SILENCE
+        keys = names.workers, names.fences
+        what = f"{self._stamp:016x}", _SILENCE, f"{max(since, 0):016x}", _FORGOTTEN
+        return "EVAL", LATE.text, len(keys), *keys, *what
 
     def _late(self, reply: Any) -> Names:
         if not isinstance(reply, list):

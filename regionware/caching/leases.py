@@ -7,11 +7,12 @@ only the client takes its time, the same thread gives the lease back in the requ
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from time import monotonic
 
+from regionware.caching.threaded import Threaded
 from regionware.effects import Hold
 
 logger = logging.getLogger("regionware")
@@ -23,14 +24,16 @@ LONGEST = 60.0
 #: Parts of a lease: how often renewals are sent, and how old a lease is then at least.
 _OFTEN = 3
 _YOUNG = 6
+#: Renewals that are sent at once: not more than a server answers within one call's deadline.
+_TOGETHER = 100
 
 
-class Leases:
+class Leases(Threaded):
     """What is held, by token."""
 
     def __init__(
         self,
-        renew: Callable[[Hold], bool | None],
+        renew: Callable[[Sequence[Hold]], Sequence[bool | None]],
         on_lost: Callable[[], None],
         *,
         life: float = LEASE,
@@ -39,7 +42,8 @@ class Leases:
         """Start nothing yet.
 
         Args:
-            renew: renews one in Redis: `False` if it is lost, `None` if nobody answers.
+            renew: renews some in Redis, all at once: for each of them `False` if it is lost,
+                `None` if nobody answers.
             on_lost: told of each that was lost.
             life: seconds for which one holds without being renewed.
             longest: seconds after which one is renewed no more.
@@ -48,18 +52,18 @@ class Leases:
         self._on_lost = on_lost
         self.life = life
         self.longest = longest
+        super().__init__("regionware-leases")
         self.forget()
 
     def forget(self) -> None:
         """After a fork, and at first: what the parent holds is the parent's to renew."""
+        self._reset()
         self._lock = Lock()
         #: Held while something that was entrusted is done.
         self._working = Lock()
         self._held: dict[str, tuple[Hold, float]] = {}
         self._entrusted: dict[str, tuple[Callable[[], None], float]] = {}
         self._wanted = Event()
-        self._stop = Event()
-        self._thread: Thread | None = None
         self._numbers = count()
         self._process = os.urandom(6).hex()
 
@@ -71,12 +75,7 @@ class Leases:
         """Renew a lease from now on."""
         with self._lock:
             self._held[ask.lease] = ask, monotonic()
-            if self._thread is None:
-                self._stop = Event()
-                self._thread = Thread(
-                    target=self._run, args=(self._stop,), name="regionware-leases", daemon=True
-                )
-                self._thread.start()
+            self.start()
         if not self._wanted.is_set():
             self._wanted.set()
 
@@ -106,9 +105,9 @@ class Leases:
     def close(self) -> None:
         """End the thread; what is held ends by itself."""
         with self._lock:
-            thread, self._thread = self._thread, None
+            # Together: whoever takes a lease meanwhile gets a thread that goes on.
+            thread = self._ended()
             self._held.clear()
-        self._stop.set()
         self._wanted.set()
         if thread is not None:
             thread.join(timeout=self.life)
@@ -145,13 +144,19 @@ class Leases:
         now = monotonic()
         with self._lock:
             held = list(self._held.values())
+        due = []
         for ask, since in held:
-            if stop.is_set():
-                return
             if now - since > self.longest:
                 self.drop(ask.lease)
-            elif now - since >= self.life / _YOUNG and self._renew(ask) is False:
-                self._lost(ask)
+            elif now - since >= self.life / _YOUNG:
+                due.append(ask)
+        # One after the other, however fast each is, many would take longer than they live.
+        for some in (due[at : at + _TOGETHER] for at in range(0, len(due), _TOGETHER)):
+            if stop.is_set():
+                return
+            for ask, renewed in zip(some, self._renew(some), strict=True):
+                if renewed is False:
+                    self._lost(ask)
 
     def _lost(self, ask: Hold) -> None:
         with self._lock:

@@ -7,7 +7,7 @@ retried, and never queues for a connection. `loop_lines` is the same for event l
 
 import select
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -18,7 +18,7 @@ from redis.exceptions import ReadOnlyError, ResponseError
 
 from regionware.caching.breaker import Breaker
 from regionware.caching.dialing import Maker, dial, greeting, maker, remaining
-from regionware.caching.replies import PoolExhausted, Unasked, checked, is_servers_fault
+from regionware.caching.replies import PoolExhausted, Unasked, checked, is_servers_fault, told
 
 #: Connections of one process, or of one event loop, to one server.
 LIMIT = 64
@@ -88,6 +88,23 @@ class Line:
         self._used = monotonic()
         return checked(reply if reply is not False else self._receive(end))
 
+    def calls(self, commands: bytes, many: int, end: float) -> list[Any]:
+        """Send several commands at once, and read all replies; an error of one key is a reply.
+
+        Raises:
+            OSError: as `call`.
+            hiredis.HiredisError: as `call`.
+            ResponseError: Redis said of one that it answers none.
+        """
+        self._socket.settimeout(remaining(end))
+        self._socket.sendall(commands)
+        replies = [told(self._receive(end)) for _ in range(many)]
+        self._used = monotonic()
+        for reply in replies:
+            if isinstance(reply, ResponseError) and is_servers_fault(reply):
+                raise reply
+        return replies
+
     def _receive(self, end: float) -> Any:
         """The next reply, of which some may have arrived."""
         reply: Any = self._reader.gets()
@@ -142,6 +159,7 @@ class Lines:
         key: str | None = None,  # noqa: ARG002 - one server has every key
         *,
         first: bytes | None = None,
+        many: int = 0,
     ) -> Any:
         """Send a packed command and read the reply, by default within the deadline of all calls.
 
@@ -150,6 +168,8 @@ class Lines:
             deadline: seconds, connecting included.
             key: the key that decides which server is asked, where there are several.
             first: a command to send before, on the same connection, for its effect.
+            many: so many commands it is, all sent at once: a list of replies, of which those of
+                a key that has an error are that error.
 
         Raises:
             Unasked: the breaker is open, or every connection in use.
@@ -163,7 +183,7 @@ class Lines:
             raise PoolExhausted(f"all {LIMIT} connections are in use")
         self._busy.append(None)
         try:
-            reply = self._call(command, monotonic() + (deadline or self._deadline), first)
+            reply = self._call(command, monotonic() + (deadline or self._deadline), first, many)
         except ResponseError as error:
             if breaker is not None:
                 breaker.failed() if is_servers_fault(error) else breaker.succeeded()
@@ -188,12 +208,16 @@ class Lines:
                 line.close()
         return Line(self._make, end)
 
-    def _call(self, command: bytes, end: float, first: bytes | None) -> Any:
+    def calls(self, commands: Sequence[tuple[str, bytes]]) -> list[Any]:
+        """Send several commands, each with its key, in one round trip; see `call`."""
+        return list(self.call(b"".join(packed for _, packed in commands), many=len(commands)))
+
+    def _call(self, command: bytes, end: float, first: bytes | None, many: int) -> Any:
         line = self._take(end)
         try:
             if first is not None:
                 line.call(first, end)
-            reply = line.call(command, end)
+            reply = line.calls(command, many, end) if many else line.call(command, end)
         except ReadOnlyError:
             # The server was demoted: no connection to it is of use.
             line.close()

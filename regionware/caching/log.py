@@ -14,7 +14,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import redis
@@ -23,6 +23,7 @@ from regionware.caching.clients import background
 from regionware.caching.following import BATCH, Backplane, Follower, as_mapping
 from regionware.caching.redis import TROUBLE, RedisTier
 from regionware.caching.scripts import REGISTER, SNAPSHOT
+from regionware.caching.threaded import Threaded, start_wanting
 
 #: Milliseconds for which one read waits for news.
 BLOCK = 1000
@@ -35,12 +36,18 @@ _WORD = 0.5
 _FAREWELL = 0.25
 #: Microseconds of silence after which Redis forgets a worker: it has long stopped trusting.
 _SILENCE = 60_000_000
+#: Microseconds for which an event stays in the log at least. The script that writes it counts
+#: events, not octets; one may have a thousand names. Whoever has not read it by then has long
+#: stopped trusting its memory, and finds that something is missing.
+_KEPT = 2 * _SILENCE
+#: Seconds between two times when what is older is forgotten.
+_TRIMMING = 60.0
 _WOKEN = b"k"
 
 logger = logging.getLogger("regionware")
 
 
-class LogReader:
+class LogReader(Threaded):
     """Keeps the fences of this process up to date.
 
     Attributes:
@@ -66,17 +73,17 @@ class LogReader:
             clock: monotonic seconds.
             on_wake: told the digest of each key for which somebody in the region may wait no more.
         """
+        super().__init__("regionware-log")
         self._url = url
         self._tier = tier
         self._follower = follower
         self._clock = clock
         self._on_wake = on_wake
         self._woken: bytes = b"$"
-        self._stop = Event()
-        self._thread: Thread | None = None
         self._client: redis.Redis | None = None
         # When word was last sent that Redis has confirmed, and what it said.
         self._told = 0.0, ""
+        self._trimmed = float("-inf")
         self.synced = Event()
         self.worker = _name()
 
@@ -85,22 +92,12 @@ class LogReader:
         """How well this process hears of purges."""
         return self._follower.status(self._clock())
 
-    def start(self) -> None:
-        """Start the thread, once."""
-        if self._thread is None:
-            self._stop = Event()
-            self._thread = Thread(
-                target=self._run, args=(self._stop,), name="regionware-log", daemon=True
-            )
-            self._thread.start()
-
     def stop(self) -> None:
         """End the thread: its connection is cut under the read that it waits in."""
-        self._stop.set()
+        thread = self._ended()
         client, self._client = self._client, None
         if client is not None:
             client.connection_pool.disconnect()
-        thread, self._thread = self._thread, None
         self.synced = Event()
         if thread is not None:
             thread.join(timeout=BLOCK / 1000 + _CONNECT)
@@ -108,7 +105,7 @@ class LogReader:
 
     def forget(self) -> None:
         """After a fork: the thread exists in the parent only."""
-        self._thread = None
+        self._reset()
         self.synced = Event()
         self._follower.forget()
         self.worker = _name()
@@ -132,6 +129,7 @@ class LogReader:
                     while not stop.is_set():
                         if not self._read(client, stop):
                             self._snapshot(client)
+                        self._tend(client)
             except Exception as error:  # noqa: BLE001 - see below
                 # Whatever a server may answer, the next snapshot is what counts. And a connection
                 # that `stop` has cut says so in many ways.
@@ -139,6 +137,16 @@ class LogReader:
                 self._tier.unheard()
                 stop.wait(pause)
                 pause = min(pause * 2, _PAUSE_LIMIT)
+
+    def _tend(self, client: redis.Redis) -> None:
+        """What else is due from time to time, in a process that hears of its region."""
+        start_wanting()
+        now, oldest = self._clock(), int(self._follower.applied, 16) - _KEPT
+        if now - self._trimmed > _TRIMMING and oldest > 0:
+            self._trimmed = now
+            # Who may not trim reads all the same. The latest event stays: it is the one applied.
+            with suppress(redis.ResponseError):
+                client.xtrim(self._tier.names.log, minid=oldest, approximate=True)
 
     def _snapshot(self, client: redis.Redis) -> None:
         names, sent = self._tier.names, self._clock()

@@ -1,10 +1,14 @@
 """What a purge names, as the names of fences. No I/O here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Final, cast
 from urllib.parse import unquote, urlsplit
 
 from regionware.caching.coherence import EVERYTHING, bounded, mark, tag_name
 from regionware.errors import ConfigurationError
+from regionware.kinds import BOOLEAN, TEXT, list_of
+
+_TEXTS: Final = list_of(TEXT, "texts")
 
 
 def names_for(
@@ -19,26 +23,33 @@ def names_for(
         soft: stale-while-revalidate may still use the entries.
 
     Raises:
-        ConfigurationError: nothing is named, a text stands for a list, or a name has surrogates.
+        ConfigurationError: nothing is named, or something is of another kind.
     """
-    if isinstance(tags, str) or isinstance(urls, str):
-        raise ConfigurationError("purge: tags and urls are lists, not a text")
+    BOOLEAN.check("purge: everything", everything)
+    BOOLEAN.check("purge: soft", soft)
     names = (
-        [tag_name(tag) for tag in tags]
-        + [_url_name(url) for url in urls]
+        [tag_name(tag) for tag in _texts("tags", tags)]
+        + [_url_name(url) for url in _texts("urls", urls)]
         + ([EVERYTHING] if everything else [])
     )
     if not names:
         raise ConfigurationError("purge: name tags or urls, or say everything=True")
-    try:
-        "".join(names).encode()
-    except UnicodeError as error:
-        raise ConfigurationError(f"purge: a name that no Redis can be told: {error}") from error
     return tuple(dict.fromkeys(mark(name, soft=soft) for name in names))
 
 
+def _texts(option: str, values: object) -> Iterable[str]:
+    """A list, or whatever else gives one text after the other and is none itself."""
+    if isinstance(values, Iterable) and not isinstance(values, str | bytes | bytearray | Mapping):
+        values = tuple(values)
+    _TEXTS.check(f"purge: {option}", values)
+    return cast("Iterable[str]", values)  # it was checked just now
+
+
 def _url_name(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigurationError(f"purge: {url!r} is no URL: {error}") from error
     if bool(parts.scheme) != bool(parts.netloc) or not (parts.netloc or url.startswith("/")):
         raise ConfigurationError(f"purge: {url!r} is neither an absolute URL nor a path")
     # Keys hold decoded paths, and queries as they were sent.

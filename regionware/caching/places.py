@@ -7,7 +7,7 @@ somebody doubts what is known: after a failure, or a redirection.
 
 import logging
 from collections.abc import Callable, Sequence
-from threading import Event, Thread
+from threading import Event
 from time import monotonic
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from redis.exceptions import AskError
 from regionware.caching.lines import Lines
 from regionware.caching.replies import TROUBLE, pack
 from regionware.caching.slots import read_slots, slot_of
+from regionware.caching.threaded import Threaded
 from regionware.redis_url import Address, RedisUrl
 
 #: Seconds in which a sentinel or a node has to say where the others are. Nobody waits for it.
@@ -184,7 +185,7 @@ def places_of(url: RedisUrl) -> Places:
     return Master(url) if url.kind == "sentinel" else Slots(url)
 
 
-class Finder:
+class Finder(Threaded):
     """The thread that keeps what is known about places up to date."""
 
     def __init__(
@@ -201,23 +202,14 @@ class Finder:
         self._on_news = on_news
         self._random = random
         self._period = _SENTINELS_PERIOD if url.kind == "sentinel" else _SLOTS_PERIOD
+        super().__init__("regionware-places")
         self.forget()
 
     def forget(self) -> None:
         """After a fork: the thread exists in the parent only, and so do its connections."""
         self.places = places_of(self._url)
         self._doubted = Event()
-        self._stop = Event()
-        self._thread: Thread | None = None
-
-    def start(self) -> None:
-        """Start the thread, once."""
-        if self._thread is None:
-            self._stop = Event()
-            self._thread = Thread(
-                target=self._run, args=(self._stop,), name="regionware-places", daemon=True
-            )
-            self._thread.start()
+        self._reset()
 
     @property
     def running(self) -> bool:
@@ -238,8 +230,7 @@ class Finder:
 
     def stop(self) -> None:
         """End the thread."""
-        thread, self._thread = self._thread, None
-        self._stop.set()
+        thread = self._ended()
         self._doubted.set()
         if thread is not None:
             thread.join(_JOIN)

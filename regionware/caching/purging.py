@@ -5,13 +5,14 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, takewhile
-from threading import Condition, Event, Thread
+from threading import Condition, Event
 from time import monotonic
 
 from regionware.caching.clients import background
 from regionware.caching.coherence import NO_POSITION, Fence
 from regionware.caching.redis import TROUBLE, RedisTier, stamp_of
 from regionware.caching.scripts import PURGE, Names, purge_keys
+from regionware.caching.threaded import Threaded
 from regionware.database.position import Position, merge
 from regionware.errors import PurgeError
 
@@ -105,7 +106,7 @@ async def araise_here(tier: RedisTier, chunks: Chunks, timeout: float) -> int:  
         raise PurgeError(f"this region's Redis did not confirm: {error}", queued={}) from error
 
 
-class Relay:
+class Relay(Threaded):
     """Carries purges to one region, in order, again and again until it confirms.
 
     The queue lives in this process, so a purge that is still queued dies with it. It is the
@@ -114,14 +115,13 @@ class Relay:
 
     def __init__(self, region: str, url: str, names: Names, on_drop: Callable[[str], None]) -> None:
         """Start nothing yet."""
+        super().__init__(f"regionware-relay-{region}")
         self.region = region
         self._url = url
         self._names = names
         self._on_drop = on_drop
         self._queue: deque[Order] = deque()
         self._wake = Condition()
-        self._thread: Thread | None = None
-        self._stop = Event()
 
     def send(self, order: Order) -> Event:
         """Queue a purge; the event is set once the region has applied it."""
@@ -131,27 +131,22 @@ class Relay:
                 self._queue.popleft()
                 self._on_drop(self.region)
             self._queue.append(order)
-            if self._thread is None:
-                self._stop = Event()
-                name = f"regionware-relay-{self.region}"
-                self._thread = Thread(target=self._run, args=(self._stop,), name=name, daemon=True)
-                self._thread.start()
+            self.start()
             self._wake.notify_all()
         return done
 
     def stop(self, timeout: float = 2.0) -> None:
         """Deliver what can be delivered within `timeout` seconds, then end."""
         with self._wake:
-            self._stop.set()
-            thread, self._thread = self._thread, None
+            thread = self._ended()
             self._wake.notify_all()
         if thread is not None:
             thread.join(timeout)
 
     def forget(self) -> None:
         """After a fork: the parent delivers its own."""
-        self._queue, self._wake, self._thread = deque(), Condition(), None
-        self._stop = Event()
+        self._queue, self._wake = deque(), Condition()
+        self._reset()
 
     def __len__(self) -> int:
         """How many purges are queued."""

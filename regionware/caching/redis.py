@@ -124,10 +124,19 @@ class RedisTier(Servers):
         """Give the lease back."""
         self._woken(ask.digest, self._try(RELEASE, *self._release(ask)))
 
-    def renew(self, ask: Hold) -> bool | None:
-        """Renew a lease; `False` if it is lost, `None` if Redis is unreachable."""
-        reply = self._try(RENEW, *self._renew(ask))
-        return None if reply is None else reply != 0
+    def renew(self, asks: Sequence[Hold]) -> list[bool | None]:
+        """Renew leases, all at once; `False` for one that is lost, `None` if nobody says so."""
+        trips = [self._renew(ask) for ask in asks]
+        replies = self._together("EVALSHA", RENEW.sha, trips)
+        if any(isinstance(reply, NoScriptError) for reply in replies):
+            replies = self._together("EVAL", RENEW.text, trips)
+        return [reply != 0 if isinstance(reply, int) else None for reply in replies]
+
+    def _together(
+        self, verb: str, script: str, trips: Sequence[tuple[tuple[str], tuple[Argument, ...]]]
+    ) -> Sequence[Any]:
+        commands = [(keys[0], _command(verb, script, keys, words)) for keys, words in trips]
+        return self._attempt(lambda: self._lines.calls(commands)) or [None] * len(trips)
 
     def _woken(self, digest: str, reply: Any) -> bool | None:
         """Tell the region's workers if somebody has waited for this."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from threading import Event as Flag
-from threading import Thread
 from time import monotonic
 from typing import Any
 
@@ -23,6 +22,8 @@ from regionware.caching.following import as_mapping
 from regionware.caching.purging import FAR_DEADLINE, TOGETHER, Order, joined
 from regionware.caching.redis import TROUBLE, stamp_of
 from regionware.caching.scripts import PURGE, RELAY, Names, purge_keys
+from regionware.caching.threaded import Threaded
+from regionware.caching.unconfirmed import Unconfirmed
 from regionware.database.position import Position
 from regionware.observe import Event
 
@@ -55,7 +56,7 @@ class _Post:
     last: int
 
 
-class OutboxRelay:
+class OutboxRelay(Threaded):
     """Relays to one region whenever this worker has the right to."""
 
     def __init__(
@@ -68,6 +69,7 @@ class OutboxRelay:
         retention: int,
         regions: Sequence[str],
         tell: Callable[[Event], None],
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         """Start nothing yet.
 
@@ -79,7 +81,9 @@ class OutboxRelay:
             retention: microseconds after which no entry can be older than a fence.
             regions: all that are relayed to: what they have confirmed is dropped.
             tell: told of `relayed`, and of `relay-lag` where that does not succeed.
+            clock: monotonic seconds.
         """
+        super().__init__(f"regionware-outbox-{region}")
         self.region = region
         self._near = near
         self._far = far
@@ -87,29 +91,29 @@ class OutboxRelay:
         self._retention = retention
         self._regions = tuple(regions)
         self._tell = tell
+        self._clock = clock
         self.forget()
 
     def forget(self) -> None:
-        """After a fork, and at first: the thread exists in the parent only."""
+        """After a fork, and at first: the thread and what was purged are the parent's."""
+        self._reset()
         self._token = os.urandom(8).hex()
-        self._stop = Flag()
-        self._thread: Thread | None = None
         #: The latest cursor that was seen here.
         self._furthest = 0
+        self._unconfirmed = Unconfirmed(self._clock)
 
-    def start(self) -> None:
-        """Start the thread, once."""
-        if self._thread is None:
-            self._stop = Flag()
-            name = f"regionware-outbox-{self.region}"
-            self._thread = Thread(target=self._run, args=(self._stop,), name=name, daemon=True)
-            self._thread.start()
+    def keep(self, order: Order, stamp: int) -> None:
+        """A purge is in the outbox: keep it until the region confirms it, and see to that."""
+        self._unconfirmed.add(stamp, order)
+        self.start()
+
+    def lost(self) -> list[Order]:
+        """The outbox may have been lost: what this process must send itself."""
+        return self._unconfirmed.take()
 
     def stop(self, timeout: float = 2.0) -> None:
         """Deliver what can be delivered within `timeout` seconds, then end."""
-        self._stop.set()
-        thread, self._thread = self._thread, None
-        if thread is not None:
+        if (thread := self._ended()) is not None:
             thread.join(timeout)
 
     def _run(self, stop: Flag) -> None:
@@ -135,6 +139,7 @@ class OutboxRelay:
         """Take the right, and relay what one read gives; whether there was something."""
         held = self._hold(near)
         if held is None:
+            self._look(near)
             stop.wait(_TURN)
             return False
         now, cursor = held
@@ -149,6 +154,12 @@ class OutboxRelay:
             self._hold(near, milliseconds=0)
         return post is not None
 
+    def _look(self, near: redis.Redis) -> None:
+        """How far the worker is that has the right."""
+        if self._unconfirmed:
+            confirmed: Any = near.hget(self._names.relayed, self.region)
+            self._unconfirmed.confirm(int(confirmed or 0))
+
     def _hold(
         self, near: redis.Redis, *, confirmed: int | None = None, milliseconds: int = _HOLDS
     ) -> tuple[int, int] | None:
@@ -158,7 +169,11 @@ class OutboxRelay:
         reply: Any = near.eval(
             RELAY.text, 3, *keys, self._token, milliseconds, self.region, news, *self._regions
         )
-        return (int(reply[0]), int(reply[1])) if reply else None
+        if not reply:
+            return None
+        now, cursor = int(reply[0]), int(reply[1])
+        self._unconfirmed.confirm(cursor)
+        return now, cursor
 
     def _read(self, near: redis.Redis, cursor: int, *, block: int | None) -> _Post | None:
         """What comes after the cursor; if some of it is missing, everything is to be purged."""

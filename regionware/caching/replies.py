@@ -17,7 +17,7 @@ Argument = str | bytes | int
 
 #: What one key, one script or a full memory is to blame for: the server answers, and what it has
 #: can be read.
-_NOT_THE_SERVER: Final = {"ASK", "CROSSSLOT", "MOVED", "NOSCRIPT", "OOM", "TRYAGAIN", "WRONGTYPE"}
+_NOT_THE_SERVER: Final = {"CROSSSLOT", "NOSCRIPT", "OOM", "TRYAGAIN", "WRONGTYPE"}
 
 #: Whatever can go wrong between us and a Redis.
 TROUBLE = (RedisError, hiredis.HiredisError, OSError, ValueError)
@@ -48,9 +48,15 @@ def checked(reply: Any) -> Any:
     return reply
 
 
+def told(reply: Any) -> Any:
+    """The reply, or the error that it is, as something to look at."""
+    return _error(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply
+
+
 def is_servers_fault(error: ResponseError) -> bool:
     """Whether an error says that its server is of no use to others either."""
-    return str(error).partition(" ")[0] not in _NOT_THE_SERVER
+    # A redirection (MOVED is an ASK there) has lost its word where it was made an error.
+    return not isinstance(error, AskError) and str(error).partition(" ")[0] not in _NOT_THE_SERVER
 
 
 def _error(text: str) -> ResponseError:

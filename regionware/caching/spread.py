@@ -6,7 +6,7 @@ its deadline; a moved slot is known from then on.
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -136,6 +136,34 @@ class SpreadLines(_Spread[Lines]):
             if self._asks_itself:
                 self._finder.ask()
             raise
+
+    def calls(self, commands: Sequence[tuple[str, bytes]]) -> list[Any]:
+        """Several commands, those of one server in one round trip; see `Lines.calls`.
+
+        One that was not answered has an error, or nothing, as its reply.
+        """
+        replies: list[Any] = [None] * len(commands)
+        parts: dict[Address, list[int]] = {}
+        for number, (key, _) in enumerate(commands):
+            parts.setdefault(self._known(key) or self._find(key), []).append(number)
+        for address, numbers in parts.items():
+            try:
+                answers = self.at(address).calls([commands[number] for number in numbers])
+            except TROUBLE:
+                self._doubt()
+                continue
+            for number, answer in zip(numbers, answers, strict=True):
+                replies[number] = self._again(*commands[number], answer)
+        return replies
+
+    def _again(self, key: str, command: bytes, answer: Any) -> Any:
+        """What a redirection gives, where that is the answer."""
+        if not isinstance(answer, AskError):
+            return answer
+        try:
+            return self.call(command, None, key)
+        except TROUBLE as error:
+            return error
 
     def _find(self, key: str | None) -> Address:
         if self._patient:

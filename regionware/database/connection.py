@@ -279,21 +279,28 @@ class Databases:
         async with self._handle(wanted, state, snapshot, tried=handle.lost) as connection:
             return await function(connection)
 
-    def primary_position(self) -> Position:
+    def primary_position(self, timeout: float | None = None) -> Position:
         """Where the primary is now: everything committed before the call lies before it.
+
+        Args:
+            timeout: seconds for that, if fewer than for any other.
 
         Raises:
             PrimaryUnavailable: it does not answer.
         """
         self.start()
-        asking = ask_primary(self._view(), self._limits.timeout)
+        asking = ask_primary(self._view(), self._patience(timeout))
         return drive(asking, Hands(self._rim.pools, self._waiters))
 
-    async def aprimary_position(self) -> Position:
+    async def aprimary_position(self, timeout: float | None = None) -> Position:  # noqa: ASYNC109 - the caller's
         """The async twin of `primary_position`."""
         self.start()
-        asking = ask_primary(self._view(), self._limits.timeout)
+        asking = ask_primary(self._view(), self._patience(timeout))
         return await adrive(asking, AsyncHands(self._rim.pools, self._waiters))
+
+    def _patience(self, timeout: float | None) -> float:
+        limit = self._limits.timeout
+        return limit if timeout is None else min(timeout, limit)
 
     def demand(
         self, state: Current | None, access: Access | None, consistency: Consistency | None

@@ -11,8 +11,11 @@ import pytest
 import redis
 
 from regionware.caching import leases as leases_module
+from regionware.caching.leases import Leases
 from regionware.caching.redis import RedisTier
-from regionware.effects import Found, Lookup, Park
+from regionware.caching.scripts import Names
+from regionware.effects import Found, Hold, Lookup, Park
+from regionware.parts.proxy import DelayProxy
 from regionware.parts.redis import RedisServer
 from tests.conformance.application import DEADLINE, Application, Gate, Response, Seen, text
 from tests.conformance.harness import until
@@ -217,6 +220,41 @@ def test_a_renewal_that_comes_too_late_is_told(fleet: Fleet, redis_server: Redis
     assert held(one) == 0
     gate.open()
     assert call.result().body == b"x"
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_many_leases_are_renewed_in_time(
+    redis_url: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """Redis is far away for a Redis, and has forgotten the script at first."""
+    together = RedisTier.renew
+    if not guarded:  # one after the other
+        monkeypatch.setattr(
+            RedisTier, "renew", lambda tier, asks: [together(tier, [ask])[0] for ask in asks]
+        )
+    lost: list[None] = []
+    with DelayProxy(int(redis_url.rpartition(":")[2].partition("/")[0]), 0.03) as line:
+        names = Names.of("many", "")
+        tier = RedisTier(
+            line.through(redis_url), names, on_event=lambda *_: None, deadline=DEADLINE
+        )
+        tier.start()
+        near = RedisTier(redis_url, names, on_event=lambda *_: None, deadline=DEADLINE)
+        # One by one it takes longer than that to renew them.
+        near.lease = tier.lease = 6.0
+        tokens = [f"token{number}" for number in range(250)]
+        for token in tokens:
+            assert near.lookup(Lookup(token, None, 0, "", 0, token)).lease == token
+        redis_server.command("SCRIPT FLUSH")
+        leases = Leases(tier.renew, lambda: lost.append(None), life=6.0)
+        for token in tokens:
+            leases.hold(Hold(token, token, "", 0))
+        time.sleep(9.0)
+        kept = len(leases)
+        leases.close()
+        tier.close()
+        near.close()
+    assert (kept, not lost) == (len(tokens), True) if guarded else lost
 
 
 @pytest.mark.parametrize("how", ["error", "leaves"])

@@ -95,7 +95,7 @@ def test_nor_for_the_client_of_a_validation(
 
 def test_what_was_entrusted_is_done_once_and_may_be_taken_back() -> None:
     done: list[str] = []
-    leases = Leases(lambda _: True, lambda: None, life=0.0)
+    leases = Leases(lambda some: [True] * len(some), lambda: None, life=0.0)
     try:
         leases.entrust("a", lambda: done.append("a"))
         leases.entrust("b", lambda: done.append("b"))

@@ -1,9 +1,12 @@
 """A log that has lost events is no log to trust."""
 
+import time
+from typing import Any
+
 import pytest
 import redis as redis_py
 
-from regionware.caching import following
+from regionware.caching import following, log
 from regionware.caching.following import Follower
 from regionware.caching.scripts import PURGE, Names, purge_keys
 from regionware.parts.redis import RedisServer
@@ -67,6 +70,48 @@ def test_a_log_that_somebody_deletes(rig: Rig, redis_server: RedisServer, redis_
         item.version = number
         purge(rig, one.rw)
         until(lambda number=number: version(other) == number)  # type: ignore[misc]
+
+
+def ids(url: str) -> list[int]:
+    """The stamps of the events that are there."""
+    with redis_py.Redis.from_url(url, protocol=2) as client:
+        events: Any = client.xrange(NAMES.log)
+    return [int(position.partition(b"-")[0]) for position, _ in events]
+
+
+def test_a_log_is_bounded_by_age(rig: Rig, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old events go, whatever their number; a reader that was away for longer is missing some."""
+    item = Item()
+    one, other = (item.site(rig, redis_url) for _ in range(2))
+    warm(one, other)
+    reader = other.rw._parts.rim._log
+    assert reader is not None
+    read = reader._read
+
+    def away(*_: object) -> bool:
+        time.sleep(0.05)
+        return True
+
+    reader._read = away  # type: ignore[method-assign,assignment] # it hears nothing
+    time.sleep(1.5)  # until its last read has come back
+    gaps = reader.backplane.gaps
+    old = [purge(rig, one.rw).stamp, purge(rig, one.rw, tags=["x"]).stamp]
+    time.sleep(0.6)
+    monkeypatch.setattr(log, "_KEPT", 500_000)
+    monkeypatch.setattr(log, "_TRIMMING", 0.2)
+    with redis_py.Redis.from_url(redis_url, protocol=2) as client:
+        # A full node of the stream is what is forgotten at once.
+        client.config_set("stream-node-max-entries", 1)
+        try:
+            item.version = 2
+            new = [purge(rig, one.rw, tags=[f"y{number}"]).stamp for number in range(3)]
+            until(lambda: not set(old) & set(ids(redis_url)))
+            assert set(new) <= set(ids(redis_url))
+            reader._read = read  # type: ignore[method-assign] # it is back
+            until(lambda: version(other) == 2)
+            assert reader.backplane.gaps > gaps
+        finally:
+            client.config_set("stream-node-max-entries", 100)
 
 
 @pytest.mark.parametrize("lost", [NAMES.clock, NAMES.ages])

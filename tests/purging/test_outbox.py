@@ -8,7 +8,9 @@ import pytest
 import redis as redis_py
 
 from regionware import PurgeError, Region, Regionware, Topology
-from regionware.caching import relaying
+from regionware.caching import relaying, unconfirmed
+from regionware.caching.coherence import EVERYTHING, mark
+from regionware.caching.purging import Order
 from regionware.caching.scripts import Names
 from regionware.database.position import Position
 from regionware.parts.proxy import DelayProxy
@@ -216,6 +218,141 @@ def test_a_redis_that_dies_before_it_has_relayed(
         until(lambda: rw.counts().get("epoch", 0) > 0)
         line.heal()
         until(lambda: b"htprecious" in fences(second_redis_url))
+
+
+def lose_history(rig: Rig, server: RedisServer, rw: Regionware) -> None:
+    """The region's Redis dies with all it had, and the worker notices."""
+    server.kill()
+    server.start()
+    until(lambda: rw.counts().get("epoch", 0) > 0)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "control"])
+@pytest.mark.parametrize("first", [True, False], ids=["seen before", "never seen"])
+def test_a_redis_that_dies_after_a_longer_partition(  # noqa: PLR0917 - fixtures
+    rig: Rig, redis_server: RedisServer, redis_url: str, second_redis_url: str,
+    monkeypatch: pytest.MonkeyPatch, first: bool, kept: bool,
+) -> None:  # fmt: skip
+    """However long the other region was away, it gets what was acknowledged."""
+    monkeypatch.setattr(unconfirmed, "_LATELY", 0.5)  # stands for a minute
+    if not kept:
+        confirm = unconfirmed.Unconfirmed.confirm
+        # By its age alone, as if the other region had confirmed all that was ever purged.
+        monkeypatch.setattr(
+            unconfirmed.Unconfirmed, "confirm", lambda self, _: confirm(self, 2**62)
+        )
+    with far_line(second_redis_url) as line:
+        rw = rig.worker(near_and_far(redis_url, line.through(second_redis_url)))
+        ready(rw)
+        if first:
+            purge_by(rig, rw, tags=["first"], wait="all")
+        before = fences(second_redis_url).get(b"h*", b"")
+        line.refuse()
+        purge_by(rig, rw, tags=["precious"])
+        time.sleep(1.0)
+        lose_history(rig, redis_server, rw)
+        line.heal()
+
+        def has_it() -> bool:
+            now = fences(second_redis_url)
+            return b"htprecious" in now or now.get(b"h*", b"") > before
+
+        if kept:
+            until(has_it)
+        else:
+            time.sleep(5.0)
+            assert not has_it()
+
+
+def test_more_purges_than_are_kept(
+    rig: Rig, redis_server: RedisServer, redis_url: str, second_redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Of the oldest nobody knows what they were, so that everything is purged there."""
+    monkeypatch.setattr(unconfirmed, "_MOST", 100)
+    with far_line(second_redis_url) as line:
+        rw = rig.worker(near_and_far(redis_url, line.through(second_redis_url)))
+        ready(rw)
+        purge_by(rig, rw, tags=["first"], wait="all")
+        before = fences(second_redis_url).get(b"h*", b"")
+        line.refuse()
+        for number in range(150):
+            purge_by(rig, rw, tags=[f"t{number}"])
+        lose_history(rig, redis_server, rw)
+        line.heal()
+        until(lambda: b"htt149" in fences(second_redis_url))
+        assert b"htt0" not in fences(second_redis_url)
+        until(lambda: fences(second_redis_url).get(b"h*", b"") > before)
+
+
+def test_as_many_purges_as_are_kept(
+    rig: Rig, redis_server: RedisServer, redis_url: str, second_redis_url: str
+) -> None:
+    """Each of them comes through, however many at once."""
+    with far_line(second_redis_url) as line:
+        rw = rig.worker(near_and_far(redis_url, line.through(second_redis_url)))
+        ready(rw)
+        line.refuse()
+        for number in range(1500):
+            rw.purge(tags=[f"t{number}"])
+        lose_history(rig, redis_server, rw)
+        line.heal()
+        until(lambda: b"htt1499" in fences(second_redis_url))
+        assert {b"htt%d" % number for number in range(1500)} <= fences(second_redis_url).keys()
+
+
+def test_what_was_confirmed_is_not_kept(
+    rig: Rig, redis_url: str, second_redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by who relays nor by a worker that does not."""
+    monkeypatch.setattr(unconfirmed, "_LATELY", 0.0)
+    topology = near_and_far(redis_url, second_redis_url)
+    one, other = (rig.worker(topology) for _ in range(2))
+    for rw in (one, other):
+        ready(rw)
+        purge_by(rig, rw, tags=["x"], wait="all")
+    for rw in (one, other):
+        (outbox,) = rw._parts.rim.outboxes
+        until(lambda outbox=outbox: len(outbox._unconfirmed) == 0)  # type: ignore[misc]
+
+
+def order(name: str, position: Position | None = None) -> Order:
+    return Order((name,), position, 7)
+
+
+def test_what_is_kept_is_sent_as_few_purges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One without a position is given none; the oldest of too many become everything."""
+    monkeypatch.setattr(unconfirmed, "_MOST", 3)
+    now = [0.0]
+    kept = unconfirmed.Unconfirmed(lambda: now[0])
+    kept.add(1, order("a"))
+    kept.add(2, order("b", Position(1, 5)))
+    kept.add(3, order("c"))
+    known, others = kept.take()
+    assert (known.names, known.position) == (("b",), Position(1, 5))
+    assert (others.names, others.position) == (("a", "c"), None)
+    assert kept.take() == []
+    for stamp, name in enumerate("abcd", 1):
+        kept.add(stamp, order(name))
+    (found,) = kept.take()
+    assert found.names == (mark(EVERYTHING, soft=False), "c", "d")
+    assert found.retention == 7
+
+
+def test_what_is_kept_although_it_was_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a while: who says so may be a server that took over without the latest purges."""
+    now = [0.0]
+    kept = unconfirmed.Unconfirmed(lambda: now[0])
+    kept.add(1, order("a"))
+    kept.add(5, order("b"))
+    kept.confirm(4)
+    assert len(kept) == 2
+    now[0] = unconfirmed._LATELY
+    kept.confirm(4)
+    assert len(kept) == 1
+    now[0] *= 100
+    kept.confirm(4)
+    assert [each.names for each in kept.take()] == [("b",)]
 
 
 def test_a_worker_ends_with_its_relays(rig: Rig, redis_url: str, second_redis_url: str) -> None:

@@ -5,12 +5,13 @@ import pytest
 from regionware import ConfigurationError, PurgeError, Region, Regionware, Topology
 from regionware.caching import awaiting
 from regionware.caching.coherence import BOUND
+from regionware.caching.scripts import LATE
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import Flavour, until
 from tests.faults.test_purge import purge as purge_by
 from tests.faults.test_purge import warm as warm_up
 from tests.faults.workers import ITEMS, workers
-from tests.purging.site import TAG, Item, purge, version, warm
+from tests.purging.site import TAG, Item, changed, purge, version, warm
 from tests.rig import Rig
 
 ITEM_0 = "item:0"
@@ -76,6 +77,7 @@ def test_workers_that_have_ended(
         warm_up(*origin.workers)
         purger = Item().site(rig, redis_url).rw
         until(lambda: names(redis_server) == 3)
+        purge(rig, purger, wait="workers")  # from here on Redis knows who is there
         for worker in origin.workers:
             getattr(worker, how)()
         if how == "stop":
@@ -85,6 +87,35 @@ def test_workers_that_have_ended(
                 purge(rig, purger, wait="workers", timeout=0.5)
             assert "2 of its workers" in caught.value.queued["here"]
         purge(rig, purger, wait="workers", timeout=60.0 if how == "kill" else BOUND - 1)
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_redis_that_has_forgotten_who_is_there(
+    rig: Rig, redis_server: RedisServer, redis_url: str, monkeypatch: pytest.MonkeyPatch,
+    guarded: bool,
+) -> None:  # fmt: skip
+    """Nobody is known, and yet there is a worker that trusts its memory for a while."""
+    if not guarded:
+        asked = "if not epoch or string.sub(epoch, 1, 16) > ARGV[3] then"
+        monkeypatch.setattr(awaiting, "LATE", changed(LATE, asked, "if false then"))
+    with workers(rig.flavour, ("here", {"here": redis_url})) as origin:
+        (frozen,) = origin.workers
+        warm_up(frozen)
+        purger = Item().site(rig, redis_url).rw
+        until(lambda: names(redis_server) == 2)
+        new = origin.change(0)
+        frozen.freeze()
+        redis_server.flush()
+        if guarded:
+            with pytest.raises(PurgeError, match="forgotten") as caught:
+                purge(rig, purger, tags=[ITEM_0], wait="workers", timeout=0.5)
+            assert "applied" in caught.value.queued["here"]
+            purge(rig, purger, tags=[ITEM_0], wait="workers", timeout=60.0)
+        else:
+            purge(rig, purger, tags=[ITEM_0], wait="workers", timeout=0.5)
+        frozen.thaw()
+        if guarded:
+            assert frozen.version(0) == new
 
 
 def test_those_who_are_long_dead_are_forgotten(

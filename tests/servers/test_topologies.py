@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+import hiredis
 import pytest
 import redis as redis_py
 
@@ -12,8 +13,9 @@ from regionware import PurgeError, Regionware
 from regionware.caching import places
 from regionware.caching.clients import background
 from regionware.caching.redis import RedisTier
-from regionware.caching.replies import pack
+from regionware.caching.replies import is_servers_fault, pack, told
 from regionware.caching.slots import SLOTS, read_slots, slot_of
+from regionware.effects import Hold, Lookup
 from regionware.parts.process import ServerFailed
 from regionware.parts.redis import RedisServer
 from regionware.parts.redis_cluster import RedisCluster
@@ -326,6 +328,46 @@ def test_a_slot_that_has_moved_is_followed(rig: Rig, redis_cluster: RedisCluster
         assert new.command(f"HGET {key} a") == "b"
     finally:
         new.command(f"DEL {key}")
+        redis_cluster.move(slot, old)
+
+
+def test_many_leases_are_renewed_wherever_their_keys_are(rig: Rig, url: str) -> None:
+    """At once for each server, which may not know the script; one that is lost is told."""
+    tier = tier_of(patient(rig, url))
+    keys = [f"key{number}" for number in range(30)]
+    for key in keys[1:]:
+        assert tier.lookup(Lookup(key, None, 0, "", 0, "mine")).lease == "mine"
+    asks = [Hold(key, "mine", "", 0) for key in keys]
+    assert tier.renew(asks) == [False] + [True] * 29
+    assert tier.renew(asks[1:]) == [True] * 29
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ("MOVED 1 h:2", False), ("ASK 1 h:2", False), ("NOSCRIPT no", False),
+        ("LOADING it", True), ("READONLY it", True),
+    ],
+)  # fmt: skip
+def test_what_a_node_says_of_one_key_is_not_its_fault(said: str, fault: bool) -> None:
+    assert is_servers_fault(told(hiredis.ReplyError(said))) is fault
+
+
+def test_leases_are_renewed_where_their_slot_has_moved_to(
+    rig: Rig, redis_cluster: RedisCluster
+) -> None:
+    redis_cluster.flush()
+    tier = tier_of(patient(rig, redis_cluster.url))
+    assert tier._finder is not None
+    tier._finder.stop()
+    slot = slot_of(tier.names.entries + "moved")
+    old = redis_cluster.owner(slot)
+    new = next(each for each in redis_cluster.masters if each is not old)
+    redis_cluster.move(slot, new)
+    try:
+        asks = [Hold(key, "mine", "", 0) for key in ("moved", "other")]
+        assert tier.renew(asks) == [False, False]  # they know of none; the control is above
+    finally:
         redis_cluster.move(slot, old)
 
 

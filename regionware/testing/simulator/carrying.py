@@ -40,6 +40,10 @@ class _Client:
         options = ("COUNT", count, *(() if block is None else ("BLOCK", block)), "STREAMS")
         return self._hand("XREAD", *options, *streams, *streams.values())
 
+    def hget(self, key: str, field: str) -> Any:
+        """See `redis.Redis`."""
+        return self._hand("HGET", key, field)
+
 
 async def carried(decide: Callable[..., Any], *lines: SimulatedLines) -> Any:
     """Run code that asks clients and waits for them, without waiting.

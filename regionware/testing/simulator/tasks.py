@@ -82,6 +82,7 @@ class SimulatedOutbox(OutboxRelay):
         super().__init__(
             real.region, near=real._near, far=real._far, names=real._names,
             retention=real._retention, regions=real._regions, tell=real._tell,
+            clock=loop.time,
         )  # fmt: skip
         self._loop = loop
         self._token = loop.name
