@@ -163,11 +163,14 @@ def test_what_a_refresh_did_not_carry_selects_no_variant(
         monkeypatch.setattr(
             "regionware.caching.keeping.Keeping.carries", property(lambda _: None, lambda *_: None)
         )
-    varies: dict[str, str] = {}
-    one = site(world, clock, lambda seen: text(seen.headers.get("x-device", "none"), **varies))
+    varies: list[tuple[str, str]] = []
+    one = site(
+        world, clock,
+        lambda seen: Response([seen.headers.get("x-device", "none").encode()], headers=varies),
+    )  # fmt: skip
     one.get("/x")
     clock.now += 20
-    varies["Vary"] = "X-Device"
+    varies.append(("Vary", "X-Device"))
     phone = {"X-Device": "phone"}
     assert one.get("/x", headers=phone).body == b"none"
     until(lambda: len(one.app.calls) == 2)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -97,10 +98,7 @@ def test_requests_with_credentials_do_not_queue_behind_each_other(
     holding = Holding(200, [("Cache-Control", "max-age=60")])
     route = Route("/{path:path}", cache=Cache.standard())
     sites = [rig.site(ready(rig, redis_url, route, 20.0), holding.app) for _ in range(WORKERS)]
-    numbers = range(1000)
-    asks: Iterator[dict[str, Any]] = iter(
-        lambda: {"headers": {"Authorization": f"Bearer {next(numbers)}"}}, None
-    )
+    asks = ({"headers": {"Authorization": f"Bearer {number}"}} for number in count())
     in_two_rounds(holding, sites, asks, guarded=guarded)
     # It was no word on what others may have: their first answer is stored, and ends the note.
     assert "stored" in sites[0].get("/x").cache_status
