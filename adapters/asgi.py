@@ -119,20 +119,18 @@ class AsgiMiddleware:
 
     def _refresh(self, exchange: Exchange, scope: Scope) -> None:
         """Carry out an exchange in the background, for nobody: no identity, no context."""
-        for task in [task for task in self._refreshes if task.done()]:
-            self._refreshes.discard(task)
+        if len(self._refreshes) >= _REFRESHES:
+            self._rim.beside(adrive(exchange.abandon(), self._rim.aperform))
+            return
         work = self._carry_out(exchange, scope)
         task = asyncio.get_running_loop().create_task(work, context=Context())
         self._refreshes.add(task)
+        task.add_done_callback(self._refreshes.discard)
 
     async def _carry_out(self, exchange: Exchange, scope: Scope) -> None:
-        if len(self._refreshes) > _REFRESHES:
-            await adrive(exchange.abandon(), self._rim.aperform)
-            return
         if not await adrive(exchange.claim(), self._rim.aperform):
             return
-        exchange.impersonal()
-        scope = impersonal(scope, self._state)
+        scope = impersonal(scope, exchange.impersonal(), self._state)
         token = bind(exchange)
         try:
             await Responder(exchange, self._rim, _nowhere).run(self.app, scope, silent())

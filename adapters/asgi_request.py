@@ -1,7 +1,7 @@
 """A request as ASGI hands it over: a view of its scope, and what is taken from it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from regionware.http.paths import is_odd_raw
@@ -13,16 +13,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-#: What a background refresh carries of a scope: none of what is around us has put there.
+#: What a background refresh carries of a scope: the server's own, and what is the application's
+#: or made from the path alone. Whatever else is around us has put there may be somebody's.
 _STANDARD = (
     "type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string",
-    "root_path", "headers", "server",
+    "root_path", "server", "app", "app_root_path", "endpoint", "path_params", "router",
 )  # fmt: skip
-#: And of the header fields not: identity, conditions, and our own fields.
-_PERSONAL = frozenset({
-    b"authorization", b"proxy-authorization", b"if-none-match", b"if-modified-since", b"range",
-    b"if-range", b"regionware-session", b"regionware-debug",
-})  # fmt: skip
 
 
 class AsgiRequest(Request):
@@ -114,16 +110,18 @@ def silent() -> Receive:
     return without_content(_never)
 
 
-def impersonal(scope: Scope, state: Mapping[str, Any] | None) -> Scope:
-    """The scope of a background refresh: the server's own entries, and fields without identity.
+def impersonal(scope: Scope, carried: Iterable[str], state: Mapping[str, Any] | None) -> Scope:
+    """The scope of a background refresh: without anything of one client's.
 
     Args:
         scope: of the request that triggered it.
+        carried: the names of the fields that go with it.
         state: what the application keeps for all requests.
     """
+    names = {name.encode("latin-1") for name in carried}
     kept = {name: scope[name] for name in _STANDARD if name in scope}
     kept["method"] = "GET"
-    kept["headers"] = [pair for pair in scope["headers"] if pair[0] not in _PERSONAL]
+    kept["headers"] = [pair for pair in scope["headers"] if pair[0] in names]
     if state is not None:
         kept["state"] = dict(state)
     return kept

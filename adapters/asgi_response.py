@@ -132,8 +132,8 @@ class Responder:
             await Watched(self._send(message), partial(self._ahead, chunks, chunk))
         if self._telling is None:
             self._copy(chunks, chunk)
-            if self._left < 0 and (release := self._exchange.released()) is not None:
-                await self._rim.aperform(release)
+            if self._left < 0:
+                self._release()
 
     def _ahead(self, chunks: list[bytes], chunk: bytes) -> None:
         """The content is all there, and its client does not take it: others need not wait."""
@@ -176,15 +176,22 @@ class Responder:
         if edits is not NO_EDITS:
             message = {**message, "headers": _dressed(headers, edits)}
         await self._send(message)
-        if (release := self._exchange.released()) is not None:
-            # What will not be stored keeps nobody in the region waiting for its end.
-            await self._rim.aperform(release)
+        self._release()
         if edits.copy and not message.get("trailers"):
             self._status, self._headers = message["status"], message["headers"]
             self._connection = of_connection(values)
             self._chunks, self._left = [], edits.copy
             length = values.get("content-length", ("",))[0]
             self._rest = int(length) if length.isdecimal() else -1
+
+    def _release(self) -> None:
+        """What will not be stored keeps nobody in the region waiting for its end.
+
+        Nor does its client wait for Redis.
+        """
+        release = self._exchange.released()
+        if release is not None and self._telling is None:
+            self._telling = self._rim.beside(self._rim.aperform(release))
 
     def _copy(self, chunks: list[bytes], chunk: bytes) -> None:
         self._left -= len(chunk)

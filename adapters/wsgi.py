@@ -71,15 +71,16 @@ class WsgiMiddleware:
 
     def _refresh(self, exchange: Exchange, environ: Environ) -> None:
         """Carry out an exchange in the background, for nobody: no identity, no context."""
-        work = partial(self._carry_out, exchange, impersonal(environ))
-        if not self._rim.background(work):
+        # A server may use its environ again.
+        work = partial(self._carry_out, exchange, environ.copy())
+        if not self._rim.refresh(work):
             drive(exchange.abandon(), self._rim.perform)
 
     def _carry_out(self, exchange: Exchange, environ: Environ) -> None:
         try:
             if not drive(exchange.claim(), self._rim.perform):
                 return
-            exchange.impersonal()
+            environ = impersonal(environ, exchange.impersonal())
             body = Responder(exchange, self._rim, Context()).run(self.app, environ, nowhere)
             try:
                 for _ in body:

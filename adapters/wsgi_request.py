@@ -13,21 +13,10 @@ StartResponse = Callable[..., Callable[[bytes], object]]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 _UNPREFIXED = {"content-length": "CONTENT_LENGTH", "content-type": "CONTENT_TYPE"}
-_PERSONAL = (
-    "HTTP_AUTHORIZATION",
-    "HTTP_PROXY_AUTHORIZATION",
-    "HTTP_IF_NONE_MATCH",
-    "HTTP_IF_MODIFIED_SINCE",
-    "HTTP_RANGE",
-    "HTTP_IF_RANGE",
-    "HTTP_REGIONWARE_SESSION",
-    "HTTP_REGIONWARE_DEBUG",
-)
-#: What PEP 3333 and RFC 3875 define; what is around us may have put an identity elsewhere.
-_STANDARD = ("HTTP_", "wsgi.", "SERVER_")
-_NAMES = frozenset(
-    {"SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "RAW_URI", "REQUEST_URI", "REMOTE_ADDR"}
-)
+#: What a background refresh carries of an environ, besides some fields: what PEP 3333 and RFC 3875
+#: define. Whatever is around us may have put an identity elsewhere.
+_STANDARD = ("wsgi.", "SERVER_")
+_NAMES = frozenset({"SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "RAW_URI", "REQUEST_URI"})
 
 
 def variable(name: str) -> str:
@@ -95,14 +84,16 @@ def edited(environ: Environ, edits: RequestEdits) -> Environ:
     return edited
 
 
-def impersonal(environ: Environ) -> Environ:
-    """The environ of a background refresh: the server's own variables, and no identity."""
-    kept = {key: value for key, value in environ.items() if _is_impersonal(key)}
+def impersonal(environ: Environ, carried: Iterable[str]) -> Environ:
+    """The environ of a background refresh: without anything of one client's.
+
+    Args:
+        environ: of the request that triggered it.
+        carried: the names of the fields that go with it.
+    """
+    names = _NAMES.union(map(variable, carried))
+    kept = {k: v for k, v in environ.items() if k in names or k.startswith(_STANDARD)}
     kept["REQUEST_METHOD"] = "GET"
+    kept["REMOTE_ADDR"] = ""  # it must be there (RFC 3875, section 4.1.8)
     kept["wsgi.input"] = BytesIO()
     return kept
-
-
-def _is_impersonal(key: str) -> bool:
-    """Whether a background refresh carries a variable: no identity, nothing from around us."""
-    return (key.startswith(_STANDARD) or key in _NAMES) and key not in _PERSONAL

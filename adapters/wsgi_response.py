@@ -200,10 +200,8 @@ class Responder:
         """What will not be stored keeps nobody in the region waiting for its end."""
         release = self._exchange.released()
         if release is not None:
-            work = partial(self._rim.perform, release)
             # Behind the back of the server, which has sent nothing yet.
-            if not self._rim.background(work):
-                work()
+            self._rim.release(release)
 
     def __iter__(self) -> Iterator[bytes]:
         """An iterable is its own iterator here: it is used once."""

@@ -4,6 +4,7 @@
 here performs I/O.
 """
 
+from regionware.caching.carried import PERSONAL, carried
 from regionware.caching.entry import Entry, Key, Record, Uncacheable
 from regionware.caching.filling import Filling
 from regionware.caching.fresh import is_quiet
@@ -13,7 +14,6 @@ from regionware.edge import NOBODY
 from regionware.effects import Capture, Invalidate, Plan
 from regionware.ending import Ending
 from regionware.heads import LIFETIMES, NO_EDITS, HeadEdits, cache_status, dress, settle, signature
-from regionware.http.conditions import CONDITIONS
 from regionware.http.request import Request, RequestEdits
 from regionware.invalidating import invalidates
 from regionware.observe import Event
@@ -23,8 +23,6 @@ from regionware.recall import recall
 from regionware.serving import Reply, unavailable
 from regionware.validating import RawFields, ask, compare, freshen
 
-#: What one client asks for, or is: no part of a request that is made for everybody.
-_PERSONAL = CONDITIONS | {"authorization", "cache-control", "if-range", "pragma", "range"}
 #: Reasons for which responses with a head like this one are never stored.
 _LASTING = frozenset({"private", "no-store", "no-cache", "set-cookie", "vary", "malformed"})
 
@@ -215,16 +213,26 @@ class Exchange(Ending):
 
     # around the application
 
-    def impersonal(self) -> None:
-        """Forget whose request this was: it goes on in the background, for everybody."""
-        request = self.request
+    def impersonal(self) -> frozenset[str]:
+        """Forget whose request this was: it goes on in the background, for everybody.
+
+        Returns:
+            The names of the fields that it carries; see `carried`.
+        """
+        request, filling = self.request, self.filling
+        reads = self.plan.keys.reads(request) if self.plan.keys is not None else set()
+        selects = filling.selects(self.known) if filling is not None else ()
+        names = carried((*reads, *selects))
+        if filling is not None:
+            filling.carries = names
         request.method = "GET"
-        request.special = {n: v for n, v in request.special.items() if n not in _PERSONAL}
+        request.special = {n: v for n, v in request.special.items() if n not in PERSONAL}
         self.token = self.wants = self.shown = None
         self.alone = False
         self.edits = self.edits or RequestEdits(set())
         self.edits.cookie = self.edits.cookie or ""
         ask(self)
+        return names
 
     @property
     def transparent(self) -> bool:

@@ -4,12 +4,13 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
+from regionware.background import Background
 from regionware.caching.chore import Chore
 from regionware.caching.flights import Flights
 from regionware.caching.following import Backplane
@@ -23,7 +24,7 @@ from regionware.caching.wakes import Wakes
 from regionware.context import renew_lock
 from regionware.database.position import Position
 from regionware.drive import drive
-from regionware.effects import Capture, Plan
+from regionware.effects import Capture, Plan, Release
 from regionware.errors import Unavailable
 from regionware.exchange import Exchange
 from regionware.observe import Event
@@ -34,9 +35,11 @@ from regionware.purger import Purger
 if TYPE_CHECKING:
     from regionware.database.connection import Databases
 
-#: Threads of the background, and how much may wait for one.
-_WORKERS = 4
-_WAITING = 32
+#: Threads that refresh, and how many refreshes are under way or wait for one.
+_REFRESHING = 4
+_REFRESHES = 32
+#: How many leases wait to be given back.
+_RELEASES = 128
 
 logger = logging.getLogger("regionware")
 
@@ -74,8 +77,9 @@ class Rim(Performer):
         self.databases = databases
         self._chores = chores
         self._starting = Lock()
-        self._workers: ThreadPoolExecutor | None = None
-        self._waiting = 0
+        self._refreshes = Background("regionware-refresh", _REFRESHING, _REFRESHES)
+        # Of its own: a refresh takes as long as the application does.
+        self._releases = Background("regionware-release", 1, _RELEASES)
         self._performers[Capture], self._aperformers[Capture] = self._capture, self._acapture
         #: An event loop itself does not hold its tasks.
         self._beside: set[asyncio.Task[None]] = set()
@@ -99,9 +103,8 @@ class Rim(Performer):
 
     def close(self) -> None:
         """End every thread and connection of this process, delivering purges first."""
-        workers, self._workers = self._workers, None
-        if workers is not None:
-            workers.shutdown(wait=False, cancel_futures=True)
+        self._releases.close()
+        if self._refreshes.close():
             self._flights.renew()
         for chore in self._chores:
             chore.stop()
@@ -133,9 +136,9 @@ class Rim(Performer):
         self.prepared.events.renew_lock()
         self.prepared.fences.writing, self._starting = Lock(), Lock()
         renew_lock()
-        self._workers, self._waiting = None, 0
         shared = self.tier, self._log, self.leases, self._wakes
-        for part in (*shared, *self.relays, *self.outboxes, *self._chores):
+        threads = self._refreshes, self._releases
+        for part in (*threads, *shared, *self.relays, *self.outboxes, *self._chores):
             if part is not None:
                 part.forget()
         self._patient = True
@@ -145,18 +148,15 @@ class Rim(Performer):
         """How well this process hears of the region's purges; `None` without a Redis."""
         return None if self._log is None else self._log.backplane
 
-    def background(self, work: Callable[[], None]) -> bool:
-        """Run something on a thread of the background; `False` if too much waits there already."""
-        if self._waiting >= _WAITING:
-            return False
-        if self._workers is None:
-            self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="regionware-refresh")
-        self._waiting += 1
-        self._workers.submit(work).add_done_callback(self._worked)
-        return True
+    def refresh(self, work: Callable[[], None]) -> bool:
+        """Refresh something on a thread of the background; `False` if there is no room."""
+        return self._refreshes.submit(work)
 
-    def _worked(self, _: "Future[None]") -> None:
-        self._waiting -= 1
+    def release(self, effect: Release) -> None:
+        """Give a lease back behind the caller's back; on its own thread if there is no other."""
+        work = partial(self.perform, effect)
+        if not self._releases.submit(work):
+            work()
 
     def beside(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Run something in the running loop, outside the request's context."""

@@ -3,63 +3,48 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from regionware.caching.chance import delay, delays, shortened
+from regionware.caching.chance import shortened
 from regionware.caching.coherence import mark, url_names
-from regionware.caching.entry import STRICT, Entry, Uncacheable
+from regionware.caching.entry import STRICT, Entry
 from regionware.caching.frame import encode
 from regionware.caching.freshness import Values
 from regionware.caching.groups import groups_of
-from regionware.caching.keeping import Keeping, is_whole
+from regionware.caching.keeping import is_whole
 from regionware.caching.keys import canonical
 from regionware.caching.parts import part_key
+from regionware.caching.refusing import Refusing
 from regionware.caching.storability import Lifetime, decide
 from regionware.caching.storing import life, stored_fields, to_frame, updated_fields
-from regionware.caching.variants import names_of, select, variant_name
+from regionware.caching.variants import names_of, variant_name
 from regionware.context import Current
 from regionware.effects import ANY, Fill, Invalidate, Plan, Release
 from regionware.http.ranges import parse_content_range
 from regionware.http.request import Request
 
-#: Seconds for which an uncacheable key is remembered, so that nobody queues behind it.
-UNCACHEABLE = 120.0
 _NO_CONTENT = 204
-#: Reasons that say something about the one response, not about the key.
-_PASSING = frozenset(
-    {"status", "error", "expired", "unfinished", "fence", "write", "authorization"}
-)
-
 #: What somebody was given stays with its answer, and does not go on with a later one.
 _PERSONAL = frozenset({"set-cookie"})
 # An answer that was validated and may not be kept.
 _SPENT = Lifetime(0, 0, 0, 0, (), flags=STRICT)
 
 
-class Filling(Keeping):
+class Filling(Refusing):
     """One fill, or the wish for one.
 
     Attributes:
         lifetime: what `decide` found; `None` if the response is not stored.
-        reason: why it is not stored.
         part: the first and the last byte, and the length, of a response that is a part (206).
         renewed: the entry that a validation has brought up to date.
-        fallback: what may be served stale if this fill fails.
-        fails: the application has failed, and the fallback was served instead.
         kept: what came of `keep`; `None` if nobody has asked yet.
         entry: what `keep` has made of the response.
     """
 
     # Defaults of the class, so that there is one way to begin; hence no slots of its own.
     lifetime: Lifetime | None = None
-    reason = ""
     part: tuple[int, int, int] | None = None
     renewed: Entry | None = None
-    fallback: Entry | None = None
-    fails = False
     kept: bool | None = None
     entry: Entry | None = None
-    #: The application has answered that it cannot: no word on its other answers.
-    _failed = False
-    _uncacheable = False
     #: What the region has not been told yet: an entry, and what selects its variant.
     _told: tuple[Entry, tuple[str, ...], tuple[str, ...]] | None = None
     #: The region has been sent it: a second time needs no lease.
@@ -158,7 +143,7 @@ class Filling(Keeping):
         self.entry = entry = self._entry(key, status, fields, body, lifetime, state, tags)
         self.kept = self._keep(entry, names)
         if self.kept or before is not None:
-            self._told = entry, names, select(names, request)
+            self._told = entry, names, self._values(names, request)
         if not self.kept:
             if before is not None:
                 self._prepared.memory.discard(before)
@@ -208,7 +193,7 @@ class Filling(Keeping):
         told = entry.dressed(updated_fields(known.headers, headers, connection, _PERSONAL))
         if self.lifetime is not None and self._keep(entry, names):
             self.renewed = entry
-            self._told = entry, names, select(names, request)
+            self._told = entry, names, self._values(names, request)
         return told
 
     def store(self) -> Plan[None]:
@@ -234,60 +219,6 @@ class Filling(Keeping):
         self.remember(stale, names)
         if self.leads and self.flight is not None:
             self._prepared.flights.nudge(self.flight)
-
-    def refuse(self, reason: str) -> None:
-        """Nobody need wait for the end of a response that will not be stored."""
-        self.reason = reason
-        known = self._prepared.memory.lookup(self.key)
-        kept = isinstance(known, Entry) and known.error_until > self._prepared.clock()
-        silent = self._beside or self._observing or self._failed or reason in _PASSING
-        if not silent and not kept:
-            self.note(UNCACHEABLE)
-            self._uncacheable = True
-        self.land(self._outcome(reason))
-
-    def _outcome(self, reason: str) -> str:
-        """What those who wait are told: whether they go on one by one, or all at once."""
-        if self._failed or reason == "error":
-            return "failed"
-        # One who went beside the leader has no word on this.
-        passing = reason in {"unfinished", "fence"} or (self.spills and reason in _PASSING)
-        return "abandoned" if passing else "uncacheable"
-
-    def note(self, seconds: float) -> Uncacheable:
-        """Remember that answers here cannot be stored."""
-        until = self._prepared.clock() + seconds
-        note = Uncacheable(self.key, self.reason, until)
-        self._prepared.memory.put(note)
-        return note
-
-    def give_up(self, reason: str = "") -> Plan[None]:
-        """Nothing is stored: tell those who wait, remember why, return the lease."""
-        self.refuse(reason or self.reason or "unfinished")
-        release = self.released() or self.disowned()
-        if release is not None:
-            yield from release
-
-    def released(self) -> Release | None:
-        """How the lease is given back, once: nothing will be stored."""
-        fallback, self.fallback = self.fallback, None
-        failed = fallback is not None and (self.fails or self.reason == "error")
-        chance = self._prepared.random() if failed else 0.0
-        if fallback is not None and failed:
-            self._throttle(fallback, chance)
-        lease, self._lease = self._lease, ""
-        if not lease:
-            return None
-        return Release(
-            self.ask()[0], lease, self._leased,
-            uncacheable=UNCACHEABLE if self._uncacheable else 0.0,
-            failed=delays(chance) if failed else None,
-        )  # fmt: skip
-
-    def _throttle(self, fallback: Entry, chance: float) -> None:
-        """For this process too, should Redis not tell: not another attempt at once."""
-        fallback.failures += 1
-        fallback.retry_at = self._prepared.clock() + delay(fallback.failures, chance)
 
     def _store(
         self, lifetime: Lifetime, entry: Entry, names: tuple[str, ...], values: tuple[str, ...]

@@ -9,7 +9,7 @@ from regionware.caching.entry import Entry, Fields, Key, Variants
 from regionware.caching.parts import part_key
 from regionware.caching.storability import Lifetime
 from regionware.caching.storing import verified
-from regionware.caching.variants import select, variant_key
+from regionware.caching.variants import names_of, select, variant_key
 from regionware.context import Current
 from regionware.http.request import Request
 
@@ -17,8 +17,10 @@ from regionware.http.request import Request
 class Keeping(Claim):
     """A claim that knows how to make an entry, and where it goes in memory."""
 
-    # A default of the class, so that there is one way to begin; hence no slots of its own.
+    # Defaults of the class, so that there is one way to begin; hence no slots of its own.
     _groups: tuple[str, ...] = ()
+    #: The fields that the application has seen, of a refresh; `None` for all.
+    carries: frozenset[str] | None = None
 
     def _dropped(self, lifetime: Lifetime, connection: Sequence[str]) -> Sequence[str]:
         cookies = () if self._plan.cache.is_standard else ("set-cookie",)
@@ -37,8 +39,21 @@ class Keeping(Claim):
         known = self._prepared.memory.lookup(self.key)
         return known.names if isinstance(known, Variants) else self._names
 
+    def selects(self, known: Entry | None) -> set[str]:
+        """All that may select a variant, as far as anybody has told."""
+        latest = names_of(self.key, known.key) if known is not None else ()
+        return {*self._known_names(), *self._names, *latest}
+
+    def _values(self, names: tuple[str, ...], request: Request) -> tuple[str, ...]:
+        """What the application has seen of what selects the variant."""
+        values = select(names, request)
+        if self.carries is None:
+            return values
+        seen = self.carries
+        return tuple(v if n in seen else "" for n, v in zip(names, values, strict=True))
+
     def _variant(self, names: tuple[str, ...], request: Request) -> Key:
-        return variant_key(self.key, names, select(names, request)) if names else self.key
+        return variant_key(self.key, names, self._values(names, request)) if names else self.key
 
     def _entry(  # noqa: PLR0917 - called in this file only
         self,

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase, translate
 from hashlib import blake2b
 from urllib.parse import unquote_plus
 
+from regionware.caching.carried import read_by
 from regionware.caching.entry import Key
 from regionware.http.fields import parse_cookies, vary_value
 from regionware.http.paths import is_ambiguous
@@ -136,8 +137,9 @@ class KeyPlan:
         self._dimensions: list[Callable[[Request], str]] = [
             _variant(name) if name in varying else _field(name) for name in self.fields
         ]
-        self._dimensions += [region for d in cache.dimensions if d == "region"]
-        self._dimensions += [d for d in cache.dimensions if callable(d)]
+        self._functions = [region for d in cache.dimensions if d == "region"]
+        self._functions += [d for d in cache.dimensions if callable(d)]
+        self._dimensions += self._functions
         self._cookies = () if isinstance(cache.cookies, str) else tuple(cache.cookies)
         self._ignored = tuple(cache.ignore_query)
         self._any_query = cache.search is None and not self._ignored
@@ -193,6 +195,14 @@ class KeyPlan:
             *(cookies or ()),
         )
         return Screened(key, "", edits or None)
+
+    def reads(self, request: Request) -> set[str]:
+        """The names of the fields that this request's key is made from, but for cookies."""
+        names = {*self.fields, *(request.special.keys() & REWRITING)}
+        if self._functions:
+            # What one of them has taken from `special` cannot be seen.
+            names |= {*read_by(self._functions, request), *request.special}
+        return names
 
     def origin(self, request: Request) -> tuple[str, str]:
         """The scheme and host under which this request's answers are stored."""
