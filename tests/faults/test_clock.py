@@ -93,7 +93,7 @@ def test_the_lease_of_a_live_holder_is_renewed(fleet: Fleet) -> None:
     before = look(site, "next", ahead).left
     time.sleep(0.3)
     name = digest(canonical(("http", "site.test", "/x", "")))
-    assert tier_of(site).renew(Hold(name, "live", ""))
+    assert tier_of(site).renew([Hold(name, "live", "")])
     after = look(site, "next", ahead)
     assert after.verdict == "held"
     assert before - 0.3 < after.left <= 30.0
@@ -139,9 +139,11 @@ def test_a_silent_worker_is_not_waited_for(redis_url: str, guarded: bool) -> Non
     with redis.Redis.from_url(redis_url) as client:
         heard = int(time.time() * 1_000_000) + HOUR
         client.hset("workers", "dead", f"{5:016x}{heard:016x}")
+        client.hset("fences", "#", f"{1:016x}:server")
+        words = "workers", "fences", f"{9:016x}", silence, f"{1:016x}", "forgotten"
 
         def late() -> list[bytes]:
-            found: list[bytes] = client.eval(script.text, 1, "workers", f"{9:016x}", silence)
+            found: list[bytes] = client.eval(script.text, 2, *words)
             return found
 
         assert late() == [b"dead"]  # it may still trust its memory

@@ -248,7 +248,7 @@ def test_many_leases_are_renewed_in_time(
         redis_server.command("SCRIPT FLUSH")
         leases = Leases(tier.renew, lambda: lost.append(None), life=6.0)
         for token in tokens:
-            leases.hold(Hold(token, token, "", 0))
+            leases.hold(Hold(token, token, ""))
         time.sleep(9.0)
         kept = len(leases)
         leases.close()
@@ -444,7 +444,7 @@ class Failing:
 def test_after_a_failure_nobody_in_the_region_tries_at_once(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, how: str, window: str
 ) -> None:
-    monkeypatch.setattr("regionware.caching.filling.delays", lambda _: (15.0, 15.0))
+    monkeypatch.setattr("regionware.caching.refusing.delays", lambda _: (15.0, 15.0))
     failing = Failing()
     one, other = fleet(failing.app, 2, ttl=1, **{window: 600})
     assert one.get("/x").body == other.get("/x").body == b"good"
@@ -467,8 +467,8 @@ def test_without_the_mark_each_request_is_an_attempt(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the test above would see without its protection."""
-    monkeypatch.setattr("regionware.caching.filling.delays", lambda _: (0.0, 0.0))
-    monkeypatch.setattr("regionware.caching.filling.delay", lambda *_: 0.0)
+    monkeypatch.setattr("regionware.caching.refusing.delays", lambda _: (0.0, 0.0))
+    monkeypatch.setattr("regionware.caching.refusing.delay", lambda *_: 0.0)
     failing = Failing()
     one, other = fleet(failing.app, 2, ttl=1, stale_if_error=600)
     one.get("/x")

@@ -138,7 +138,7 @@ def test_who_holds_while_all_is_closed_gets_a_thread_that_goes_on() -> None:
         return [True] * len(some)
 
     leases = Leases(renew, lambda: None, life=0.05)
-    asks = [Hold("k", str(number), "", 0) for number in range(200)]
+    asks = [Hold("k", str(number), "") for number in range(200)]
 
     def close() -> None:
         for _ in range(50):

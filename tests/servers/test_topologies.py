@@ -337,7 +337,7 @@ def test_many_leases_are_renewed_wherever_their_keys_are(rig: Rig, url: str) -> 
     keys = [f"key{number}" for number in range(30)]
     for key in keys[1:]:
         assert tier.lookup(Lookup(key, None, 0, "", 0, "mine")).lease == "mine"
-    asks = [Hold(key, "mine", "", 0) for key in keys]
+    asks = [Hold(key, "mine", "") for key in keys]
     assert tier.renew(asks) == [False] + [True] * 29
     assert tier.renew(asks[1:]) == [True] * 29
 
@@ -365,7 +365,7 @@ def test_leases_are_renewed_where_their_slot_has_moved_to(
     new = next(each for each in redis_cluster.masters if each is not old)
     redis_cluster.move(slot, new)
     try:
-        asks = [Hold(key, "mine", "", 0) for key in ("moved", "other")]
+        asks = [Hold(key, "mine", "") for key in ("moved", "other")]
         assert tier.renew(asks) == [False, False]  # they know of none; the control is above
     finally:
         redis_cluster.move(slot, old)
