@@ -406,7 +406,7 @@ class Failing:
 def test_after_a_failure_nobody_in_the_region_tries_at_once(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, how: str, window: str
 ) -> None:
-    monkeypatch.setattr("regionware.caching.filling.delays", lambda _: (15.0, 15.0))
+    monkeypatch.setattr("regionware.caching.refusing.delays", lambda _: (15.0, 15.0))
     failing = Failing()
     one, other = fleet(failing.app, 2, ttl=1, **{window: 600})
     assert one.get("/x").body == other.get("/x").body == b"good"
@@ -429,8 +429,8 @@ def test_without_the_mark_each_request_is_an_attempt(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the test above would see without its protection."""
-    monkeypatch.setattr("regionware.caching.filling.delays", lambda _: (0.0, 0.0))
-    monkeypatch.setattr("regionware.caching.filling.delay", lambda *_: 0.0)
+    monkeypatch.setattr("regionware.caching.refusing.delays", lambda _: (0.0, 0.0))
+    monkeypatch.setattr("regionware.caching.refusing.delay", lambda *_: 0.0)
     failing = Failing()
     one, other = fleet(failing.app, 2, ttl=1, stale_if_error=600)
     one.get("/x")
