@@ -76,7 +76,7 @@ def compose(options: Options) -> Parts:
     wakes, names = Wakes(), Names.of(options.namespace, options.release)
     tier, log = _tier(options, names, prepared, on_reset=reset, on_wake=wakes.wake)
     leases = _leases(tier, prepared.events)
-    relays, own = _relays(options.topology, names, prepared.events)
+    relays, own = _relays(options.topology, names, prepared)
     outboxes = _outboxes(options, names, prepared.events)
     purger = Purger(
         prepared=prepared, tier=tier, here=own, relays=relays, outboxes=outboxes,
@@ -144,19 +144,24 @@ def _leases(tier: RedisTier | None, events: Events) -> Leases:
     return Leases(renew, lambda: events.emit(Event("lease-lost")))
 
 
-def _relays(topology: Topology, names: Names, events: Events) -> tuple[list[Relay], Relay | None]:
+def _relays(
+    topology: Topology, names: Names, prepared: Prepared
+) -> tuple[list[Relay], Relay | None]:
     """What carries purges from this process to each other region's Redis, and to this one's."""
 
     def dropped(region: str) -> None:
-        events.emit(Event("purge-dropped", detail=region))
+        prepared.events.emit(Event("purge-dropped", detail=region))
 
-    relays = {
-        region.name: Relay(region.name, region.redis, names, dropped)
+    relays = [
+        Relay(region.name, region.redis, names, dropped)
         for region in topology.regions
-        if region.redis is not None
-    }
-    own = relays.pop(topology.here.name, None)
-    return list(relays.values()), own
+        if region.redis is not None and region is not topology.here
+    ]
+    url = topology.here.redis
+    if url is None:
+        return relays, None
+    own = Relay(topology.here.name, url, names, dropped, prepared.fences.raise_to)
+    return relays, own
 
 
 def _outboxes(options: Options, names: Names, events: Events) -> list[OutboxRelay]:

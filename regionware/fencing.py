@@ -156,6 +156,14 @@ class Fencing:
         for relay in self._relays:
             relay.send(order)
 
+    @property
+    def ahead(self) -> bool:
+        """Whether a purge holds here of which this region's Redis has not heard yet.
+
+        What others have stored there may be older than the purge, and nobody knows by which stamp.
+        """
+        return self._here is not None and len(self._here) > 0
+
     def resend(self) -> None:
         """This region's Redis has lost its history, and with it what it had not relayed yet."""
         relays = {relay.region: relay for relay in self._relays}
@@ -165,11 +173,11 @@ class Fencing:
 
     def _not_confirmed(self, order: Order, error: PurgeError) -> PurgeError:
         """Purge here at once all the same, and queue the rest."""
-        self._relay(order, 0)
         here = self._prepared.topology.here.name
         queued = {relay.region: IN_PROCESS for relay in self._relays}
         if self._here is not None:
             self._here.send(order)
             queued[here] = IN_PROCESS
+        self._relay(order, 0)
         self._prepared.events.emit(Event("purge-queued", detail=here))
         return PurgeError(f"region {here}: {error}", queued=queued)

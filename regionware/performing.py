@@ -60,6 +60,7 @@ class Performer(ABC):
         self._flights = flights
         self._log = log
         self._wakes = wakes
+        self._purger = purger
         #: It is still worth waiting for the fences.
         self._patient = True
         self._performers: dict[type[Effect[Any]], Callable[[Any], Any]] = {
@@ -98,7 +99,7 @@ class Performer(ABC):
     # Threads
 
     def _lookup(self, ask: Lookup) -> Found:
-        if self.tier is None or self._log is None:
+        if self.tier is None or self._log is None or self._purger.ahead:
             return Found(available=False)
         if not self._log.synced.is_set():
             self.start()
@@ -108,7 +109,14 @@ class Performer(ABC):
         heard = self._wakes.heard
         found = self.tier.lookup(ask)
         found.heard = heard
-        return found
+        return self._trusted(found)
+
+    def _trusted(self, found: Found) -> Found:
+        """What was found, unless a purge was made meanwhile that the region has not heard of.
+
+        It may have granted the lease, which is given back as after a reply that came too late.
+        """
+        return Found(available=False, late=True) if self._purger.ahead else found
 
     def _fill(self, ask: Fill) -> bool | None:
         self.leases.drop(ask.lease)
@@ -139,7 +147,7 @@ class Performer(ABC):
     # Event loops
 
     async def _alookup(self, ask: Lookup) -> Found:
-        if self.tier is None or self._log is None:
+        if self.tier is None or self._log is None or self._purger.ahead:
             return Found(available=False)
         if not self._log.synced.is_set():
             self.start()
@@ -148,7 +156,7 @@ class Performer(ABC):
         heard = self._wakes.heard
         found = await self.tier.alookup(ask)
         found.heard = heard
-        return found
+        return self._trusted(found)
 
     async def _synced(self) -> bool:
         """Wait once for the fences, without a thread of its own for a wait that is all but over."""

@@ -20,7 +20,7 @@ from regionware.errors import PurgeError
 FAR_DEADLINE = 5.0
 _QUEUE = 10_000
 _PAUSE = 0.2
-_PAUSE_LIMIT = 5.0
+_PAUSE_LIMIT = 2.0
 #: Names in one call: Lua unpacks them on its stack.
 _CHUNK = 1000
 #: Purges that a far region is told in one call.
@@ -113,13 +113,28 @@ class Relay(Threaded):
     fall-back where this region's Redis, whose outbox is better, does not confirm.
     """
 
-    def __init__(self, region: str, url: str, names: Names, on_drop: Callable[[str], None]) -> None:
-        """Start nothing yet."""
+    def __init__(
+        self,
+        region: str,
+        url: str,
+        names: Names,
+        on_drop: Callable[[str], None],
+        on_applied: Callable[[Mapping[str, Fence]], None] = lambda _: None,
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            region: its name.
+            url: of its Redis.
+            names: of the keys there.
+            on_drop: told of the region where a purge is given up.
+            on_applied: told of the fences of each purge, before it counts as applied.
+        """
         super().__init__(f"regionware-relay-{region}")
         self.region = region
         self._url = url
         self._names = names
-        self._on_drop = on_drop
+        self._on_drop, self._on_applied = on_drop, on_applied
         self._queue: deque[Order] = deque()
         self._wake = Condition()
 
@@ -159,7 +174,7 @@ class Relay(Threaded):
                 try:
                     for chunk in joined(orders).chunks():
                         keys = purge_keys(self._names)
-                        stamp_of(client.eval(PURGE.text, len(keys), *keys, *chunk))
+                        stamp = stamp_of(client.eval(PURGE.text, len(keys), *keys, *chunk))
                 except UnicodeError:
                     # One of them can never be sent: one by one, until it is found.
                     together = 1 if len(orders) > 1 else self._drop(orders[0])
@@ -173,9 +188,13 @@ class Relay(Threaded):
                     pause = min(pause * 2, _PAUSE_LIMIT)
                     continue
                 pause = _PAUSE
-                for order in orders:
-                    self._pop(order)
-                    order.done[self.region].set()
+                self._applied(orders, stamp)
+
+    def _applied(self, orders: Sequence[Order], stamp: int) -> None:
+        for order in orders:
+            self._on_applied(order.fences(stamp))
+            self._pop(order)
+            order.done[self.region].set()
 
     def _drop(self, order: Order) -> int:
         self._pop(order)

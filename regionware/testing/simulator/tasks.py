@@ -123,7 +123,7 @@ class SimulatedRelay(Relay):
         delivered: Told,
     ) -> None:
         """Take everything over from one that has not been started."""
-        super().__init__(real.region, real._url, real._names, real._on_drop)
+        super().__init__(real.region, real._url, real._names, real._on_drop, real._on_applied)
         self._loop = loop
         self._lines = connect(self._url, _FAR, background=True)
         self._sent = sent
@@ -143,16 +143,17 @@ class SimulatedRelay(Relay):
         while self._queue:
             orders = self._next(Event(), _TOGETHER)
             try:
-                await self._tell(orders)
+                stamp = await self._tell(orders)
             except (RedisError, OSError, ValueError):
                 await asyncio.sleep(_PAUSE)
                 continue
+            self._applied(orders, stamp)
             for order in orders:
-                self._pop(order)
                 self._delivered(self.region, order)
 
-    async def _tell(self, orders: Sequence[Order]) -> None:
-        keys = purge_keys(self._names)
+    async def _tell(self, orders: Sequence[Order]) -> int:
+        keys, stamp = purge_keys(self._names), 0
         for chunk in joined(orders).chunks():
             words = ("EVAL", PURGE.text, len(keys), *keys, *chunk)
-            stamp_of(await self._lines.ask([as_word(word) for word in words]))
+            stamp = stamp_of(await self._lines.ask([as_word(word) for word in words]))
+        return stamp
