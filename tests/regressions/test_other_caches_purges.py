@@ -175,7 +175,8 @@ def test_dialcache_redis_time_goes_back(
 ) -> None:
     """DialCache warns of it: after a failover Redis's TIME may be behind its own last marks.
 
-    What is stored then would count as older than the purge before it, for as long.
+    What is made then would count as older than the purge before it, for as long. It is kept by
+    whoever made it, and not in Redis, where the next purge may be stamped earlier.
     """
     one, other = pair(world, counting())
     one.get("/x")
@@ -187,9 +188,11 @@ def test_dialcache_redis_time_goes_back(
     assert second == b"2"
     assert one.get("/x").hit is guarded
     if guarded:
-        assert other.get("/x").body == second
+        third = other.get("/x").body
+        assert third == b"3"
+        assert other.get("/x").hit
         heard(other, purge(one))
-        assert other.get("/x").body != second
+        assert other.get("/x").body not in {second, third}
 
 
 def _without_stamp(ask: Lookup) -> Lookup:

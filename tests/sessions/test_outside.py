@@ -210,18 +210,18 @@ def test_one_for_each_task(rig: Rig) -> None:
 def test_a_purge_is_as_new_as_the_writes(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a binding that has written; before that, and outside, the primary is asked."""
     after: list[Position | None] = []
-    order = Purger._order
+    relay = Purger._relay
 
-    def noting(self: Purger, names: Any, position: Position | None) -> Any:
-        after.append(position)
-        return order(self, names, position)
+    def noting(self: Purger, order: Any, stamp: int) -> Any:
+        after.append(order.position)
+        return relay(self, order, stamp)
 
-    monkeypatch.setattr(Purger, "_order", noting)
+    monkeypatch.setattr(Purger, "_relay", noting)
     databases = script.rw._parts.databases
     assert databases is not None
     asked: list[Position] = []
 
-    def asking() -> Position:
+    def asking(_: float) -> Position:
         asked.append(databases.primary_position())
         return asked[-1]
 
