@@ -63,6 +63,7 @@ class Filling(Refusing):
             ranged: the request had `Range`: only 200 and parts say something to others.
         """
         self._failed = status >= 500
+        self._unmodified = status == 304
         self._groups = groups_of(self.key, values)
         found: Lifetime | str = "status"
         if wrote:

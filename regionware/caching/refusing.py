@@ -30,6 +30,8 @@ class Refusing(Keeping):
     fails = False
     #: The application has answered that it cannot: no word on its other answers.
     _failed = False
+    #: The answer to a client's own condition: it says nothing of an answer without one.
+    _unmodified = False
     #: Seconds for which the region is to remember that answers here cannot be stored.
     _uncacheable = 0.0
 
@@ -44,7 +46,7 @@ class Refusing(Keeping):
 
     def _holds(self, reason: str) -> float:
         """For how many seconds the reason counts for other answers here too."""
-        silent = self._beside or self._observing or self._failed
+        silent = self._beside or self._observing or self._failed or self._unmodified
         if silent or reason in _CUT or reason == "error":
             return 0.0
         if reason not in _PASSING:

@@ -19,6 +19,8 @@ from tests.sessions.checker.world import World, opened
 LIMIT = 80.0
 
 QUICK = Habits(sessions=2, sticks=0.7, purges=(("", 1),))
+#: Between two writes of one session there are more than two seconds, however fast the machine is.
+SLOW = Habits(sessions=8, rate=60.0, writes=0.03, sticks=0.7, purges=(("", 1),))
 #: Half of them write nothing, so that nothing but what they have seen keeps them from going back.
 OBSERVING = Habits(
     sessions=4, observers=3, writes=0.25, own=0.0, sticks=0.8, strangers=0.0, far=0.95,
@@ -39,7 +41,7 @@ def unlike(world: World) -> None:
 CAUGHT: dict[str, tuple[Fault, Habits, Callable[[World], None]]] = {
     "naive": ("own write missed", QUICK, troubles.late(300)),
     "sticky for half a second": ("own write missed", QUICK, troubles.late(1500)),
-    "sticky for two seconds": ("own write missed", QUICK, troubles.late(4000)),
+    "sticky for two seconds": ("own write missed", SLOW, troubles.late(4000)),
     "forgets what was seen": ("went back", OBSERVING, unlike),
     "watermark as token": ("went back", OBSERVING, unlike),
     "sets instead of merging": ("own write missed", QUICK, troubles.late(300)),
