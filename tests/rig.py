@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from regionware import Region, Regionware, Topology
+from regionware.caching.redis import RedisTier
 from regionware.parts.redis import RedisServer
 from regionware.policies import Cache, Route
 from tests.conformance.application import DEADLINE, Application
@@ -97,6 +98,13 @@ def rig(flavour: Flavour, loop: Loop, closer: Callable[[Rig], None]) -> Iterator
     rig = Rig(flavour, loop, [], [])
     yield rig
     closer(rig)
+
+
+def tier_of(rw: Regionware) -> RedisTier:
+    """What a worker with a Redis asks there."""
+    tier = rw._parts.rim.tier
+    assert tier is not None
+    return tier
 
 
 class Client:

@@ -192,3 +192,17 @@ def counting(status: int = 200, **headers: str) -> Handler:
     """A handler whose answers are "1", "2", and so on: two equal ones came from a cache."""
     calls = iter(range(1, 1_000_000))
     return lambda _: text(str(next(calls)), status, **headers)
+
+
+class Layered(Application):
+    """One without a handler, that asks the layer around it: a subclass speaks both protocols."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: (_ for _ in ()).throw(NotImplementedError))
+        self.rw: regionware.Regionware | None = None
+
+    @property
+    def layer(self) -> regionware.Regionware:
+        """What is around it, once it was said."""
+        assert self.rw is not None
+        return self.rw

@@ -4,18 +4,28 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
-from tests.conformance.harness import until
-from tests.drills.clerk import Duty
+from regionware.parts.postgres import Cluster
+from regionware.parts.redis import RedisServer
+from tests.conformance.harness import Flavour, until
+from tests.drills.clerk import Desk, Duty, desk
 from tests.drills.fleet import Fleet, Process
 from tests.drills.switches import Hosts
 from tests.drills.visits import Visits
+from tests.drills.worker import Setup
 
 #: Items that nobody writes.
 QUIET = range(300, 340)
 
 #: Seconds that one request may take beyond what was configured: the machine may be slow.
 AMPLE = 3.0
+
+
+def desks(flavour: Flavour, server: RedisServer, cluster: Cluster) -> Callable[..., Desk]:
+    """Makes desks, over one protocol, on this Redis and these databases; see `desk`."""
+    setup = Setup(flavour, {"fra": server.url})
+    return partial(desk, setup, cluster.url, cluster.replicas["fra"].url)
 
 
 def readers(number: int, *paths: str) -> list[Duty]:

@@ -12,12 +12,11 @@ from urllib.parse import parse_qs
 
 import psycopg
 
-from regionware import Regionware
 from regionware.errors import Unavailable
 from regionware.parts.postgres import Cluster
 from regionware.policies import Cache, Database, Route
 from regionware.policies.database import Unmet
-from tests.conformance.application import Application, Receive, Scope, Send
+from tests.conformance.application import Layered, Receive, Scope, Send
 
 SECRET = "a secret of the drills, long enough"
 DEBUG = "a value of the drills that nobody guesses"
@@ -84,17 +83,8 @@ class Task:
         return cls(READ, (seconds, int(item)), tag, False, kind == "again")
 
 
-class Ledger(Application):
+class Ledger(Layered):
     """The application."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda _: (_ for _ in ()).throw(NotImplementedError))
-        self.rw: Regionware | None = None
-
-    @property
-    def layer(self) -> Regionware:
-        assert self.rw is not None
-        return self.rw
 
     async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         calls: list[int] = []

@@ -12,14 +12,13 @@ from regionware.parts.postgres import Cluster
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import Flavour
 from tests.drills import ledger
-from tests.drills.clerk import Duty, desk
+from tests.drills.clerk import Duty
 from tests.drills.conftest import Launch, lasts
-from tests.drills.counters import AMPLE, QUIET, answered, seldom, served
+from tests.drills.counters import AMPLE, QUIET, answered, desks, seldom, served
 from tests.drills.evidence import milliseconds
 from tests.drills.fleet import Fleet
 from tests.drills.forms import Measure, Scale, forms
 from tests.drills.visits import Visits, right, sound
-from tests.drills.worker import Setup
 
 #: Clusters of databases take long to be made on a busy machine.
 pytestmark = pytest.mark.timeout(600)
@@ -111,9 +110,8 @@ class TestConflicts:
         server: RedisServer,
         cluster: Cluster,
     ) -> None:
-        urls = cluster.url, cluster.replicas["fra"].url
-        setup = Setup(flavour, {"fra": server.url})
-        fleet = launch(desk(setup, *urls), desk(setup, *urls, "once", apart="control"))
+        desk = desks(flavour, server, cluster)
+        fleet = launch(desk(), desk("once", apart="control"))
         fleet.ready()
         with served(fleet, self.DUTIES, RATE) as seen:
             answered(fleet[0], "again", time.monotonic(), replica=True)
@@ -164,12 +162,11 @@ class TestPoolExhausted:
         server: RedisServer,
         cluster: Cluster,
     ) -> None:
-        urls = cluster.url, cluster.replicas["fra"].url
-        setup = Setup(flavour, {"fra": server.url})
+        desk = desks(flavour, server, cluster)
         few = {"size": 2, "timeout": DEADLINE}
         fleet = launch(
-            desk(setup, *urls, limits=few),
-            desk(setup, *urls, apart="control", limits={**few, "timeout": 60.0}),
+            desk(limits=few),
+            desk(apart="control", limits={**few, "timeout": 60.0}),
         )
         fleet.ready()
         for _ in range(scale(1, 5)):

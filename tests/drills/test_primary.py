@@ -8,13 +8,12 @@ from regionware.parts.postgres import Cluster
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import Flavour
 from tests.drills import ledger
-from tests.drills.clerk import Duty, desk
+from tests.drills.clerk import Duty
 from tests.drills.conftest import Launch, lasts
-from tests.drills.counters import AMPLE, answered, readers, served, writers
+from tests.drills.counters import AMPLE, answered, desks, readers, served, writers
 from tests.drills.evidence import milliseconds
 from tests.drills.forms import Measure, Scale, forms
 from tests.drills.visits import Visits, right
-from tests.drills.worker import Setup
 
 #: Clusters of databases take long to be made on a busy machine.
 pytestmark = pytest.mark.timeout(600)
@@ -65,11 +64,10 @@ class TestPrimaryDown:
         server: RedisServer,
         cluster: Cluster,
     ) -> None:
-        urls = cluster.url, cluster.replicas["fra"].url
-        setup = Setup(flavour, {"fra": server.url})
-        without = desk(setup, *urls, apart="control", limits=LIMITS)
+        desk = desks(flavour, server, cluster)
+        without = desk(apart="control", limits=LIMITS)
         without.options["mode"] = "off"
-        fleet = launch(*[desk(setup, *urls, limits=LIMITS)] * WORKERS, without)
+        fleet = launch(*[desk(limits=LIMITS)] * WORKERS, without)
         fleet.ready()
         with served(fleet, DUTIES, RATE) as seen:
             for worker in fleet.workers:
@@ -107,9 +105,8 @@ def test_without_bounds_a_write_waits_for_its_primary(
     launch: Launch, server: RedisServer, cluster: Cluster
 ) -> None:
     """The positive control."""
-    urls = cluster.url, cluster.replicas["fra"].url
-    setup = Setup("wsgi", {"fra": server.url})
-    fleet = launch(desk(setup, *urls, "patience", limits={"timeout": 60.0}))
+    desk = desks("wsgi", server, cluster)
+    fleet = launch(desk("patience", limits={"timeout": 60.0}))
     fleet.ready()
     cluster.primary.kill()
     began = time.monotonic()

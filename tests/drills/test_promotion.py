@@ -9,15 +9,14 @@ from regionware.parts.postgres import Cluster
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import Flavour, until
 from tests.drills import ledger
-from tests.drills.clerk import Duty, desk
+from tests.drills.clerk import Duty
 from tests.drills.conftest import Launch, lasts
-from tests.drills.counters import AMPLE, answered, known, knows, readers, served, writers
+from tests.drills.counters import AMPLE, answered, desks, known, knows, readers, served, writers
 from tests.drills.evidence import milliseconds
 from tests.drills.fleet import Fleet
 from tests.drills.forms import Measure, Scale, forms
 from tests.drills.ledger import WAIT
 from tests.drills.visits import Switchover, Visit, Visits, right
-from tests.drills.worker import Setup
 
 #: Clusters of databases take long to be made on a busy machine.
 pytestmark = pytest.mark.timeout(600)
@@ -49,13 +48,12 @@ def fleet_of(
 
     And, where the old primary goes on, one that takes the topology's word for who that is.
     """
-    setup = Setup(flavour, {"fra": server.url})
-    urls = cluster.url, cluster.replicas["fra"].url
+    desk = desks(flavour, server, cluster)
     fleet = launch(
-        desk(setup, *urls),
-        desk(setup, *urls, here="iad"),
-        desk(setup, *urls, "history", apart="one-history"),
-        *([desk(setup, *urls, "timelines", apart="as-declared")] if stubborn else []),
+        desk(),
+        desk(here="iad"),
+        desk("history", apart="one-history"),
+        *([desk("timelines", apart="as-declared")] if stubborn else []),
     )
     fleet.ready()
     return fleet

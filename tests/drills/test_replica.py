@@ -9,14 +9,12 @@ from regionware.parts.postgres import Cluster
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import Flavour
 from tests.drills import ledger
-from tests.drills.clerk import desk
 from tests.drills.conftest import Launch, lasts
-from tests.drills.counters import AMPLE, answered, known, knows, readers, served, writers
+from tests.drills.counters import AMPLE, answered, desks, known, knows, readers, served, writers
 from tests.drills.evidence import milliseconds
 from tests.drills.fleet import Fleet
 from tests.drills.forms import Measure, Scale, forms
 from tests.drills.visits import Visits, right, sound
-from tests.drills.worker import Setup
 
 #: Clusters of databases take long to be made on a busy machine.
 pytestmark = pytest.mark.timeout(600)
@@ -45,11 +43,10 @@ def fleet_of(
     launch: Launch, flavour: Flavour, cluster: Cluster, server: RedisServer, control: str
 ) -> Fleet:
     """Workers, the last of which lacks a protection."""
-    setup = Setup(flavour, {"fra": server.url})
-    urls = cluster.url, cluster.replicas["fra"].url
+    desk = desks(flavour, server, cluster)
     off, more = ((), {"unmet": "fail"}) if control == "fallback" else ((control,), {})
-    lacking = desk(setup, *urls, *off, apart="control", **more)
-    fleet = launch(*[desk(setup, *urls)] * WORKERS, lacking)
+    lacking = desk(*off, apart="control", **more)
+    fleet = launch(*[desk()] * WORKERS, lacking)
     fleet.ready()
     return fleet
 

@@ -12,17 +12,16 @@ import redis
 
 from regionware.caching.awaiting import _SILENCE
 from regionware.caching.keys import canonical, digest
-from regionware.caching.redis import RedisTier
 from regionware.caching.scripts import LATE, LOOKUP, Script
 from regionware.effects import Found, Hold, Lookup
 from tests.conformance.application import Application, counting
 from tests.conformance.harness import Site, until
 from tests.faults.fleet import Fleet
 from tests.purging.site import changed
+from tests.regressions.rivals import GUARDED
+from tests.rig import tier_of
 
 HOUR = 3_600_000_000
-
-GUARDED = pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "control"])
 
 
 @pytest.fixture
@@ -46,12 +45,6 @@ def step_back(*sites: Site) -> int:
     return ahead
 
 
-def tier_of(site: Site) -> RedisTier:
-    tier = site.rw._parts.rim.tier
-    assert tier is not None
-    return tier
-
-
 def from_redis(site: Site) -> bool:
     """Whether Redis answers when this process has forgotten everything."""
     site.rw.memory.clear()
@@ -62,7 +55,7 @@ def look(site: Site, token: str, stamp: int) -> Found:
     """Ask for the lease of what was stored before a purge that is known."""
     name = digest(canonical(("http", "site.test", "/x", "")))
     floor = stamp + 5
-    return tier_of(site).lookup(
+    return tier_of(site.rw).lookup(
         Lookup(name, None, floor, "", stamp + 10, token, gone=floor, waits=True)
     )
 
@@ -93,7 +86,7 @@ def test_the_lease_of_a_live_holder_is_renewed(fleet: Fleet) -> None:
     before = look(site, "next", ahead).left
     time.sleep(0.3)
     name = digest(canonical(("http", "site.test", "/x", "")))
-    assert tier_of(site).renew([Hold(name, "live", "")])
+    assert tier_of(site.rw).renew([Hold(name, "live", "")])
     after = look(site, "next", ahead)
     assert after.verdict == "held"
     assert before - 0.3 < after.left <= 30.0

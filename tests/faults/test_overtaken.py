@@ -11,8 +11,8 @@ from tests.conformance.application import Application, Gate, Response
 from tests.conformance.harness import until
 from tests.faults.fleet import MANY, Fleet, bodies, waiting
 from tests.purging.site import changed
+from tests.regressions.rivals import GUARDED
 
-GUARDED = pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "control"])
 KEY = ("http", "site.test", "/x", "")
 
 

@@ -13,7 +13,7 @@ import trustme
 from regionware.parts.redis import RedisServer
 from tests.conformance.application import DEADLINE, Application, text
 from tests.conformance.harness import Loop, until
-from tests.rig import Client, Rig
+from tests.rig import Client, Rig, tier_of
 
 _PIECE = 65_536
 #: A body of many records of TLS.
@@ -111,8 +111,7 @@ def client(rig: Rig, url: str) -> tuple[Client, Application]:
     """A client of a new worker that has time for its handshakes."""
     app = Application(lambda seen: text(LARGE if seen.path == "/large" else seen.path))
     rw = rig.worker(url)
-    tier = rw._parts.rim.tier
-    assert tier is not None
+    tier = tier_of(rw)
     tier._deadline = DEADLINE  # a busy machine is no missing Redis
     tier.forget()
     return Client(rig.site(rw, app)), app

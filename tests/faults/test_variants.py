@@ -11,8 +11,8 @@ from tests.conformance.application import Application, Gate, Response, Seen
 from tests.conformance.harness import Site, until
 from tests.faults.fleet import Fleet, held, waiting
 from tests.purging.site import changed
-
-GUARDED = pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "control"])
+from tests.regressions.rivals import GUARDED
+from tests.rig import tier_of
 
 
 @pytest.fixture
@@ -39,8 +39,7 @@ def varying(gate: Gate, names: Callable[[Seen], str] = lambda _: "X-A") -> Appli
 
 def stored(site: Site, url: str) -> dict[str, bytes]:
     """What there is of the only URL that is stored, by field."""
-    tier = site.rw._parts.rim.tier
-    assert tier is not None
+    tier = tier_of(site.rw)
     with redis.Redis.from_url(url) as client:
         (key,) = client.scan_iter(f"{tier.names.entries}*")
         return {name.decode(): value for name, value in client.hgetall(key).items()}
@@ -121,8 +120,7 @@ def test_most_are_kept(
 def test_what_dead_holders_leave_goes(fleet: Fleet, redis_url: str) -> None:
     (site,) = fleet(varying(Gate()), 1)
     ask(site, 0)
-    tier = site.rw._parts.rim.tier
-    assert tier is not None
+    tier = tier_of(site.rw)
     with redis.Redis.from_url(redis_url) as client:
         (key,) = client.scan_iter(f"{tier.names.entries}*")
         for n in range(3 * MAX_VARIANTS):

@@ -204,6 +204,13 @@ def test_what_the_region_does_not_confirm_in_time(
         until(lambda: rw.counts().get("relayed:there", 0) > 0)
 
 
+def lose_history(server: RedisServer, rw: Regionware) -> None:
+    """The region's Redis dies with all it had, and the worker notices."""
+    server.kill()
+    server.start()
+    until(lambda: rw.counts().get("epoch", 0) > 0)
+
+
 def test_a_redis_that_dies_before_it_has_relayed(
     rig: Rig, redis_server: RedisServer, redis_url: str, second_redis_url: str
 ) -> None:
@@ -213,18 +220,9 @@ def test_a_redis_that_dies_before_it_has_relayed(
         ready(rw)
         line.refuse()
         purge_by(rig, rw, tags=["precious"])
-        redis_server.kill()
-        redis_server.start()
-        until(lambda: rw.counts().get("epoch", 0) > 0)
+        lose_history(redis_server, rw)
         line.heal()
         until(lambda: b"htprecious" in fences(second_redis_url))
-
-
-def lose_history(rig: Rig, server: RedisServer, rw: Regionware) -> None:
-    """The region's Redis dies with all it had, and the worker notices."""
-    server.kill()
-    server.start()
-    until(lambda: rw.counts().get("epoch", 0) > 0)
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "control"])
@@ -250,7 +248,7 @@ def test_a_redis_that_dies_after_a_longer_partition(  # noqa: PLR0917 - fixtures
         line.refuse()
         purge_by(rig, rw, tags=["precious"])
         time.sleep(1.0)
-        lose_history(rig, redis_server, rw)
+        lose_history(redis_server, rw)
         line.heal()
 
         def has_it() -> bool:
@@ -278,7 +276,7 @@ def test_more_purges_than_are_kept(
         line.refuse()
         for number in range(150):
             purge_by(rig, rw, tags=[f"t{number}"])
-        lose_history(rig, redis_server, rw)
+        lose_history(redis_server, rw)
         line.heal()
         until(lambda: b"htt149" in fences(second_redis_url))
         assert b"htt0" not in fences(second_redis_url)
@@ -295,7 +293,7 @@ def test_as_many_purges_as_are_kept(
         line.refuse()
         for number in range(1500):
             rw.purge(tags=[f"t{number}"])
-        lose_history(rig, redis_server, rw)
+        lose_history(redis_server, rw)
         line.heal()
         until(lambda: b"htt1499" in fences(second_redis_url))
         assert {b"htt%d" % number for number in range(1500)} <= fences(second_redis_url).keys()

@@ -10,13 +10,12 @@ from regionware.policies import Cache, Route
 from tests.conformance.application import Application, counting
 from tests.conformance.harness import until
 from tests.purging.site import changed, purge, ready
+from tests.regressions.rivals import GUARDED
 from tests.rig import Rig
 
 LONG = Route("/{path:path}", cache=Cache(ttl=10 * 86_400, tags=["x"]))
 SHORT = Route("/{path:path}", cache=Cache(ttl=60, tags=["x"]))
 OTHER = Route("/elsewhere", cache=Cache(ttl=60))
-
-GUARDED = pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "control"])
 
 
 @pytest.mark.parametrize("purger", ["long", "short"])

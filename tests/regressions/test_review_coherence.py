@@ -37,6 +37,7 @@ from tests.conformance.harness import Site, until
 from tests.conformance.vault import Vault
 from tests.regressions.rivals import GUARDED, MEMORY, REDIS, TAGGED, purge
 from tests.regressions.test_fences import Late
+from tests.rig import tier_of
 
 BEHIND, THERE = Position(1, 10), Position(1, 20)
 MANY = 50
@@ -221,8 +222,7 @@ def test_what_is_begun_later_than_now_is_not_found_fresh(
     site = world.site(counting(), TAGGED)
     assert site.get("/x").body == b"1"
     _begun(vault, seconds)
-    tier = site.rw._parts.rim.tier
-    assert tier is not None
+    tier = tier_of(site.rw)
     found = tier.lookup(Lookup(vault.key.rpartition(b":")[2].decode(), None, 0, "", 0, "0" * 32))
     assert bool(found.lease) is (seconds > 0)
 
@@ -236,8 +236,7 @@ def test_what_is_begun_later_than_the_clock_reads_is_of_unknown_age(
     site = world.site(counting(), TAGGED)
     assert site.get("/x").body == b"1"
     _begun(vault, seconds)
-    tier = site.rw._parts.rim.tier
-    assert tier is not None
+    tier = tier_of(site.rw)
     name, told = vault.key.rpartition(b":")[2].decode(), int((time() + 3600) * 1_000_000)
     found = tier.lookup(Lookup(name, None, 0, "", told, "0" * 32))
     assert found.stamp == told + 1
@@ -262,8 +261,7 @@ def test_what_is_begun_later_than_now_is_not_served_after_a_purge(
 
 def _told(site: Site, seconds: int) -> None:
     """It knows of a purge of something else, so many seconds from now by the region's clock."""
-    tier = site.rw._parts.rim.tier
-    assert tier is not None
+    tier = tier_of(site.rw)
     now = tier.lookup(Lookup("0" * 40, None, 0, "", 0)).stamp
     site.rw._parts.prepared.fences.raise_to({"htother": Fence(now + seconds * 1_000_000)})
 

@@ -25,7 +25,7 @@ from tests.conformance.application import DEADLINE, Application, Gate, Response,
 from tests.conformance.harness import Site, until
 from tests.faults.test_purge import purge as purge_item
 from tests.faults.workers import workers
-from tests.rig import AMPLE, Rig
+from tests.rig import AMPLE, Rig, tier_of
 
 TAGGED = Route("/{path:path}", cache=Cache(ttl=60, tags=["tag:{path}", "all"]))
 NAMESPACE_SLOT = slot_of("{regionware}:log")
@@ -44,12 +44,6 @@ def url(request: pytest.FixtureRequest) -> str:
     cluster: RedisCluster = request.getfixturevalue("redis_cluster")
     cluster.flush()
     return cluster.url
-
-
-def tier_of(rw: Regionware) -> RedisTier:
-    tier = rw._parts.rim.tier
-    assert tier is not None
-    return tier
 
 
 def patient(rig: Rig, url: str, *routes: Route, **options: Any) -> Regionware:

@@ -13,10 +13,9 @@ from urllib.parse import parse_qs
 
 import psycopg
 
-from regionware import Regionware
 from regionware.database.position import Position
 from regionware.policies import Cache, Database, Route
-from tests.conformance.application import Application, Receive, Scope, Send
+from tests.conformance.application import Layered, Receive, Scope, Send
 from tests.conformance.harness import Answer, Site
 
 SECRET = "a secret of the tests, long enough"
@@ -70,18 +69,12 @@ class Work:
         )  # fmt: skip
 
 
-class Shop(Application):
+class Shop(Layered):
     """The application. Its answers name the value, and whether a replica gave it."""
 
     def __init__(self) -> None:
-        super().__init__(lambda _: (_ for _ in ()).throw(NotImplementedError))
-        self.rw: Regionware | None = None
+        super().__init__()
         self.fields: list[tuple[str, str]] = [("content-type", "application/json")]
-
-    @property
-    def layer(self) -> Regionware:
-        assert self.rw is not None
-        return self.rw
 
     def _answer_with(self, row: Any) -> bytes:
         value, replica = row or (None, None)

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs
 
 import psycopg
 
-from regionware import PurgeError, Regionware
+from regionware import PurgeError
 from regionware.policies import Cache, Database, Route
-from tests.conformance.application import Application, Receive, Scope, Send
+from tests.conformance.application import Layered, Receive, Scope, Send
 
 SECRET: Final = "a secret of the checker, long enough"
 DEBUG: Final = "a value that nobody guesses"
@@ -86,17 +86,8 @@ class Work:
         ).encode()  # fmt: skip
 
 
-class Ledger(Application):
+class Ledger(Layered):
     """Speaks both protocols. Errors of regionware's own are left to its adapters."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda _: (_ for _ in ()).throw(NotImplementedError))
-        self.rw: Regionware | None = None
-
-    @property
-    def layer(self) -> Regionware:
-        assert self.rw is not None
-        return self.rw
 
     async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         work = Work(scope["method"], scope["path"], scope["query_string"].decode())
