@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from regionware.caching import following, log, scripts, storing
+from regionware.caching.claim import Claim
 from regionware.caching.coherence import Fences, Verdict
 from regionware.caching.following import Follower, as_mapping
 from regionware.caching.purging import Purged
@@ -167,8 +168,12 @@ def without_relays(patch: pytest.MonkeyPatch) -> None:
 
 
 def counting_on(patch: pytest.MonkeyPatch) -> None:
-    """Look-ups count on from each other, by whatever clock the latest one was made."""
+    """Look-ups count on from each other, by whatever clock the latest one was made.
+
+    And what is so made ahead of the server's clock is stored, as if any purge could reach it.
+    """
     patch.setattr(Fences, "told", property(lambda self: self.stamp, lambda *_: None))
+    patch.setattr(Claim, "_ahead", property(lambda _: False, lambda *_: None))
 
 
 MUTANTS = [
