@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python -m
 PIP = test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV); $(RUN) pip install --quiet --constraint constraints.txt
 .PHONY: test drills test-long demo lint bench wheel-test
 test: $(VENV)/.dev ; $(RUN) $(COVERAGE) pytest -n $(WORKERS) -m '$(MARKS)' $(ARGS) $(AGAIN)
-drills: $(VENV)/.dev ; $(RUN) pytest tests/drills -m 'not long' $(ARGS)
+drills: $(VENV)/.dev ; $(RUN) pytest tests/faults/drills -m 'not long' $(ARGS)
 test-long: $(VENV)/.dev ; $(RUN) pytest -m long --timeout 1800 $(ARGS)
 demo: $(VENV)/.demo ; $(VENV)/bin/regionware demo $(ARGS)
 lint: $(VENV)/.dev ; $(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy && $(VENV)/bin/lint-imports

@@ -16,7 +16,7 @@ from regionware.parts.postgres import Cluster
 from regionware.parts.redis import DATABASES, RedisServer
 
 #: What breaks servers under load is about time: it is not slowed down by measuring coverage.
-UNMEASURED = ("tests/drills/", "tests/sessions/checker/")
+UNMEASURED = ("tests/faults/drills/", "tests/sessions/checker/")
 
 # How fast a machine is, is no property of what is tested.
 settings.register_profile("steady", deadline=None)

@@ -9,7 +9,7 @@ import hiredis
 import pytest
 import redis as redis_py
 
-from regionware import PurgeError, Regionware
+from regionware import PurgeError, Region, Regionware, Topology
 from regionware.caching import places
 from regionware.caching.clients import background
 from regionware.caching.redis import RedisTier
@@ -25,6 +25,7 @@ from tests.conformance.application import DEADLINE, Application, Gate, Response,
 from tests.conformance.harness import Site, until
 from tests.faults.test_purge import purge as purge_item
 from tests.faults.workers import workers
+from tests.purging.site import ready
 from tests.rig import AMPLE, Rig, tier_of
 
 TAGGED = Route("/{path:path}", cache=Cache(ttl=60, tags=["tag:{path}", "all"]))
@@ -452,3 +453,23 @@ def test_a_cluster_that_is_none(rig: Rig, redis_server: RedisServer, redis_url: 
     for number in range(5):
         answers(one, f"/{number}")
     assert not is_used(one, "/x")
+
+
+def test_every_wait_of_a_purge_ends(rig: Rig, url: str, second_redis_url: str) -> None:
+    """Workers of the region hear of it, and regions of one kind hear of those of the other."""
+
+    def topology(here: str) -> Topology:
+        regions = [
+            Region("here", primary=True, redis=url), Region("there", redis=second_redis_url),
+        ]  # fmt: skip
+        return Topology(here=here, regions=regions)
+
+    one, beside, far = (rig.worker(topology(here), TAGGED) for here in ("here", "here", "there"))
+    for each in (one, beside, far):
+        ready(each)
+    one.purge(tags=["x"], wait="workers", timeout=20)
+    assert "htx" in beside._parts.prepared.fences
+    one.purge(tags=["y"], wait="all", timeout=20)
+    until(lambda: "hty" in far._parts.prepared.fences)
+    far.purge(tags=["z"], wait="all", timeout=20)
+    until(lambda: "htz" in one._parts.prepared.fences)

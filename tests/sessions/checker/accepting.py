@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from tests.conformance.harness import Flavour
-from tests.drills.forms import note
+from tests.faults.drills.forms import note
 from tests.sessions.checker.crowd import Crowd
 from tests.sessions.checker.judge import Judge
 from tests.sessions.checker.world import FAR

@@ -15,7 +15,7 @@ from tests.sessions.checker import mutants
 from tests.sessions.checker.ledger import DEBUG, ROUTES, SECRET, Ledger
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.drills.worker", "tests.sessions.checker.worker"])
+CONTEXT.set_forkserver_preload(["tests.faults.drills.worker", "tests.sessions.checker.worker"])
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tests.conformance.application import Application, Gate, Response, Seen, Ste
 #: Workers are forked from a clean process that has imported them and made nothing: each has a
 #: memory, threads and connections of its own, and is there in milliseconds.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.drills.worker", "tests.drills.clerk"])
+CONTEXT.set_forkserver_preload(["tests.faults.drills.worker", "tests.faults.drills.clerk"])
 
 #: How many items there are; each has its own path, tag and version.
 ITEMS = 1 << 18

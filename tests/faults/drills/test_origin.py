@@ -7,11 +7,11 @@ import pytest
 
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import Flavour, until
-from tests.drills.conftest import Launch, lasts
-from tests.drills.evidence import Evidence, Read, milliseconds, sound
-from tests.drills.fleet import AMPLE, Fleet
-from tests.drills.forms import Measure, Scale, forms
-from tests.drills.worker import PATIENT, Setup
+from tests.faults.drills.conftest import Launch, lasts
+from tests.faults.drills.evidence import Evidence, Read, milliseconds, sound
+from tests.faults.drills.fleet import AMPLE, Fleet
+from tests.faults.drills.forms import Measure, Scale, forms
+from tests.faults.drills.worker import PATIENT, Setup
 
 ITEMS = range(5)
 RATE = 200

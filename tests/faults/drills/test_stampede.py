@@ -6,11 +6,11 @@ import pytest
 
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import Flavour, until
-from tests.drills.conftest import Launch
-from tests.drills.evidence import Evidence, milliseconds, sound
-from tests.drills.fleet import AMPLE, Fleet
-from tests.drills.forms import Measure, Scale, forms
-from tests.drills.worker import PATIENT, Setup
+from tests.faults.drills.conftest import Launch
+from tests.faults.drills.evidence import Evidence, milliseconds, sound
+from tests.faults.drills.fleet import AMPLE, Fleet
+from tests.faults.drills.forms import Measure, Scale, forms
+from tests.faults.drills.worker import PATIENT, Setup
 
 WORKERS = 4
 

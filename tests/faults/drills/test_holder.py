@@ -4,13 +4,13 @@ import time
 
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import Flavour, until
-from tests.drills.backup import Backup
-from tests.drills.conftest import Launch
-from tests.drills.evidence import going_back, milliseconds, sound
-from tests.drills.fleet import AMPLE, Fleet, Process
-from tests.drills.forms import Measure, Scale, forms
-from tests.drills.origin import Call
-from tests.drills.worker import PATIENT, Setup
+from tests.faults.drills.backup import Backup
+from tests.faults.drills.conftest import Launch
+from tests.faults.drills.evidence import going_back, milliseconds, sound
+from tests.faults.drills.fleet import AMPLE, Fleet, Process
+from tests.faults.drills.forms import Measure, Scale, forms
+from tests.faults.drills.origin import Call
+from tests.faults.drills.worker import PATIENT, Setup
 
 ITEM = 7
 RATE = 100

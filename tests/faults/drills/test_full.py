@@ -4,10 +4,10 @@ import time
 
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import Flavour, until
-from tests.drills.conftest import Launch
-from tests.drills.evidence import milliseconds, sound
-from tests.drills.forms import Measure, Scale, forms
-from tests.drills.worker import Setup
+from tests.faults.drills.conftest import Launch
+from tests.faults.drills.evidence import milliseconds, sound
+from tests.faults.drills.forms import Measure, Scale, forms
+from tests.faults.drills.worker import Setup
 
 ITEMS = range(12)
 RATE = 100

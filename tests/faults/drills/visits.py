@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from tests.drills.evidence import percentile
-from tests.drills.ledger import GUARANTEED
+from tests.faults.drills.evidence import percentile
+from tests.faults.drills.ledger import GUARANTEED
 
 #: Reasons that say to a session that what it had written is not known to be there.
 TOLD = ("orphaned", "outcome-unknown")

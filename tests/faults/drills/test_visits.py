@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.drills.visits import Switchover, Visit, Visits, right, sound
+from tests.faults.drills.visits import Switchover, Visit, Visits, right, sound
 
 OLD, NEW = 5001, 5002
 #: The promoted server had item 7 at 2; process 1 certainly knew of it at 10.

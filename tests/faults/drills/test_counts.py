@@ -14,8 +14,8 @@ from regionware.parts.redis import RedisServer
 from regionware.policies import Cache, Route
 from tests.conformance.application import Application, Seen, text
 from tests.conformance.harness import Answer, Flavour, Loop, Site, until
-from tests.drills.forms import Measure, Scale, forms
-from tests.drills.switches import has_heard, patient
+from tests.faults.drills.forms import Measure, Scale, forms
+from tests.faults.drills.switches import has_heard, patient
 from tests.rig import Rig
 
 #: How often in a second the log's reader asks or tells something, at most, when nothing happens.

@@ -1,7 +1,7 @@
 """Runs the drills and prints what they measured, as a table in Markdown, beside the targets.
 
-`python -m tests.drills.report` takes the short forms, `--long` the long ones; `--write` puts the
-table into `docs/reliability.md`. Nothing is asserted of the latencies in it.
+`python -m tests.faults.drills.report` takes the short forms, `--long` the long ones; `--write` puts
+the table into `docs/reliability.md`. Nothing is asserted of the latencies in it.
 """
 
 import argparse
@@ -15,9 +15,9 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tests.drills.forms import MEASURED
+from tests.faults.drills.forms import MEASURED
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -29,7 +29,7 @@ def run(*, long: bool) -> tuple[int, list[Row]]:
     with tempfile.TemporaryDirectory() as folder:
         measured = Path(folder, "measured")
         measured.touch()
-        command = [sys.executable, "-m", "pytest", "tests/drills", "-q", "-p", "no:randomly"]
+        command = [sys.executable, "-m", "pytest", "tests/faults/drills", "-q", "-p", "no:randomly"]
         command += ["-m", "long" if long else "not long", "--timeout", "1800"]
         done = subprocess.run(
             command, cwd=ROOT, env={**os.environ, MEASURED: str(measured)},

@@ -1,6 +1,6 @@
 """The report is what the drills noted, in their order."""
 
-from tests.drills.report import BEGIN, END, PAGE, table, written
+from tests.faults.drills.report import BEGIN, END, PAGE, table, written
 
 ROWS = [
     {"drill": "F10", "form": "asgi short", "what": "p99", "value": "3 ms", "target": "5 ms"},

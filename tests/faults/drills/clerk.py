@@ -15,11 +15,11 @@ from regionware.policies import Route
 from regionware.policies.database import Unmet
 from tests.conformance.application import Application
 from tests.conformance.harness import Answer, until
-from tests.drills import ledger, switches
-from tests.drills.ledger import DEBUG, SECRET, Ledger
-from tests.drills.origin import Origin
-from tests.drills.visits import Visit
-from tests.drills.worker import PATIENT, Setup, Worker
+from tests.faults.drills import ledger, switches
+from tests.faults.drills.ledger import DEBUG, SECRET, Ledger
+from tests.faults.drills.origin import Origin
+from tests.faults.drills.visits import Visit
+from tests.faults.drills.worker import PATIENT, Setup, Worker
 from tests.sessions.shop import Customer
 
 

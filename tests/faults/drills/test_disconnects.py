@@ -2,11 +2,11 @@
 
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import Flavour, until
-from tests.drills.conftest import Launch
-from tests.drills.evidence import Evidence, milliseconds, sound
-from tests.drills.fleet import AMPLE, Fleet
-from tests.drills.forms import Measure, Scale, forms
-from tests.drills.worker import PATIENT, Census, Setup
+from tests.faults.drills.conftest import Launch
+from tests.faults.drills.evidence import Evidence, milliseconds, sound
+from tests.faults.drills.fleet import AMPLE, Fleet
+from tests.faults.drills.forms import Measure, Scale, forms
+from tests.faults.drills.worker import PATIENT, Census, Setup
 
 #: A few keys, so that those who leave lead others who stay or leave as well.
 ITEMS = range(25)

@@ -8,15 +8,24 @@ import pytest
 from regionware.parts.postgres import Cluster
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import Flavour, until
-from tests.drills import ledger
-from tests.drills.clerk import Duty
-from tests.drills.conftest import Launch, lasts
-from tests.drills.counters import AMPLE, answered, desks, known, knows, readers, served, writers
-from tests.drills.evidence import milliseconds
-from tests.drills.fleet import Fleet
-from tests.drills.forms import Measure, Scale, forms
-from tests.drills.ledger import WAIT
-from tests.drills.visits import Switchover, Visit, Visits, right
+from tests.faults.drills import ledger
+from tests.faults.drills.clerk import Duty
+from tests.faults.drills.conftest import Launch, lasts
+from tests.faults.drills.counters import (
+    AMPLE,
+    answered,
+    desks,
+    known,
+    knows,
+    readers,
+    served,
+    writers,
+)
+from tests.faults.drills.evidence import milliseconds
+from tests.faults.drills.fleet import Fleet
+from tests.faults.drills.forms import Measure, Scale, forms
+from tests.faults.drills.ledger import WAIT
+from tests.faults.drills.visits import Switchover, Visit, Visits, right
 
 #: Clusters of databases take long to be made on a busy machine.
 pytestmark = pytest.mark.timeout(600)

@@ -20,9 +20,9 @@ from regionware import PurgeError, Region, Regionware, Topology
 from regionware.policies import Cache, Route
 from tests.conformance.application import Application
 from tests.conformance.harness import Flavour, Loop, Site, until
-from tests.drills import switches
-from tests.drills.evidence import Read
-from tests.drills.origin import Origin, path, read, tag
+from tests.faults.drills import switches
+from tests.faults.drills.evidence import Read
+from tests.faults.drills.origin import Origin, path, read, tag
 
 #: Most requests that one worker has in flight.
 CLIENTS = 300

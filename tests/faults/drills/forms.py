@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 BOTH: tuple[Flavour, ...] = ("asgi", "wsgi")
 
-#: Names the file to which measurements are appended, for `python -m tests.drills.report`.
+#: Names the file to which measurements are appended, for `python -m tests.faults.drills.report`.
 MEASURED = "REGIONWARE_DRILLS"
 
 

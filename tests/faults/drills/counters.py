@@ -9,11 +9,11 @@ from functools import partial
 from regionware.parts.postgres import Cluster
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import Flavour, until
-from tests.drills.clerk import Desk, Duty, desk
-from tests.drills.fleet import Fleet, Process
-from tests.drills.switches import Hosts
-from tests.drills.visits import Visits
-from tests.drills.worker import Setup
+from tests.faults.drills.clerk import Desk, Duty, desk
+from tests.faults.drills.fleet import Fleet, Process
+from tests.faults.drills.switches import Hosts
+from tests.faults.drills.visits import Visits
+from tests.faults.drills.worker import Setup
 
 #: Items that nobody writes.
 QUIET = range(300, 340)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from regionware.parts.redis import RedisServer
-from tests.drills.fleet import Fleet
-from tests.drills.forms import Measure, Scale, note
-from tests.drills.worker import Setup
+from tests.faults.drills.fleet import Fleet
+from tests.faults.drills.forms import Measure, Scale, note
+from tests.faults.drills.worker import Setup
 from tests.rig import closer, flavour, loop, rig
 
 __all__ = ["closer", "flavour", "launch", "loop", "measure", "rig", "second_server", "server"]

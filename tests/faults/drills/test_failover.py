@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from regionware.parts.proxy import DelayProxy
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import Flavour, until
-from tests.drills.backup import Backup
-from tests.drills.conftest import Launch, lasts
-from tests.drills.evidence import Evidence, milliseconds, sound
-from tests.drills.fleet import Fleet
-from tests.drills.forms import Measure, Scale, forms
-from tests.drills.worker import PATIENT, Setup
+from tests.faults.drills.backup import Backup
+from tests.faults.drills.conftest import Launch, lasts
+from tests.faults.drills.evidence import Evidence, milliseconds, sound
+from tests.faults.drills.fleet import Fleet
+from tests.faults.drills.forms import Measure, Scale, forms
+from tests.faults.drills.worker import PATIENT, Setup
 
 ITEMS = range(12)
 RATE = 100

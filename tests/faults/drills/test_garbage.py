@@ -3,12 +3,12 @@
 import random
 
 from tests.conformance.harness import Flavour, until
-from tests.drills.conftest import Launch, lasts
-from tests.drills.evidence import Evidence, milliseconds, sound
-from tests.drills.fleet import AMPLE, Fleet
-from tests.drills.forms import Measure, Scale, forms
-from tests.drills.switches import ERRORS, HALVES, REPLIES, Hang, Hangup, ScriptedRedis
-from tests.drills.worker import Setup
+from tests.faults.drills.conftest import Launch, lasts
+from tests.faults.drills.evidence import Evidence, milliseconds, sound
+from tests.faults.drills.fleet import AMPLE, Fleet
+from tests.faults.drills.forms import Measure, Scale, forms
+from tests.faults.drills.switches import ERRORS, HALVES, REPLIES, Hang, Hangup, ScriptedRedis
+from tests.faults.drills.worker import Setup
 
 #: What is said instead of an answer, and what comes of the connection afterwards.
 SAID = [

@@ -11,14 +11,14 @@ import pytest
 from regionware.parts.postgres import Cluster
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import Flavour
-from tests.drills import ledger
-from tests.drills.clerk import Duty
-from tests.drills.conftest import Launch, lasts
-from tests.drills.counters import AMPLE, QUIET, answered, desks, seldom, served
-from tests.drills.evidence import milliseconds
-from tests.drills.fleet import Fleet
-from tests.drills.forms import Measure, Scale, forms
-from tests.drills.visits import Visits, right, sound
+from tests.faults.drills import ledger
+from tests.faults.drills.clerk import Duty
+from tests.faults.drills.conftest import Launch, lasts
+from tests.faults.drills.counters import AMPLE, QUIET, answered, desks, seldom, served
+from tests.faults.drills.evidence import milliseconds
+from tests.faults.drills.fleet import Fleet
+from tests.faults.drills.forms import Measure, Scale, forms
+from tests.faults.drills.visits import Visits, right, sound
 
 #: Clusters of databases take long to be made on a busy machine.
 pytestmark = pytest.mark.timeout(600)

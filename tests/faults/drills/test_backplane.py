@@ -13,11 +13,11 @@ from regionware.parts.process import ServerFailed
 from regionware.parts.proxy import DelayProxy
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import Flavour, until
-from tests.drills.conftest import Launch
-from tests.drills.evidence import Evidence, going_back, milliseconds, sound
-from tests.drills.fleet import Fleet, Process
-from tests.drills.forms import Measure, Scale, forms
-from tests.drills.worker import Setup
+from tests.faults.drills.conftest import Launch
+from tests.faults.drills.evidence import Evidence, going_back, milliseconds, sound
+from tests.faults.drills.fleet import Fleet, Process
+from tests.faults.drills.forms import Measure, Scale, forms
+from tests.faults.drills.worker import Setup
 
 ITEMS = range(12)
 RATE = 100
@@ -170,7 +170,7 @@ class TestChaos:
 
 def test_going_back_is_seen() -> None:
     """The positive control: of the same worker, an older answer after a newer one."""
-    from tests.drills.evidence import Read  # noqa: PLC0415
+    from tests.faults.drills.evidence import Read  # noqa: PLC0415
 
     reads = [Read(at, 1, 200, version, 0.1, "", 1) for at, version in ((1, 1), (2, 2), (3, 1))]
     assert going_back(reads) == reads[2:]

@@ -10,10 +10,10 @@ from typing import Any
 
 from regionware import PurgeError
 from tests.conformance.harness import until
-from tests.drills import worker
-from tests.drills.evidence import Evidence, Purges, Read
-from tests.drills.origin import CONTEXT, ITEMS, Origin
-from tests.drills.worker import Census, Setup
+from tests.faults.drills import worker
+from tests.faults.drills.evidence import Evidence, Purges, Read
+from tests.faults.drills.origin import CONTEXT, ITEMS, Origin
+from tests.faults.drills.worker import Census, Setup
 
 #: Seconds after which a worker that does not answer has failed the drill.
 PATIENCE = 90.0
