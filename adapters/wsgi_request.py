@@ -69,6 +69,30 @@ class WsgiRequest(Request):
             ]
         )
 
+    def replaced(self) -> bool:
+        """See `Request`. Werkzeug's `ProxyFix` notes what was there; other servers only set it.
+
+        A proxy is not its own client, so a peer that stands at an end of the header was taken from
+        there; only where everything happens on one machine is that the rule.
+        """
+        environ, peer = self._environ, self.peer
+        before = environ.get("werkzeug.proxy_fix.orig")
+        if isinstance(before, Mapping):
+            return any(environ.get(name) != value for name, value in before.items())
+        forwarded = self.special.get("x-forwarded-for")
+        if forwarded is None or peer is None:
+            return False
+        ends = forwarded.split(",", 1)[0].strip(), forwarded.rpartition(",")[2].strip()
+        return environ.get("REMOTE_PORT") == "0" or (peer in ends and not _is_local(peer))
+
+    def alter(self, edits: RequestEdits) -> None:
+        """See `Request`."""
+        self._environ = edited(self._environ, edits)
+
+
+def _is_local(address: str) -> bool:
+    return address.startswith("127.") or address == "::1"
+
 
 def edited(environ: Environ, edits: RequestEdits) -> Environ:
     """An environ without what a request loses."""

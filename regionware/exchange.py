@@ -16,6 +16,7 @@ from regionware.ending import Ending
 from regionware.heads import LIFETIMES, NO_EDITS, HeadEdits, cache_status, dress, settle, signature
 from regionware.http.request import Request, RequestEdits
 from regionware.invalidating import invalidates
+from regionware.locate.border import anonymous
 from regionware.observe import Event
 from regionware.policies.route import SAFE
 from regionware.prepared import DEBUG_FIELD, Prepared
@@ -44,7 +45,10 @@ def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | N
             if prepared.events.wanted:
                 prepared.events.emit(Event("hit", plan.compiled.name, "memory"))
             return record
-    exchange = Exchange(prepared, request, plan, mode)
+    edits = None
+    if prepared.border is not None and (len(special) > 1 or "host" not in special):
+        edits = prepared.admit(request, mode)
+    exchange = Exchange(prepared, request, plan, mode, edits)
     if mode == "observe" and keys is not None:
         exchange.watch(keys)
     if mode != "on" or keys is None:
@@ -230,6 +234,7 @@ class Exchange(Ending):
         self.token = self.wants = self.shown = None
         self.alone = False
         self.edits = self.edits or RequestEdits(set())
+        anonymous(self.edits)
         self.edits.cookie = self.edits.cookie or ""
         ask(self)
         return names
