@@ -99,9 +99,9 @@ class Current:
     __slots__ = (
         "_client",
         "_inherited",
+        "_located",
         "_lock",
         "_open",
-        "_located",
         "_reads",
         "_tags",
         "_unbounded",

@@ -16,6 +16,7 @@ from regionware.http.directives import parse_wants
 from regionware.http.request import Request, RequestEdits, joined
 from regionware.locate import Client, Located
 from regionware.locate.client import NOBODY
+from regionware.locate.forgeable import OURS
 from regionware.policies.table import render
 from regionware.prepared import Plan, Prepared
 from regionware.seeing import owed, seen_by
@@ -85,8 +86,9 @@ class Looking(Answers):
             self.bypass = "method"
             return self
         screened = keys.screen(request)
-        if screened.edits is not None and screened.edits.remove:
-            self.prepared.distrusted(request.peer, screened.edits.remove, removed=True)
+        forged = screened.edits.remove - OURS if screened.edits is not None else set()
+        if forged:
+            self.prepared.distrusted(request.peer, forged, removed=True)
         elif screened.reason == "forwarded":
             forged = request.special.keys() & REWRITING
             self.prepared.distrusted(request.peer, forged, removed=False)

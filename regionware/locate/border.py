@@ -12,7 +12,7 @@ from typing import Final
 from regionware.http.request import Request, RequestEdits
 from regionware.locate.addresses import hop
 from regionware.locate.claim import Trust
-from regionware.locate.forgeable import STEERING, TELLING, spellings
+from regionware.locate.forgeable import OURS, STEERING, TELLING, spellings
 from regionware.locate.forwarded import Element
 from regionware.locate.ingresses import Entrance, Ingresses
 from regionware.locate.way import LISTS, PEER, Way
@@ -20,8 +20,6 @@ from regionware.locate.way import LISTS, PEER, Way
 _FOR: Final = "x-forwarded-for"
 #: Proxies append to it even where the client's address is elsewhere: no word about that.
 _SILENT: Final = frozenset({_FOR})
-#: What applications never see, and this package reads for itself.
-_OURS: Final = frozenset({"regionware-hop"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +63,8 @@ class Border:
         self.names = rewriting | TELLING | STEERING | frozenset(read) | secrets | known
         others = spelled(self.names)
         self._all = self.names | others
-        self._always = others | secrets | _OURS
-        self._kept = rewriting | _OURS
+        self._always = others | secrets | OURS
+        self._kept = rewriting | OURS
         self._ingresses = ingresses
         self._removed: dict[Way | None, frozenset[str]] = {None: self._all}
         for way in ways:
@@ -83,11 +81,11 @@ class Border:
         way = entrance.way
         edits = RequestEdits(present & self._removed[way])
         told = edits.remove - self._always
-        outer: dict[str, str] = {}
+        outer: Mapping[str, str] = {}
         if way is not None and way.believed is not None:
             told -= _SILENT if way.source not in LISTS else frozenset()
             outer = _vouch(request, entrance, way, edits)
-        for name in (present - self._kept) | (edits.remove - _OURS) | edits.put.keys():
+        for name in (present - self._kept) | (edits.remove - OURS) | edits.put.keys():
             special.pop(name, None)
         special.update(outer)
         if edits:

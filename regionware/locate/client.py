@@ -72,9 +72,7 @@ class Chain:
     elements: tuple[Element, ...] = ()
     broken: str = ""
 
-    def walk(
-        self, start: Address | None, place: int, is_proxy: Callable[[Address], bool]
-    ) -> Walk:
+    def walk(self, start: Address | None, place: int, is_proxy: Callable[[Address], bool]) -> Walk:
         """Go to the left from a proxy.
 
         Args:

@@ -4,66 +4,57 @@ Platforms and proxies set these; a client that reaches the application directly,
 that passes on what it does not know, can send them too. Headers that rewrite a request, such as
 `X-Forwarded-Host`, are listed where keys are made: `regionware.caching.keys.REWRITING`.
 
-Compared with the vendors' documentation in 2026-11. `Via` is not here: every proxy on the way has
-to send it (RFC 9110, section 7.6.3), and nobody concludes from it where a client is.
+Compared with the vendors' documentation in 2026-11. Not here: `Via`, which every proxy on the way
+has to send (RFC 9110, section 7.6.3), and Netlify's `X-Country` and `X-Language`, which clients of
+other applications send for good reasons; they are removed where Netlify is configured.
 """
 
 from itertools import product
 from typing import Final
 
-#: Where a client is, or its address: geography, and what only one platform sends.
-TELLING: Final = frozenset(
-    # Addresses
-    """
-    x-forwarded-for x-real-ip true-client-ip x-client-ip x-cluster-client-ip x-original-forwarded-for
-    cf-connecting-ip cf-connecting-ipv6 cf-pseudo-ipv4 fastly-client-ip fly-client-ip
-    x-vercel-forwarded-for x-nf-client-connection-ip x-azure-clientip x-azure-socketip
-    x-appengine-user-ip cloudfront-viewer-address cloudfront-viewer-asn
-    """.split()  # noqa: SIM905 - a list of 100 names is read more easily like this
-    # Cloudflare
-    + """
+_ADDRESSES = """
+    x-forwarded-for x-real-ip true-client-ip x-client-ip x-cluster-client-ip
+    x-original-forwarded-for cf-connecting-ip cf-connecting-ipv6 cf-pseudo-ipv4 fastly-client-ip
+    fly-client-ip x-vercel-forwarded-for x-nf-client-connection-ip x-azure-clientip
+    x-azure-socketip x-appengine-user-ip cloudfront-viewer-address cloudfront-viewer-asn
+"""
+_CLOUDFLARE = """
     cf-ipcountry cf-ipcity cf-ipcontinent cf-iplatitude cf-iplongitude cf-region cf-region-code
     cf-metro-code cf-postal-code cf-timezone cf-ray cf-visitor cf-placement cf-ew-via cf-worker
     cdn-loop
-    """.split()  # noqa: SIM905
-    # CloudFront
-    + """
+"""
+_CLOUDFRONT = """
     cloudfront-viewer-country cloudfront-viewer-country-name cloudfront-viewer-country-region
     cloudfront-viewer-country-region-name cloudfront-viewer-city cloudfront-viewer-postal-code
     cloudfront-viewer-time-zone cloudfront-viewer-latitude cloudfront-viewer-longitude
     cloudfront-viewer-metro-code cloudfront-forwarded-proto x-amz-cf-id x-amz-cf-pop
-    """.split()  # noqa: SIM905
-    # Fastly and Azure (as the documentation of `platforms` has them set), Akamai
-    + """
+"""
+_OTHERS = """
     x-geo-country x-geo-latitude x-geo-longitude x-akamai-edgescape akamai-origin-hop
     x-azure-fdid x-azure-ref x-azure-requestchain x-fd-healthprobe
-    """.split()  # noqa: SIM905
-    # Fly.io, Vercel, Netlify
-    + """
     fly-region x-vercel-ip-country x-vercel-ip-country-region x-vercel-ip-city
     x-vercel-ip-continent x-vercel-ip-latitude x-vercel-ip-longitude x-vercel-ip-timezone
-    x-vercel-ip-postal-code x-vercel-id x-nf-geo x-nf-request-id x-country x-language
-    """.split()  # noqa: SIM905
-    # Google, App Engine, Bunny, the long tail
-    + """
+    x-vercel-ip-postal-code x-vercel-id x-nf-geo x-nf-request-id
     x-client-geo x-appengine-country x-appengine-region x-appengine-city x-appengine-citylatlong
     cdn-requestcountrycode cdn-requeststatecode cdn-loopcount cdn-serverid cdn-serverzone
     visitor-ip-country visitor-ip-region visitor-ip-city
-    """.split()  # noqa: SIM905
-)
-
-#: What steers a platform, a framework or this package from the inside.
-STEERING: Final = frozenset(
-    """
+"""
+_STEERING = """
     fly-replay-src fly-replay-failed fly-replay-cache-status fly-preferred-instance-unavailable
     fly-prefer-region fly-force-region fly-prefer-instance-id fly-force-instance-id
-    x-middleware-subrequest x-middleware-rewrite x-middleware-next x-middleware-redirect
-    x-middleware-invoke x-middleware-prefetch x-middleware-skip x-middleware-cache
-    x-middleware-override-headers x-middleware-set-cookie x-middleware-subrequest-id x-nextjs-data
-    x-matched-path x-accel-internal x-accel-redirect x-sendfile x-sendfile-type x-accel-mapping
+    x-middleware-subrequest x-middleware-subrequest-id x-middleware-rewrite x-middleware-next
+    x-middleware-redirect x-middleware-invoke x-middleware-prefetch x-middleware-skip
+    x-middleware-cache x-middleware-override-headers x-middleware-set-cookie x-nextjs-data
+    x-matched-path x-accel-internal x-accel-redirect x-accel-mapping x-sendfile x-sendfile-type
     regionware-hop
-    """.split()  # noqa: SIM905
-)
+"""
+
+#: Where a client is, or its address: geography, and what only one platform sends.
+TELLING: Final = frozenset((_ADDRESSES + _CLOUDFLARE + _CLOUDFRONT + _OTHERS).split())
+#: What steers a platform, a framework or this package from the inside.
+STEERING: Final = frozenset(_STEERING.split())
+#: What this package reads for itself, as it is signed; no application ever sees it.
+OURS: Final = frozenset({"regionware-hop"})
 
 
 def spellings(name: str) -> list[str]:

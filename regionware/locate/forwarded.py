@@ -24,7 +24,9 @@ _NEXT = re.compile(r"[ \t]*,[ \t]*|;")
 _ESCAPE = re.compile(r"\\(.)")
 _HIDDEN_PORT = re.compile(r":_[0-9A-Za-z._-]+\Z")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,15}")
-_HOST = re.compile(r"[A-Za-z0-9._~-]{1,255}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?")
+_HOST = re.compile(
+    r"[A-Za-z0-9._~-]{1,255}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?"
+)
 
 
 @dataclass(frozen=True, slots=True)

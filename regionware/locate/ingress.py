@@ -119,12 +119,12 @@ class Ingress(Way):
                 f"Ingress {name!r}: name its peers or a secret, or say private=True;"
                 " otherwise anybody comes in there"
             )
-        source = client.lower() if client.lower() == PEER else _field("client", client)
+        source = PEER if client == PEER else _field("client", client)
         sets = _believed(source, platforms, headers, proto=proto, host=host)
         proof = _field("header", header)
-        if proof in sets:
-            raise ConfigurationError(f"Ingress {name!r}: {header} holds the secret, nothing else")
         vendors = [PLATFORMS[platform] for platform in platforms]
+        if proof in {*sets.difference(*(v.sets for v in vendors)), source}:
+            raise ConfigurationError(f"Ingress {name!r}: {header} holds the secret, nothing else")
         form = next((v.client_form for v in vendors if v.client.lower() == source), "address")
         super().__init__(
             name,
@@ -135,7 +135,7 @@ class Ingress(Way):
             single=SINGLE[form],
             skip=max((v.appends for v in vendors), default=0),
             platforms=frozenset(platforms),
-            believed=sets,
+            believed=sets - {proof} if secrets else sets,
             proto=proto,
             host=host,
             behind=behind,

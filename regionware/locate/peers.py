@@ -15,13 +15,10 @@ from regionware.locate.addresses import Address, plain
 UNIX: Final = "unix"
 #: Stands for the addresses that nobody routes: RFC 1918, RFC 4193, loopback and link-local.
 PRIVATE: Final = "private"
-_PRIVATE: Final = tuple(
-    map(
-        ip_network,
-        "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 127.0.0.0/8 169.254.0.0/16"
-        " fc00::/7 ::1/128 fe80::/10".split(),
-    )
-)
+_UNROUTED = """
+    10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 127.0.0.0/8 169.254.0.0/16 fc00::/7 ::1/128 fe80::/10
+"""
+_PRIVATE: Final = tuple(map(ip_network, _UNROUTED.split()))
 
 # Peers are few where there is a proxy; a scan from many addresses must not fill the memory.
 _REMEMBERED: Final = 4096

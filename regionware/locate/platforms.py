@@ -135,10 +135,19 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             client="CF-Connecting-IP",
             proto=True,
             others=(
-                "CF-IPCity", "CF-IPContinent", "CF-Region", "CF-Region-Code", "CF-Metro-Code",
-                "CF-Postal-Code", "CF-Timezone", "CF-Ray", "CF-Visitor", "CF-Worker", "CF-EW-Via",
+                "CF-IPCity",
+                "CF-IPContinent",
+                "CF-Region",
+                "CF-Region-Code",
+                "CF-Metro-Code",
+                "CF-Postal-Code",
+                "CF-Timezone",
+                "CF-Ray",
+                "CF-Visitor",
+                "CF-Worker",
+                "CF-EW-Via",
                 "CDN-Loop",
-            ),  # fmt: skip
+            ),
         ),
         "cloudfront": Vendor(
             checked="2026-11",
@@ -150,12 +159,17 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             client="CloudFront-Viewer-Address",
             client_form="address:port",
             others=(
-                "CloudFront-Viewer-Country-Name", "CloudFront-Viewer-Country-Region",
-                "CloudFront-Viewer-Country-Region-Name", "CloudFront-Viewer-City",
-                "CloudFront-Viewer-Postal-Code", "CloudFront-Viewer-Time-Zone",
-                "CloudFront-Viewer-Metro-Code", "CloudFront-Viewer-ASN",
-                "CloudFront-Forwarded-Proto", "X-Amz-Cf-Id",
-            ),  # fmt: skip
+                "CloudFront-Viewer-Country-Name",
+                "CloudFront-Viewer-Country-Region",
+                "CloudFront-Viewer-Country-Region-Name",
+                "CloudFront-Viewer-City",
+                "CloudFront-Viewer-Postal-Code",
+                "CloudFront-Viewer-Time-Zone",
+                "CloudFront-Viewer-Metro-Code",
+                "CloudFront-Viewer-ASN",
+                "CloudFront-Forwarded-Proto",
+                "X-Amz-Cf-Id",
+            ),
         ),
         "fastly": Vendor(
             checked="2026-11",
@@ -175,9 +189,13 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             appends=1,  # the address of the application itself
             proto=True,
             others=(
-                "X-Forwarded-Port", "X-Forwarded-SSL", "fly-replay-src", "fly-replay-failed",
-                "fly-replay-cache-status", "fly-preferred-instance-unavailable",
-            ),  # fmt: skip
+                "X-Forwarded-Port",
+                "X-Forwarded-SSL",
+                "fly-replay-src",
+                "fly-replay-failed",
+                "fly-replay-cache-status",
+                "fly-preferred-instance-unavailable",
+            ),
         ),
         "google": Vendor(
             checked="2026-11",
@@ -195,7 +213,7 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             packed="X-Nf-Geo",
             form="geo-json",
             client="X-NF-Client-Connection-IP",
-            others=("X-NF-Request-ID",),
+            others=("X-NF-Request-ID", "X-Country", "X-Language"),
         ),
         "vercel": Vendor(
             checked="2026-11",
@@ -207,10 +225,14 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             proto=True,
             host=True,
             others=(
-                "X-Vercel-IP-Country-Region", "X-Vercel-IP-City", "X-Vercel-IP-Continent",
-                "X-Vercel-IP-Timezone", "X-Vercel-IP-Postal-Code", "X-Vercel-ID",
+                "X-Vercel-IP-Country-Region",
+                "X-Vercel-IP-City",
+                "X-Vercel-IP-Continent",
+                "X-Vercel-IP-Timezone",
+                "X-Vercel-IP-Postal-Code",
+                "X-Vercel-ID",
                 "X-Vercel-Forwarded-For",
-            ),  # fmt: skip
+            ),
         ),
     }
 )

@@ -36,16 +36,18 @@ _Note = Callable[[Provider, str], None]
 class _Step:
     """A provider, and when it is asked."""
 
-    __slots__ = ("client", "forgeable", "headers", "platform", "provider", "single")
+    __slots__ = ("client", "forgeable", "headers", "platform", "provider", "sets", "single")
 
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
         self.forgeable = bool(getattr(provider, "forgeable", False))
         self.headers = frozenset[str](getattr(provider, "headers", ()))
+        self.sets = self.headers
         self.platform, self.client, self.single = "", "", SINGLE["address"]
         if isinstance(provider, Platform):
             self.platform, self.client = provider.name, provider.vendor.client.lower()
             self.single = SINGLE[provider.vendor.client_form]
+            self.sets |= provider.vendor.sets
 
     def means_another(self, request: Request, ingresses: Ingresses) -> bool:
         """Whether the platform tells of another client than ours: a second CDN is before it."""
@@ -58,7 +60,8 @@ class Resolver:
 
     Attributes:
         headers: the lower-case names of all headers that the providers read.
-        believed: those of them that are believed only of an ingress.
+        believed: those of them that are believed only of an ingress, and what else the platforms
+            that are asked set.
         cookies: the names of all cookies that the providers read.
         ingresses: the ways into the application.
         default: where an unknown client belongs.
@@ -91,8 +94,7 @@ class Resolver:
         self._steps = tuple(map(_Step, asked))
         self._hear()
         self.headers = frozenset[str]().union(*(step.headers for step in self._steps))
-        forgeable = (step.headers for step in self._steps if step.forgeable)
-        self.believed = frozenset[str]().union(*forgeable)
+        self.believed = frozenset[str]().union(*(s.sets for s in self._steps if s.forgeable))
         self.cookies = frozenset[str]().union(*(getattr(each, "cookies", ()) for each in asked))
         self._regions = {region.name: region for region in topology.regions}
         self._countries = _compile(topology)
@@ -130,7 +132,9 @@ class Resolver:
                 foreign = located is not None and step.means_another(request, self.ingresses)
             except Exception:  # noqa: BLE001  a wrong region is slow, a failed request is worse
                 self._complain(provider)
-                located, foreign, claim = None, False, None
+                if note is not None:
+                    note(provider, "failed")
+                continue
             if note is not None:
                 note(provider, _outcome(claim, located, foreign=foreign))
             if located is not None and not foreign:

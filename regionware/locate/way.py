@@ -57,12 +57,19 @@ class Way:
         """Keep what was checked.
 
         Args:
-            name: see above, as the others that are not here.
+            name: see `Way`, as for the others that it has.
             peers: who may ask; nobody in particular where it is empty.
             hops: whose addresses are a proxy's and not a client's; the peers are part of them.
             proofs: headers, each with the secrets of which it must hold one.
+            source: see `Way`.
             single: reads the address in a header that holds one.
             skip: how many elements it appends behind the one that is its client's.
+            platforms: see `Way`.
+            believed: see `Way`.
+            proto: see `Way`.
+            host: see `Way`.
+            behind: see `Way`.
+            rewritten: see `Way`.
         """
         self.name, self.source, self.platforms = name, source, platforms
         self.believed, self.behind, self.rewritten = believed, behind, rewritten
@@ -143,7 +150,9 @@ def peer_of(request: Request) -> Client:
 
 
 def _proves(value: str | None, secrets: tuple[bytes, ...]) -> bool:
-    """Whether a value is one of the secrets; how long that takes does not tell which, or how far."""
+    """Whether a value is one of the secrets; how long that takes tells nothing of them."""
     given = b"" if value is None else value.encode("utf-8", "replace")
-    # A list, not a generator: all of them are compared.
-    return any([hmac.compare_digest(given, secret) for secret in secrets])
+    found = False
+    for secret in secrets:
+        found |= hmac.compare_digest(given, secret)
+    return found
