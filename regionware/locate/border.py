@@ -110,7 +110,9 @@ def _vouch(
     if way.source == _FOR:
         if hop(text) is None:
             chain, walk = entrance.walk(request)
-            _put(edits, _FOR, "" if chain.broken else ", ".join(chain.texts[walk.left :]), text)
+            known = () if chain.broken else chain.texts[walk.left :]
+            told = str(walk.client) if entrance.replaced else ", ".join(known)
+            _put(edits, _FOR, told, text)
     elif way.source != PEER:
         client = entrance.client(request)
         _put(edits, _FOR, str(client) if client.trust is Trust.PLATFORM else "", text)

@@ -33,7 +33,7 @@ class Entrance:
         if self.way is None:
             return Chain("peer", broken="absent"), Walk(peer_of(request), 0)
         chain = self.way.chain(request)
-        walk = self.way.walk(request, chain)
+        walk = self.way.walk(request, chain, replaced=self.replaced)
         self._client = walk.client
         return chain, walk
 

@@ -96,7 +96,7 @@ class Way:
         if self.behind is not None:
             if not self.behind.admits(request, replaced=replaced):
                 return False
-            near = self.behind.client(request)
+            near = self.behind.walk(request, self.behind.chain(request), replaced=replaced).client
             certain = near.trust is Trust.PLATFORM and near.address is not None
             if self._peers and not (certain and self._peers.trusts(str(near))):
                 return False
@@ -106,26 +106,29 @@ class Way:
 
     # Who is behind it?
 
-    def client(self, request: Request) -> Client:
-        """The client of a request that came in here."""
-        return self.walk(request, self.chain(request)).client
-
     def chain(self, request: Request) -> Chain:
         """The field to which it appends; an empty one where it does no such thing."""
         if self.source not in LISTS:
             return Chain(self.source, broken="absent")
         return read(self.source, request.header(self.source))
 
-    def walk(self, request: Request, chain: Chain) -> Walk:
-        """The same, and how much of the field that it appends to stands to the left of that."""
+    def walk(self, request: Request, chain: Chain, *, replaced: bool) -> Walk:
+        """The client of a request that came in here; and where in the field that was found.
+
+        Args:
+            request: whose.
+            chain: the field to which this way appends.
+            replaced: see `admits`.
+        """
         near, place = peer_of(request), len(chain.hops)
         if self.behind is not None:
             same = self.behind.source == self.source
-            walk = self.behind.walk(request, chain if same else self.behind.chain(request))
+            its = chain if same else self.behind.chain(request)
+            walk = self.behind.walk(request, its, replaced=replaced)
             near, place = walk.client, walk.left if same else place
             if near.trust is Trust.UNKNOWN:
                 return Walk(near, place)
-        elif self.rewritten and request.replaced():
+        elif replaced and (self.source in LISTS or self.source == PEER):
             return Walk(Client(near.address, "server", Trust.PLATFORM), place)
         if self.source in LISTS:
             return chain.walk(near.address, max(0, place - self._skip), self._hops.hold)

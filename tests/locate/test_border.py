@@ -1,6 +1,7 @@
 """What of a request's header the application sees, and what answers are stored under."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from regionware import Regionware
 from regionware.locate import Ingress, Platform
 from regionware.policies import Cache, Route
 from tests.conformance.application import Application, Response, Seen, text
+from tests.conformance.conftest import Clock
 from tests.conformance.harness import Site, until
 from tests.locate.cases import CLIENT, FORGED, PROXY, SECRET, STRANGER, TOPOLOGY, preset, proven
 from tests.rig import Rig
@@ -152,16 +154,16 @@ def test_a_refresh_knows_the_scheme_and_no_client(rig: Rig) -> None:
         (SPEAKS, "Forwarded", {"forwarded": "proto=https;host=shop.test"}),
         (BALANCER, "X-Forwarded-For", {"x-forwarded-proto": "https"}),
     ):
-        now = [1000.0]
-        here = site(rig, route, trusted=[ingress], clock=lambda now=now: now[0])
+        now = Clock()
+        here = site(rig, route, trusted=[ingress], clock=now)
         sent = {
             "Forwarded": f"for={CLIENT};proto=https;host=shop.test", "X-Forwarded-Proto": "https",
             "X-Forwarded-For": f"{FORGED}, {CLIENT}",
         }  # fmt: skip
         here.get("/cached", headers=sent, peer=PROXY)
-        now[0] += 2
+        now.now += 2
         here.get("/cached", headers=sent, peer=PROXY)
-        until(lambda here=here: len(here.app.calls) == 2)
+        until(partial(_asked_twice, here))
         refresh = here.app.calls[1]
         seen = {k: v for k, v in refresh.headers.items() if k.startswith(("x-f", "forw"))}
         assert seen == left, field
@@ -269,6 +271,14 @@ def test_a_binding_inside_of_a_request_knows_its_client(rig: Rig) -> None:
         assert (state.client.address, state.located.label) == (None, "iad/default/unknown")
 
 
+def _asked_twice(site: Site) -> bool:
+    return len(site.app.calls) == 2
+
+
+async def _nothing(*_: Any) -> Any:
+    """A client of whom nothing is heard."""
+
+
 def test_the_handshake_of_a_websocket_is_cleaned_too() -> None:
     scopes: list[Any] = []
 
@@ -282,7 +292,7 @@ def test_the_handshake_of_a_websocket_is_cleaned_too() -> None:
             "type": "websocket", "path": "/", "query_string": b"", "headers": headers,
             "client": (peer, 1), "scheme": "wss",
         }  # fmt: skip
-        await rw.asgi(app)(scope, app, app)
+        await rw.asgi(app)(scope, _nothing, _nothing)
         headers = scopes[-1]["headers"]
         return [pair for pair in headers if pair[0] != b"host"]
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from regionware import InsufficientTrust, RegionwareError, Regionware
+from regionware import InsufficientTrust, Regionware, RegionwareError
 from regionware.http.request import Request
-from regionware.locate import Claim, Cookie, Header, Ingress, Platform, Resolver, Trust
+from regionware.locate import Claim, Cookie, Header, Ingress, Platform, Provider, Resolver, Trust
 from tests.locate.cases import (
     CLIENT,
     FORGED,
@@ -59,7 +59,7 @@ OUTER = {"X-Origin-Auth": SECRET, "CF-IPCountry": "SG", "CF-Connecting-IP": "192
 def test_a_platform_that_means_another_client_is_not_believed() -> None:
     """Fastly in front of Cloudflare: Cloudflare sees a server of Fastly's in Singapore."""
     stacked = Ingress("10.0.0.0/8", secret=SECRET, platforms=["cloudflare"], client="X-Real-IP")
-    providers = [Platform("cloudflare"), Cookie("region")]
+    providers: list[Provider] = [Platform("cloudflare"), Cookie("region")]
     resolver = Resolver(providers, TOPOLOGY, [stacked])
     fields = {**OUTER, "X-Real-IP": CLIENT, "Cookie": "region=fra"}
     assert resolver.resolve(Asked(PROXY, fields)).source == "cookie:region"
@@ -103,7 +103,7 @@ def test_cloudfront_writes_a_port_behind_the_address() -> None:
 
 def outcomes(rw: Regionware, fields: dict[str, str], peer: str) -> list[str]:
     told = rw.explain("GET", "/", fields, peer=peer)["region"]["chain"]
-    assert [one["provider"] for one in told][0] == "Header('x-region')"
+    assert told[0]["provider"] == "Header('x-region')"
     return [one["outcome"] for one in told]
 
 
@@ -116,7 +116,12 @@ def test_explain_tells_what_became_of_every_provider() -> None:
             return "Broken"
 
     ingress = Ingress.cloudflare("10.0.0.0/8", secret=SECRET)
-    providers = [Header("X-Region"), Platform("cloudflare"), Broken(), Cookie("region")]
+    providers: list[Provider] = [
+        Header("X-Region"),
+        Platform("cloudflare"),
+        Broken(),
+        Cookie("region"),
+    ]
     rw = Regionware(topology=TOPOLOGY, region=providers, trusted=[ingress])
     through = {**proven("cloudflare"), "X-Region": "sin"}
     unset = "not believed: the ingress cloudflare does not set it"
