@@ -69,13 +69,30 @@ class AsgiRequest(Request):
         forwarded = self.special.get("x-forwarded-for", "")
         if not self._client[1]:
             return bool(forwarded) or "forwarded" in self.special
+        if ":" not in forwarded:
+            return False
         host, port = self._client[0], self._client[1]
         return any(part.strip() in (f"{host}:{port}", f"[{host}]:{port}")
                    for part in forwarded.split(",") if ":" in part)  # fmt: skip
 
     def alter(self, edits: RequestEdits) -> None:
         """See `Request`."""
-        self._fields = fields(self._fields, edits)
+        self._fields = _Altered(self._fields, edits)
+
+
+class _Altered:
+    """Fields without those that a request loses; made when somebody reads them."""
+
+    __slots__ = ("_edits", "_fields", "_made")
+
+    def __init__(self, fields: Iterable[tuple[bytes, bytes]], edits: RequestEdits) -> None:
+        self._fields, self._edits = fields, edits
+        self._made: list[tuple[bytes, bytes]] | None = None
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        if self._made is None:
+            self._made = fields(self._fields, self._edits)
+        return iter(self._made)
 
 
 def fields(

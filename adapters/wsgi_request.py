@@ -19,6 +19,7 @@ _STANDARD = ("wsgi.", "SERVER_")
 _NAMES = frozenset({"SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "RAW_URI", "REQUEST_URI"})
 
 
+@lru_cache(maxsize=1024)
 def variable(name: str) -> str:
     """The environ variable of a field (PEP 3333, "environ Variables")."""
     return _UNPREFIXED.get(name) or "HTTP_" + name.upper().replace("-", "_")
@@ -87,7 +88,29 @@ class WsgiRequest(Request):
 
     def alter(self, edits: RequestEdits) -> None:
         """See `Request`."""
-        self._environ = edited(self._environ, edits)
+        self._environ = _Altered(self._environ, edits)
+
+
+class _Altered(dict[str, Any]):
+    """An environ without what a request loses; made when somebody reads it."""
+
+    def __init__(self, environ: Environ, edits: RequestEdits) -> None:
+        super().__init__()
+        self._before: Environ | None = environ
+        self._edits = edits
+
+    def _make(self) -> None:
+        if self._before is not None:
+            self.update(edited(self._before, self._edits))
+            self._before = None
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self._make()
+        return super().get(key, default)
+
+    def items(self) -> Any:
+        self._make()
+        return super().items()
 
 
 def _is_local(address: str) -> bool:

@@ -177,6 +177,8 @@ class Prepared:
     warned: set[str | None] = field(default_factory=set)
     #: What is removed from requests on every route; `None` where nobody asks who is believed.
     border: Border | None = None
+    #: No key of a route that names no fields depends on these.
+    harmless: frozenset[str] = frozenset({"host"})
 
     def names(self) -> frozenset[str]:
         """The request fields, in lower case, that the adapters hand over in `Request.special`."""
@@ -202,7 +204,8 @@ class Prepared:
             return None
         if admitted.told:
             self._tell_stripped(request.peer, admitted, mode)
-        return admitted.edits if admitted.edits and mode == "on" else None
+        edits = admitted.edits
+        return edits if mode == "on" and (edits.remove or edits.put) else None
 
     def _tell_stripped(self, peer: str | None, admitted: Admitted, mode: Mode) -> None:
         removed = mode == "on"

@@ -5,7 +5,7 @@ from threading import Lock
 
 from regionware.caching.coherence import Fences
 from regionware.caching.flights import Flights
-from regionware.caching.keys import LOOKUP, REWRITING, KeyPlan
+from regionware.caching.keys import LOOKUP, REWRITING, UNKEYED, KeyPlan
 from regionware.caching.memory import Memory
 from regionware.caching.seal import CHECKSUM, Signature
 from regionware.configuration import Options
@@ -77,6 +77,8 @@ def prepare(
     if _guards(options):
         read = resolver.believed - LOOKUP
         prepared.border = Border(resolver.ingresses, rewriting=REWRITING, read=read)
+    harmless = UNKEYED if prepared.border is None else prepared.border.harmless
+    prepared.harmless = harmless | {"host"}
     prepared.plans.update(_plans(prepared))
     return prepared
 

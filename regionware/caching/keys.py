@@ -90,8 +90,8 @@ ANALYTICS = (
 _EXPECTED = frozenset({"host"})
 
 #: Fields that tell an application where a client is, or steer it: not in the key, unless named.
-_UNKEYED = TELLING | STEERING
-_UNKEYED |= spelled(_UNKEYED | REWRITING)
+UNKEYED = TELLING | STEERING
+UNKEYED |= spelled(UNKEYED | REWRITING)
 
 
 class Screened:
@@ -139,7 +139,7 @@ class KeyPlan:
             *(d for d in cache.dimensions if isinstance(d, str) and d != "region"),
         ]
         self.fields = tuple(dict.fromkeys(name.lower() for name in fields))
-        self._unkeyed = _UNKEYED - set(self.fields)
+        self._unkeyed = UNKEYED - set(self.fields)
         varying = {name.lower() for name in cache.vary}
         self._dimensions: list[Callable[[Request], str]] = [
             _variant(name) if name in varying else _field(name) for name in self.fields
@@ -183,7 +183,7 @@ class KeyPlan:
             reason = reason or ("forwarded" if edits.remove else "")
             key = (scheme, host, request.root + request.path, request.query, *believed)
             return Screened(None if reason else key, reason, None)
-        edits.remove |= special.keys() & self._unkeyed
+        edits.remove |= self._unkeyed.intersection(special)
         cookies = self._cookie_key(request, edits)
         if cookies is None:
             reason = reason or "cookie"

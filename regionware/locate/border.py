@@ -6,8 +6,8 @@ which proxies append, nothing remains that only the client can have written.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from regionware.http.request import Request, RequestEdits
 from regionware.locate.addresses import hop
@@ -17,12 +17,14 @@ from regionware.locate.forwarded import Element
 from regionware.locate.ingresses import Entrance, Ingresses
 from regionware.locate.way import LISTS, PEER, Way
 
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _FOR: Final = "x-forwarded-for"
+# Clients can choose the names, so there may be many.
+_REMEMBERED: Final = 1024
 #: Proxies append to it even where the client's address is elsewhere: no word about that.
 _SILENT: Final = frozenset({_FOR})
 
 
-@dataclass(frozen=True, slots=True)
 class Admitted:
     """What was done to a request.
 
@@ -33,10 +35,28 @@ class Admitted:
         replaced: a server has put something else in the place of its peer, unasked.
     """
 
-    edits: RequestEdits
+    __slots__ = ("edits", "replaced", "told", "way")
+
+    def __init__(self, edits: RequestEdits, told: frozenset[str], entrance: Entrance) -> None:
+        """Keep what was done."""
+        self.edits = edits
+        self.told = told
+        self.way = "" if entrance.way is None else entrance.way.name
+        self.replaced = entrance.replaced and entrance.way is None
+
+
+class _Verdict(NamedTuple):
+    """What becomes of headers with certain names that came in by a certain way.
+
+    Attributes:
+        removed: nobody sees them.
+        told: those of them that deserve a word.
+        gone: no decision depends on them.
+    """
+
+    removed: frozenset[str]
     told: frozenset[str]
-    way: str
-    replaced: bool
+    gone: frozenset[str]
 
 
 class Border:
@@ -70,28 +90,43 @@ class Border:
         for way in ways:
             stays = self.names if way.believed is None else way.believed
             self._removed[way] = (self.names - stays) | self._always
+        self._verdicts: dict[tuple[object, ...], _Verdict] = {}
+        #: A key can be made without a look at any of these.
+        self.harmless = self._all - rewriting
 
     def admit(self, request: Request) -> Admitted | None:
         """Remove from a request what nobody vouches for; `None` if there is nothing of the kind."""
         special = request.special
-        present = special.keys() & self._all
-        if not present:
+        if self._all.isdisjoint(special):
             return None
         entrance = self._ingresses.of(request)
         way = entrance.way
-        edits = RequestEdits(present & self._removed[way])
-        told = edits.remove - self._always
-        outer: Mapping[str, str] = {}
+        # Requests that come the same way have the same names, most of the time.
+        verdict = self._verdicts.get((way, *special)) or self._learn(way, special)
+        edits = RequestEdits(set(verdict.removed))
+        outer: Mapping[str, str] = _NOTHING
         if way is not None and way.believed is not None:
-            told -= _SILENT if way.source not in LISTS else frozenset()
             outer = _vouch(request, entrance, way, edits)
-        for name in (present - self._kept) | (edits.remove - OURS) | edits.put.keys():
-            special.pop(name, None)
-        special.update(outer)
-        if edits:
+        for name in verdict.gone:
+            del special[name]
+        if outer:
+            special.update(outer)
+        if edits.remove or edits.put:
             request.alter(edits)
-        name = "" if way is None else way.name
-        return Admitted(edits, frozenset(told), name, entrance.replaced and way is None)
+        return Admitted(edits, verdict.told, entrance)
+
+    def _learn(self, way: Way | None, special: Mapping[str, str]) -> _Verdict:
+        present = self._all.intersection(special)
+        removed = present & self._removed[way]
+        told = removed - self._always
+        gone = (present - self._kept) | (removed - OURS)
+        if way is not None and way.believed is not None:
+            gone |= present & LISTS
+            told -= _SILENT if way.source not in LISTS else frozenset()
+        if len(self._verdicts) >= _REMEMBERED:
+            self._verdicts.clear()
+        verdict = self._verdicts[way, *special] = _Verdict(removed, told, gone)
+        return verdict
 
 
 def _vouch(
@@ -104,19 +139,23 @@ def _vouch(
     """
     text = request.special.get("forwarded" if way.source == "forwarded" else _FOR)
     if text is None:
-        return {}
+        return _NOTHING
     if way.source == "forwarded":
         return _forwarded(request, entrance, way, edits)
     if way.source == _FOR:
+        # A single address is the one that was appended.
         if hop(text) is None:
             chain, walk = entrance.walk(request)
             known = () if chain.broken else chain.texts[walk.left :]
             told = str(walk.client) if entrance.replaced else ", ".join(known)
             _put(edits, _FOR, told, text)
     elif way.source != PEER:
+        if hop(text) is not None and request.special.get(way.source) == text:
+            edits.remove.discard(_FOR)
+            return _NOTHING
         client = entrance.client(request)
         _put(edits, _FOR, str(client) if client.trust is Trust.PLATFORM else "", text)
-    return {}
+    return _NOTHING
 
 
 def _forwarded(

@@ -228,6 +228,42 @@ def test_by_the_book_a_request_without_forgeries_is_not_bypassed(rig: Rig) -> No
     assert len(here.app.calls) == 1
 
 
+def test_a_note_that_nothing_is_stored_lets_no_forgery_through(rig: Rig) -> None:
+    """What needs no look at the other headers of a request must not forget to remove them."""
+
+    def never(_: Seen) -> Response:
+        return text("ok", Cache_Control="no-store")
+
+    for options in ({}, {"trusted": [BALANCER]}):
+        here = site(rig, handler=never, **options)
+        for _ in range(3):
+            sent = {"CF-IPCountry": "FR", "X-Forwarded-For": FORGED, "X-Other": "kept"}
+            assert seen_by(here, "/cached", STRANGER, headers=sent) == {"x-other": "kept"}
+
+
+def test_hits_behind_a_proxy_are_those_of_the_scheme_that_it_tells(rig: Rig) -> None:
+    here = site(rig, handler=lambda seen: text(str(seen.headers)), trusted=[BALANCER])
+
+    def ask(proto: str | None, peer: str = PROXY, **more: str) -> tuple[bytes, bool]:
+        before = len(here.app.calls)
+        sent = {"X-Forwarded-For": CLIENT, **more}
+        sent |= {} if proto is None else {"X-Forwarded-Proto": proto}
+        answer = here.get("/cached", headers=sent, peer=peer).body
+        return answer, len(here.app.calls) == before
+
+    secure, _ = ask("https")
+    assert ask("https") == ask(" HTTPS ") == (secure, True)
+    plain, stored = ask(None)
+    assert not stored
+    assert plain != secure
+    # A stranger's word counts for nothing, and gets what anybody gets who says nothing.
+    assert ask("https", STRANGER) == ask(None, STRANGER) == (plain, True)
+    # Of a list the application might read any member.
+    assert not ask("http, https")[1]
+    assert ask("https", X_Forwarded_Host="evil".replace("_", "-")) == (secure, True)
+    assert not ask("https", Cookie="a=1")[1]
+
+
 # --- Where the application asks
 
 
