@@ -15,6 +15,7 @@ from regionware.adapters.asgi_request import (
     Receive,
     Scope,
     Send,
+    edited,
     impersonal,
     silent,
 )
@@ -41,7 +42,9 @@ class AsgiMiddleware:
         self._rim = rim
         self._prepared = rim.prepared
         self._memory = rim.memory
-        self._names = {name.encode(): name for name in rim.prepared.names()}
+        # Another protocol may not tell `_` from `-`, so nothing may hide behind such a spelling.
+        names = (*rim.prepared.names(), *rim.prepared.spellings())
+        self._names = {name.encode(): name for name in names}
         self._state: MutableMapping[str, Any] | None = None
         self._refreshes: set[asyncio.Task[None]] = set()
 
@@ -80,7 +83,7 @@ class AsgiMiddleware:
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
-            await self.app(scope, receive, send)
+            await self.app(self._admitted(scope), receive, send)
             return
         self._rim.start()
         # What the application keeps for all requests; each has a copy, which others may add to.
@@ -99,6 +102,14 @@ class AsgiMiddleware:
             if ended:
                 await self._rim.aclose()
 
+    def _admitted(self, scope: Scope) -> Scope:
+        """The scope of a WebSocket without the header fields that nobody vouches for."""
+        if self._prepared.border is None or scope["type"] != "websocket":
+            return scope
+        request = AsgiRequest({"method": "GET", **scope}, self._names)
+        edits = self._prepared.admit(request, self._prepared.mode)
+        return scope if edits is None else edited(scope, edits)
+
     async def _carry(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         if exchange.filling is not None and not exchange.bypass:
             reply = await adrive(exchange.recall(), self._rim.aperform)
@@ -111,6 +122,8 @@ class AsgiMiddleware:
         token = bind(exchange)
         try:
             if exchange.transparent:
+                if exchange.edits is not None:
+                    scope = edited(scope, exchange.edits)
                 await self.app(scope, receive, send)
             else:
                 await Responder(exchange, self._rim, send).run(self.app, scope, receive)

@@ -24,7 +24,7 @@ _STANDARD = (
 class AsgiRequest(Request):
     """A view of an ASGI scope."""
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_client", "_fields")
 
     def __init__(self, scope: Scope, names: Mapping[bytes, str]) -> None:
         """Read what every request needs; the rest when it is asked for."""
@@ -37,7 +37,7 @@ class AsgiRequest(Request):
         self.path = path.removeprefix(root) if root else path
         raw = scope.get("raw_path")
         self.odd = raw is not None and b"%" in raw and is_odd_raw(raw)
-        client = scope.get("client")
+        self._client = client = scope.get("client")
         self.peer = client[0] if client else None
         special: dict[str, str] = {}
         for field, value in [pair for pair in self._fields if pair[0] in names]:
@@ -59,17 +59,58 @@ class AsgiRequest(Request):
         """See `Request`."""
         return ((name.decode("latin-1"), value.decode("latin-1")) for name, value in self._fields)
 
+    def replaced(self) -> bool:
+        """See `Request`. No socket has port 0; uvicorn, hypercorn and granian put that there.
 
-def edited(scope: Scope, edits: RequestEdits) -> Scope:
-    """A scope without what a request loses."""
+        With a port in the header uvicorn takes that one: then the two together stand there.
+        """
+        if not self._client:
+            return False
+        forwarded = self.special.get("x-forwarded-for", "")
+        if not self._client[1]:
+            return bool(forwarded) or "forwarded" in self.special
+        if ":" not in forwarded:
+            return False
+        host, port = self._client[0], self._client[1]
+        return any(part.strip() in (f"{host}:{port}", f"[{host}]:{port}")
+                   for part in forwarded.split(",") if ":" in part)  # fmt: skip
+
+    def alter(self, edits: RequestEdits) -> None:
+        """See `Request`."""
+        self._fields = _Altered(self._fields, edits)
+
+
+class _Altered:
+    """Fields without those that a request loses; made when somebody reads them."""
+
+    __slots__ = ("_edits", "_fields", "_made")
+
+    def __init__(self, fields: Iterable[tuple[bytes, bytes]], edits: RequestEdits) -> None:
+        self._fields, self._edits = fields, edits
+        self._made: list[tuple[bytes, bytes]] | None = None
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        if self._made is None:
+            self._made = fields(self._fields, self._edits)
+        return iter(self._made)
+
+
+def fields(
+    headers: Iterable[tuple[bytes, bytes]], edits: RequestEdits
+) -> list[tuple[bytes, bytes]]:
+    """Fields without those that a request loses."""
     removed = {name.encode() for name in (*edits.remove, *edits.put)}
     if edits.cookie is not None:
         removed.add(b"cookie")
-    headers = [pair for pair in scope["headers"] if pair[0] not in removed]
+    kept = [pair for pair in headers if pair[0] not in removed]
     if edits.cookie:
-        headers.append((b"cookie", edits.cookie.encode("latin-1")))
-    headers += [(name.encode(), value.encode("latin-1")) for name, value in edits.put.items()]
-    edited = {**scope, "headers": headers}
+        kept.append((b"cookie", edits.cookie.encode("latin-1")))
+    return kept + [(name.encode(), value.encode("latin-1")) for name, value in edits.put.items()]
+
+
+def edited(scope: Scope, edits: RequestEdits) -> Scope:
+    """A scope without what a request loses."""
+    edited = {**scope, "headers": fields(scope["headers"], edits)}
     if edits.query is not None:
         edited["query_string"] = edits.query.encode("latin-1")
     return edited

@@ -19,6 +19,7 @@ _STANDARD = ("wsgi.", "SERVER_")
 _NAMES = frozenset({"SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "RAW_URI", "REQUEST_URI"})
 
 
+@lru_cache(maxsize=1024)
 def variable(name: str) -> str:
     """The environ variable of a field (PEP 3333, "environ Variables")."""
     return _UNPREFIXED.get(name) or "HTTP_" + name.upper().replace("-", "_")
@@ -68,6 +69,52 @@ class WsgiRequest(Request):
                 if key.startswith("HTTP_") or (key == "CONTENT_TYPE" and value)
             ]
         )
+
+    def replaced(self) -> bool:
+        """See `Request`. Werkzeug's `ProxyFix` notes what was there; other servers only set it.
+
+        A proxy is not its own client, so a peer that stands at an end of the header was taken from
+        there; only where everything happens on one machine is that the rule.
+        """
+        environ, peer = self._environ, self.peer
+        before = environ.get("werkzeug.proxy_fix.orig")
+        if isinstance(before, Mapping):
+            return any(environ.get(name) != value for name, value in before.items())
+        forwarded = self.special.get("x-forwarded-for")
+        if forwarded is None or peer is None:
+            return False
+        ends = forwarded.split(",", 1)[0].strip(), forwarded.rpartition(",")[2].strip()
+        return environ.get("REMOTE_PORT") == "0" or (peer in ends and not _is_local(peer))
+
+    def alter(self, edits: RequestEdits) -> None:
+        """See `Request`."""
+        self._environ = _Altered(self._environ, edits)
+
+
+class _Altered(dict[str, Any]):
+    """An environ without what a request loses; made when somebody reads it."""
+
+    def __init__(self, environ: Environ, edits: RequestEdits) -> None:
+        super().__init__()
+        self._before: Environ | None = environ
+        self._edits = edits
+
+    def _make(self) -> None:
+        if self._before is not None:
+            self.update(edited(self._before, self._edits))
+            self._before = None
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self._make()
+        return super().get(key, default)
+
+    def items(self) -> Any:
+        self._make()
+        return super().items()
+
+
+def _is_local(address: str) -> bool:
+    return address.startswith("127.") or address == "::1"
 
 
 def edited(environ: Environ, edits: RequestEdits) -> Environ:

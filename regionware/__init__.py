@@ -6,6 +6,7 @@ from regionware.database.position import Position
 from regionware.errors import (
     ConfigurationError,
     ConsistencyUnavailable,
+    InsufficientTrust,
     PrimaryUnavailable,
     PurgeError,
     RegionwareError,
@@ -21,6 +22,7 @@ __all__ = [
     "ConsistencyUnavailable",
     "Current",
     "Event",
+    "InsufficientTrust",
     "Position",
     "PrimaryUnavailable",
     "PurgeError",

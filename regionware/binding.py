@@ -13,6 +13,7 @@ from regionware.context import Current, Opening, bind, current, unbind
 from regionware.database.position import merge
 from regionware.database.token import Token
 from regionware.errors import Unavailable
+from regionware.locate import Client, Located
 from regionware.policies.database import Access, Database, at_least
 from regionware.seeing import seen_by
 from regionware.session import Sessions
@@ -169,7 +170,8 @@ class Binding:
         # Strong reads are never older; they are noted for a session that goes on.
         noted = sees and (policy.consistency == "session" or token is not None)
         state = Current(
-            region=self._here if outer is None else _region_of(outer),
+            region=self._here if outer is None else _located_of(outer),
+            client=None if outer is None else _client_of(outer),
             here=self._here,
             method=self._terms.method,
             route="",
@@ -215,5 +217,9 @@ def _compares(policy: Database) -> bool:
     return at_least(policy.consistency, "own-writes")
 
 
-def _region_of(outer: Current) -> Callable[[], Region]:
-    return lambda: outer.region
+def _located_of(outer: Current) -> Callable[[], Located]:
+    return lambda: outer.located
+
+
+def _client_of(outer: Current) -> Callable[[], Client]:
+    return lambda: outer.client

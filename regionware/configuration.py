@@ -27,7 +27,7 @@ from regionware.kinds import (
     one_of,
     whole,
 )
-from regionware.locate import Provider
+from regionware.locate import Ingress, Provider
 from regionware.observe import Sink
 from regionware.policies.database import LARGEST_LAG, at_least
 from regionware.policies.route import MODES, Mode, Route
@@ -60,7 +60,7 @@ _KINDS: Final[dict[str, Kind]] = {
     "topology": instance(Topology),
     "routes": list_of(instance(Route), "Route(…)", ordered=True),
     "region": list_of(FUNCTION, "providers", ordered=True),
-    "trusted": list_of(ANYTHING, "networks"),  # each is read by itself
+    "trusted": list_of(ANYTHING, "networks and ingresses"),  # each is read by itself
     "secret": any_of(
         "a text or bytes, or a list of these, of which the first signs",
         maybe(_SECRET),
@@ -90,7 +90,7 @@ class Options:
     topology: Topology
     routes: Sequence[Route]
     region: Sequence[Provider]
-    trusted: Sequence[str]
+    trusted: Sequence[str | Ingress]
     secret: str | bytes | Sequence[str | bytes] | None
     memory: int
     memory_entry: int | None

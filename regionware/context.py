@@ -16,6 +16,8 @@ from regionware.database.position import Position, lower, merge
 from regionware.database.seen import NOTHING, Seen
 from regionware.database.token import Token as SessionToken
 from regionware.errors import ConfigurationError, Unavailable
+from regionware.locate import Client, Located, Trust
+from regionware.locate.client import NOBODY
 from regionware.policies.database import Access, Database
 from regionware.topology import Region
 
@@ -95,11 +97,12 @@ class Current:
     """
 
     __slots__ = (
+        "_client",
         "_inherited",
+        "_located",
         "_lock",
         "_open",
         "_reads",
-        "_region",
         "_tags",
         "_unbounded",
         "_unknown",
@@ -132,7 +135,7 @@ class Current:
     def __init__(
         self,
         *,
-        region: Region | Callable[[], Region],
+        region: Region | Callable[[], Located],
         here: Region,
         method: str,
         route: str,
@@ -146,9 +149,15 @@ class Current:
         fills: bool = False,
         seen: Seen = NOTHING,
         lost: bool = False,
+        client: Callable[[], Client] | None = None,
     ) -> None:
         """Begin with nothing read, written or tagged."""
-        self._region = region
+        self._located: Located | Callable[[], Located] = (
+            Located(region, "default", Trust.UNKNOWN, None)
+            if isinstance(region, Region)
+            else region
+        )
+        self._client: Client | Callable[[], Client] = NOBODY if client is None else client
         self.here = here
         self.method = method
         self.route = route
@@ -191,9 +200,24 @@ class Current:
     @property
     def region(self) -> Region:
         """The region nearest to the client, found when somebody first asks."""
-        if not isinstance(self._region, Region):
-            self._region = self._region()
-        return self._region
+        return self.located.region
+
+    @property
+    def located(self) -> Located:
+        """The same, with who said so, and how far that can be believed."""
+        if not isinstance(self._located, Located):
+            self._located = self._located()
+        return self._located
+
+    @property
+    def client(self) -> Client:
+        """The client's address, and how it was found; looked for when somebody first asks.
+
+        It is nobody's where an answer may be for others too, and outside of a request.
+        """
+        if not isinstance(self._client, Client):
+            self._client = self._client()
+        return self._client
 
     @property
     def state(self) -> "Current":

@@ -6,6 +6,7 @@ RegionwareError
 ├── Unavailable                              answered with 503 and Retry-After
 │   ├── ConsistencyUnavailable
 │   └── PrimaryUnavailable
+├── InsufficientTrust                        of `Located.require`: the application's to handle
 └── PurgeError                               says what is queued where
 ```
 
@@ -42,6 +43,19 @@ class ConsistencyUnavailable(Unavailable):
 
 class PrimaryUnavailable(Unavailable):
     """The primary database cannot be reached, or none can be told apart safely."""
+
+
+class InsufficientTrust(RegionwareError):
+    """Where a client is, is not known for as certain as was asked for.
+
+    Attributes:
+        source: who said so; `default` where nobody did.
+    """
+
+    def __init__(self, message: str, *, source: str) -> None:
+        """Keep the message and the source."""
+        super().__init__(message)
+        self.source = source
 
 
 class PurgeError(RegionwareError):

@@ -16,9 +16,11 @@ from regionware.ending import Ending
 from regionware.heads import LIFETIMES, NO_EDITS, HeadEdits, cache_status, dress, settle, signature
 from regionware.http.request import Request, RequestEdits
 from regionware.invalidating import invalidates
+from regionware.locate.border import anonymous
 from regionware.observe import Event
 from regionware.policies.route import SAFE
 from regionware.prepared import DEBUG_FIELD, Prepared
+from regionware.prepared import Plan as RoutePlan
 from regionware.recall import recall
 from regionware.serving import Reply, unavailable
 from regionware.validating import RawFields, ask, compare, freshen
@@ -36,7 +38,8 @@ def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | N
     keys, special, key = plan.keys, request.special, None
     record: Record | None = None
     frequent = keys is not None and keys.quick and mode == "on" and request.method == "GET"
-    if frequent and len(special) == 1 and "host" in special and not request.odd:
+    frequent = frequent and not request.odd and "host" in special
+    if frequent and (len(special) == 1 or prepared.harmless.issuperset(special)):
         # Nothing to screen: whatever is odd about a request has no record, or is in `special`.
         key = (request.scheme, request.host, request.root + request.path, request.query)
         record = prepared.memory.lookup(key)
@@ -44,15 +47,35 @@ def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | N
             if prepared.events.wanted:
                 prepared.events.emit(Event("hit", plan.compiled.name, "memory"))
             return record
-    exchange = Exchange(prepared, request, plan, mode)
+    edits = None
+    if prepared.border is not None and (len(special) > 1 or "host" not in special):
+        edits = prepared.admit(request, mode)
+        if frequent and (entry := _behind_proxy(prepared, request, plan)) is not None:
+            return entry
+    exchange = Exchange(prepared, request, plan, mode, edits)
     if mode == "observe" and keys is not None:
         exchange.watch(keys)
     if mode != "on" or keys is None:
         return exchange
-    if type(record) is Uncacheable and key is not None:
+    if type(record) is Uncacheable and key is not None and len(special) == 1:
         return exchange.remember(keys, key, None, record)
     found = exchange.look()
     return exchange.sealed(found) if plan.sees and isinstance(found, Reply) else found
+
+
+def _behind_proxy(prepared: Prepared, request: Request, plan: RoutePlan) -> Entry | None:
+    """The same answer from memory, where a proxy says by which scheme it was asked; and no more."""
+    special = request.special
+    proto = special.get("x-forwarded-proto")
+    if proto is None or len(special) != 2 or "," in proto:
+        return None
+    path = request.root + request.path
+    record = prepared.memory.lookup((proto.strip().lower(), request.host, path, request.query))
+    if type(record) is not Entry or not is_quiet(prepared.fences, record, prepared.clock()):
+        return None
+    if prepared.events.wanted:
+        prepared.events.emit(Event("hit", plan.compiled.name, "memory"))
+    return record
 
 
 class Exchange(Ending):
@@ -230,6 +253,7 @@ class Exchange(Ending):
         self.token = self.wants = self.shown = None
         self.alone = False
         self.edits = self.edits or RequestEdits(set())
+        anonymous(self.edits)
         self.edits.cookie = self.edits.cookie or ""
         ask(self)
         return names

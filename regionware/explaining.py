@@ -11,7 +11,7 @@ from regionware.errors import Unavailable
 from regionware.exchange import Exchange
 from regionware.http.directives import parse_wants
 from regionware.http.paths import is_odd_raw
-from regionware.http.request import Request
+from regionware.http.request import Request, RequestEdits
 from regionware.policies.database import at_least
 from regionware.policies.table import render
 from regionware.prepared import Plan
@@ -56,6 +56,11 @@ class AskedRequest(Request):
         """See `Request`."""
         return iter(self._fields.items())
 
+    def alter(self, edits: RequestEdits) -> None:
+        """See `Request`."""
+        kept = {name: value for name, value in self._fields.items() if name not in edits.remove}
+        self._fields = kept | edits.put
+
 
 def explain(
     parts: "Parts", method: str, url: str, headers: Mapping[str, str], peer: str | None
@@ -65,8 +70,12 @@ def explain(
     request = AskedRequest(method, url, headers, peer, prepared.names())
     plan = prepared.plan(request)
     mode = prepared.mode if plan.mode is None or prepared.mode == "off" else plan.mode
-    exchange = Exchange(prepared, request, plan, mode)
-    located = prepared.resolver.resolve(request)
+    border, resolver = prepared.border, prepared.resolver
+    admitted = None if border is None else border.admit(request)
+    edits = None if admitted is None else admitted.edits
+    exchange = Exchange(prepared, request, plan, mode, edits)
+    located, client = resolver.explain(request), resolver.client(request)
+    way = resolver.ingresses.of(request).way
     return {
         "route": plan.compiled.name or None,
         "mode": mode,
@@ -75,7 +84,16 @@ def explain(
             "name": located.region.name,
             "source": located.source,
             "trust": located.trust.name.lower(),
+            "chain": [{"provider": one.provider, "outcome": one.outcome} for one in located.chain],
         },
+        "client": {
+            "address": str(client) or None,
+            "source": client.source,
+            "trust": client.trust.name.lower(),
+            "stopped": client.stopped or None,
+        },
+        "ingress": None if way is None else way.name,
+        "removed": sorted(edits.remove) if edits is not None and mode == "on" else [],
         "session": str(exchange.token.write)
         if exchange.token is not None and exchange.token.write
         else None,

@@ -13,12 +13,14 @@ from regionware.database.position import Position, merge
 from regionware.effects import Invalidate
 from regionware.http.conditions import CONDITIONS
 from regionware.http.directives import parse_wants
-from regionware.http.request import Request, RequestEdits
+from regionware.http.request import Request, RequestEdits, joined
+from regionware.locate import Client, Located
+from regionware.locate.client import NOBODY
+from regionware.locate.forgeable import OURS
 from regionware.policies.table import render
 from regionware.prepared import Plan, Prepared
 from regionware.seeing import owed, seen_by
 from regionware.serving import Reply, not_cached
-from regionware.topology import Region
 
 if TYPE_CHECKING:
     from regionware.exchange import Exchange
@@ -46,11 +48,18 @@ class Looking(Answers):
         "since", "validating",
     )  # fmt: skip
 
-    def __init__(self, prepared: Prepared, request: Request, plan: Plan, mode: str) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        request: Request,
+        plan: Plan,
+        mode: str,
+        edits: RequestEdits | None = None,
+    ) -> None:
         """Read the session's token; decide nothing else."""
         super().__init__(prepared, request, plan, mode)
         self.bypass = "" if plan.keys is not None else "route"
-        self.edits: RequestEdits | None = None
+        self.edits = edits
         self.filling: Filling | None = None
         self.heading: Filling | None = None
         self.marker: Uncacheable | None = None
@@ -77,12 +86,13 @@ class Looking(Answers):
             self.bypass = "method"
             return self
         screened = keys.screen(request)
-        self.edits = screened.edits
-        if self.edits is not None and self.edits.remove:
-            self.prepared.distrusted(request.peer, self.edits.remove, removed=True)
+        forged = screened.edits.remove - OURS if screened.edits is not None else set()
+        if forged:
+            self.prepared.distrusted(request.peer, forged, removed=True)
         elif screened.reason == "forwarded":
             forged = request.special.keys() & REWRITING
             self.prepared.distrusted(request.peer, forged, removed=False)
+        self.edits = joined(self.edits, screened.edits)
         self.wants = parse_wants(
             request.special.get("cache-control"), request.special.get("pragma")
         )
@@ -185,7 +195,8 @@ class Looking(Answers):
         plan, token = self.plan, self.token if self.plan.strong_sessions else None
         need = self.filling.need if self.filling is not None else None
         state = Current(
-            region=self._region,
+            region=self._located,
+            client=self._client,
             here=prepared.topology.here,
             method=self.request.method,
             route=compiled.name,
@@ -205,10 +216,17 @@ class Looking(Answers):
         self.state = state
         return state
 
-    def _region(self) -> Region:
+    @property
+    def _is_shared(self) -> bool:
+        return (self.filling, self.heading, self.marker) != (None, None, None)
+
+    def _located(self) -> Located:
         """The client's region; where an answer may be for others too, only if it is in the key."""
-        keys = self.plan.keys
-        shared = (self.filling, self.heading, self.marker) != (None, None, None)
-        if shared and keys is not None and not keys.by_region:
-            return self.prepared.topology.here
-        return self.prepared.resolver.resolve(self.request).region
+        keys, resolver = self.plan.keys, self.prepared.resolver
+        if self._is_shared and keys is not None and not keys.by_region:
+            return resolver.default
+        return resolver.resolve(self.request)
+
+    def _client(self) -> Client:
+        """The client's address; nobody's where an answer may be for others too."""
+        return NOBODY if self._is_shared else self.prepared.resolver.client(self.request)

@@ -22,7 +22,7 @@ from regionware.database.selecting import HostSelector
 from regionware.errors import ConfigurationError
 from regionware.explaining import explain, inventory
 from regionware.lifetime import Lifetime
-from regionware.locate import Provider
+from regionware.locate import Ingress, Provider
 from regionware.observe import Sink
 from regionware.outside import Outside
 from regionware.policies.database import Access, Consistency
@@ -48,7 +48,7 @@ class Regionware(Lifetime, Outside):
         topology: Topology | None = None,
         routes: Sequence[Route] = (),
         region: Sequence[Provider] = (),
-        trusted: Sequence[str] = (),
+        trusted: Sequence[str | Ingress] = (),
         secret: str | bytes | Sequence[str | bytes] | None = None,
         memory: int = 64 << 20,
         memory_entry: int | None = None,
@@ -71,7 +71,8 @@ class Regionware(Lifetime, Outside):
             topology: what stands where; `None` for one region without Redis or database.
             routes: the first that matches a request holds.
             region: providers of a client's region, in order of trust.
-            trusted: peers whose header fields are believed, as CIDRs; nobody by default.
+            trusted: whose header fields are believed: an `Ingress`, what it sets; peers, as CIDRs,
+                `"unix"` or `"private"`, anything. Nobody by default.
             secret: signs session tokens and, if wanted, entries; at least 16 characters; of
                 several, the first signs and all verify. Needed with a database.
             memory: bytes of this process's tier, at least 65,536: what the process really holds.

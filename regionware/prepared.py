@@ -12,8 +12,10 @@ from regionware.caching.seal import CHECKSUM, Seal
 from regionware.database.position import Position
 from regionware.edge import Edge
 from regionware.effects import Flight
-from regionware.http.request import Request
+from regionware.http.request import Request, RequestEdits
 from regionware.locate import Resolver
+from regionware.locate.border import Admitted, Border, spelled
+from regionware.locate.forgeable import STEERING, TELLING
 from regionware.observe import Event, Events
 from regionware.policies.database import at_least
 from regionware.policies.route import Mode
@@ -173,10 +175,58 @@ class Prepared:
     has_caches: bool
     seal: Seal = CHECKSUM
     warned: set[str | None] = field(default_factory=set)
+    #: What is removed from requests on every route; `None` where nobody asks who is believed.
+    border: Border | None = None
+    #: No key of a route that names no fields depends on these.
+    harmless: frozenset[str] = frozenset({"host"})
 
     def names(self) -> frozenset[str]:
         """The request fields, in lower case, that the adapters hand over in `Request.special`."""
-        return LOOKUP | REWRITING | self.resolver.headers | {FIELD, DEBUG_FIELD}
+        return LOOKUP | self._forgeable() | self.resolver.headers | {FIELD, DEBUG_FIELD}
+
+    def spellings(self) -> frozenset[str]:
+        """The same, with `_` for `-`, of those that are removed from strangers."""
+        return spelled(self._forgeable())
+
+    def _forgeable(self) -> frozenset[str]:
+        if self.border is not None:
+            return self.border.names
+        return REWRITING | TELLING | STEERING if self.has_caches else REWRITING
+
+    def admit(self, request: Request, mode: Mode) -> RequestEdits | None:
+        """Remove from a request, before anything is decided, what nobody vouches for.
+
+        Returns:
+            What the application must not see either; nothing unless the mode is `on`.
+        """
+        admitted = None if self.border is None else self.border.admit(request)
+        if admitted is None:
+            return None
+        if admitted.told:
+            self._tell_stripped(request.peer, admitted, mode)
+        edits = admitted.edits
+        return edits if mode == "on" and (edits.remove or edits.put) else None
+
+    def _tell_stripped(self, peer: str | None, admitted: Admitted, mode: Mode) -> None:
+        removed = mode == "on"
+        if not admitted.way and not admitted.replaced and removed:
+            self.distrusted(peer, admitted.told, removed=True)
+            return
+        detail = "ingress" if admitted.way else "server" if admitted.replaced else ""
+        self.events.emit(Event("stripped", detail=detail, observed=not removed))
+        about = f"ingress {admitted.way}" if admitted.way else "server"
+        if about in self.warned or not detail:
+            return
+        self.warned.add(about)
+        names = ", ".join(sorted(admitted.told))
+        if admitted.way:
+            logger.warning("%s does not set %s, which came through it: removed", about, names)
+        else:
+            logger.warning(
+                "removed %s: the server in front has put %s in the place of the peer's address, so"
+                " nobody is authenticated; start uvicorn with --no-proxy-headers, or name an"
+                " Ingress(rewritten=True)", names, peer,
+            )  # fmt: skip
 
     def distrusted(self, peer: str | None, names: Iterable[str], *, removed: bool) -> None:
         """Fields that rewrite a request came from a peer that is not trusted: say so once."""

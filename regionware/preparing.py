@@ -5,7 +5,7 @@ from threading import Lock
 
 from regionware.caching.coherence import Fences
 from regionware.caching.flights import Flights
-from regionware.caching.keys import KeyPlan
+from regionware.caching.keys import LOOKUP, REWRITING, UNKEYED, KeyPlan
 from regionware.caching.memory import Memory
 from regionware.caching.seal import CHECKSUM, Signature
 from regionware.configuration import Options
@@ -13,6 +13,7 @@ from regionware.database.timelines import Timelines
 from regionware.database.token import Signer
 from regionware.dice import DICE
 from regionware.locate import Resolver
+from regionware.locate.border import Border
 from regionware.observe import Events
 from regionware.policies.check import check
 from regionware.policies.table import Table
@@ -53,7 +54,7 @@ def prepare(
         table=table,
         plans={},
         resolver=resolver,
-        sessions=_sessions(options, resolver, events, cluster, timelines),
+        sessions=_sessions(options, events, cluster, timelines),
         memory=memory,
         flights=flights,
         fences=Fences(alone=not has_redis, writing=Lock()),
@@ -73,13 +74,17 @@ def prepare(
             else CHECKSUM
         ),
     )
+    if _guards(options):
+        read = resolver.believed - LOOKUP
+        prepared.border = Border(resolver.ingresses, rewriting=REWRITING, read=read)
+    harmless = UNKEYED if prepared.border is None else prepared.border.harmless
+    prepared.harmless = harmless | {"host"}
     prepared.plans.update(_plans(prepared))
     return prepared
 
 
 def _sessions(
     options: Options,
-    resolver: Resolver,
     events: Events,
     cluster: Callable[[], str | None],
     timelines: Callable[[], Timelines],
@@ -93,10 +98,15 @@ def _sessions(
         life=options.session_life,
         wall=options.wall,
         cluster=cluster,
-        trusts=resolver.peers.trusts,
+        trusts=lambda _: _guards(options),
         events=events,
         timelines=timelines,
     )
+
+
+def _guards(options: Options) -> bool:
+    """Whether somebody asks who is believed: then nothing else reaches any decision."""
+    return bool(options.region or options.trusted)
 
 
 def _plans(prepared: Prepared) -> dict[int, Plan]:
@@ -110,7 +120,7 @@ def _plans(prepared: Prepared) -> dict[int, Plan]:
     for compiled in (*prepared.table.routes, prepared.table.fallback):
         cache = compiled.route.cache
         keys = None if cache is None else KeyPlan(
-            cache, session=session, trusts=prepared.resolver.peers.trusts,
+            cache, session=session, trusts=lambda _: prepared.border is not None,
             region=lambda request: prepared.resolver.resolve(request).region.name,
         )  # fmt: skip
         plans[compiled.index] = Plan(

@@ -45,7 +45,8 @@ class _Noting(Request):
 
     def __init__(self, request: Request) -> None:
         for name in Request.__slots__:
-            setattr(self, name, getattr(request, name))
+            if hasattr(request, name):
+                setattr(self, name, getattr(request, name))
         self._request = request
         self.read: set[str] = set()
 

@@ -15,6 +15,8 @@ from regionware.caching.entry import Key
 from regionware.http.fields import parse_cookies, vary_value
 from regionware.http.paths import is_ambiguous
 from regionware.http.request import Request, RequestEdits
+from regionware.locate.border import spelled
+from regionware.locate.forgeable import STEERING, TELLING
 from regionware.policies.cache import Cache
 
 #: Fields that rewrite a request for some framework; believed from trusted peers only.
@@ -87,6 +89,10 @@ ANALYTICS = (
 
 _EXPECTED = frozenset({"host"})
 
+#: Fields that tell an application where a client is, or steer it: not in the key, unless named.
+UNKEYED = TELLING | STEERING
+UNKEYED |= spelled(UNKEYED | REWRITING)
+
 
 class Screened:
     """A request, judged: its key, or why it must bypass the cache; and what it loses.
@@ -133,6 +139,7 @@ class KeyPlan:
             *(d for d in cache.dimensions if isinstance(d, str) and d != "region"),
         ]
         self.fields = tuple(dict.fromkeys(name.lower() for name in fields))
+        self._unkeyed = UNKEYED - set(self.fields)
         varying = {name.lower() for name in cache.vary}
         self._dimensions: list[Callable[[Request], str]] = [
             _variant(name) if name in varying else _field(name) for name in self.fields
@@ -176,6 +183,7 @@ class KeyPlan:
             reason = reason or ("forwarded" if edits.remove else "")
             key = (scheme, host, request.root + request.path, request.query, *believed)
             return Screened(None if reason else key, reason, None)
+        edits.remove |= self._unkeyed.intersection(special)
         cookies = self._cookie_key(request, edits)
         if cookies is None:
             reason = reason or "cookie"

@@ -20,9 +20,12 @@ class Request(ABC):
         peer: the address at the other end of the socket, `None` for a Unix socket.
         special: the header fields that a decision may depend on, by lower-case name.
         odd: the path, as sent, has encoded delimiters or is malformed; see `http.paths`.
+        entrance: how it came in, once somebody has asked; see `locate.ingresses`.
     """
 
-    __slots__ = ("host", "method", "odd", "path", "peer", "query", "root", "scheme", "special")
+    __slots__ = (
+        "entrance", "host", "method", "odd", "path", "peer", "query", "root", "scheme", "special",
+    )  # fmt: skip
 
     method: str
     scheme: str
@@ -33,6 +36,7 @@ class Request(ABC):
     peer: str | None
     special: dict[str, str]
     odd: bool
+    entrance: object
 
     @abstractmethod
     def header(self, name: str) -> str | None:
@@ -41,6 +45,14 @@ class Request(ABC):
     @abstractmethod
     def headers(self) -> Iterator[tuple[str, str]]:
         """Every field, names in lower case."""
+
+    def replaced(self) -> bool:
+        """Whether `peer` shows to be what a server has taken from a header."""
+        return False
+
+    def alter(self, edits: "RequestEdits") -> None:
+        """Forget fields, and read others in their place, but for `special`."""
+        raise NotImplementedError
 
 
 @dataclass(slots=True)
@@ -62,3 +74,15 @@ class RequestEdits:
     def __bool__(self) -> bool:
         """Whether anything is changed."""
         return bool(self.remove or self.put) or (self.cookie, self.query) != (None, None)
+
+
+def joined(first: RequestEdits | None, then: RequestEdits | None) -> RequestEdits | None:
+    """Both, one after the other."""
+    if first is None or then is None:
+        return first or then
+    return RequestEdits(
+        first.remove | then.remove,
+        first.cookie if then.cookie is None else then.cookie,
+        first.query if then.query is None else then.query,
+        {**first.put, **then.put},
+    )

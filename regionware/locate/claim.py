@@ -1,9 +1,10 @@
 """The words of locating a client: what a provider claims, and how far it can be believed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, Self
 
+from regionware.errors import InsufficientTrust
 from regionware.http.request import Request
 from regionware.topology import Point, Region
 
@@ -47,20 +48,59 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """What became of asking one provider.
+
+    Attributes:
+        provider: which.
+        outcome: `accepted`, or why not, in words.
+    """
+
+    provider: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
 class Located:
     """The region nearest to a client, and why.
+
+    There are few that differ, whatever clients send: regions, times sources, times four. So it is
+    safe as a part of a key, and `label` as that of a metric. What was said takes no part in that.
 
     Attributes:
         region: one of the topology's regions.
         source: who said so; `default` where nobody did.
         trust: how far it can be believed.
         claim: what was said, `None` where nobody said anything.
+        chain: what became of every provider, in `rw.explain()` alone.
     """
 
     region: Region
     source: str
     trust: Trust
-    claim: Claim | None
+    claim: Claim | None = field(compare=False)
+    chain: tuple[Tried, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def label(self) -> str:
+        """The region, the source and the trust in one text, such as `fra/platform:fly/platform`."""
+        return f"{self.region.name}/{self.source}/{self.trust.name.lower()}"
+
+    def require(self, least: Trust) -> Self:
+        """Itself, if it can be believed as far as that.
+
+        Not even `Trust.LOCAL` is a proof of where somebody lives: see `Trust`.
+
+        Raises:
+            InsufficientTrust: it cannot.
+        """
+        if self.trust < least:
+            raise InsufficientTrust(
+                f"the client's region is known from {self.source}, with trust"
+                f" {self.trust.name.lower()}, not {least.name.lower()}",
+                source=self.source,
+            )
+        return self
 
 
 class Provider(Protocol):

@@ -4,19 +4,26 @@ A peer's address cannot be forged over TCP; every header can.
 """
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from regionware.errors import ConfigurationError
 from regionware.kinds import ANYTHING, list_of
+from regionware.locate.addresses import Address, plain
 
 #: Stands for a peer without an address: a Unix socket.
 UNIX: Final = "unix"
+#: Stands for the addresses that nobody routes: RFC 1918, RFC 4193, loopback and link-local.
+PRIVATE: Final = "private"
+_UNROUTED = """
+    10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 127.0.0.0/8 169.254.0.0/16 fc00::/7 ::1/128 fe80::/10
+"""
+_PRIVATE: Final = tuple(map(ip_network, _UNROUTED.split()))
 
 # Peers are few where there is a proxy; a scan from many addresses must not fill the memory.
 _REMEMBERED: Final = 4096
 _MAPPED = IPv6Network("::ffff:0:0/96")
-_EXPECTED = f"a network such as 10.0.0.0/8 (no bits set behind the prefix) or {UNIX!r}"
+_EXPECTED = f"a network such as 10.0.0.0/8 (no bits set behind the prefix), {UNIX!r} or {PRIVATE!r}"
 
 
 class Peers:
@@ -28,7 +35,8 @@ class Peers:
         """Read the networks.
 
         Args:
-            cidrs: networks such as `10.0.0.0/8` or `fd00::/8`, single addresses, and `"unix"`.
+            cidrs: networks such as `10.0.0.0/8` or `fd00::/8`, single addresses, `"unix"` and
+                `"private"`.
 
         Raises:
             ConfigurationError: one of them is malformed.
@@ -36,7 +44,9 @@ class Peers:
         list_of(ANYTHING, "networks").check("trusted", cidrs)
         texts = tuple(cidrs)
         self._unix = UNIX in texts
-        self._networks = tuple(_network(text) for text in texts if text != UNIX)
+        private = _PRIVATE if PRIVATE in texts else ()
+        named = (_network(text) for text in texts if text not in (UNIX, PRIVATE))
+        self._networks = (*private, *named)
         self._known: dict[str, bool] = {}
 
     def __bool__(self) -> bool:
@@ -55,19 +65,32 @@ class Peers:
             self._known[peer] = known
         return known
 
+    @property
+    def is_public(self) -> bool:
+        """Whether somebody in it has an address of the Internet."""
+        return not all(
+            any(each.version == inside.version and _covers(inside, each) for inside in _PRIVATE)
+            for each in self._networks
+        )
+
+    def hold(self, address: Address) -> bool:
+        """Whether an address is one of theirs."""
+        return self.trusts(str(address))
+
     def _decide(self, peer: str) -> bool:
         try:
-            address = ip_address(peer)
+            address = plain(ip_address(peer))
         except ValueError:
             return False
-        address = _plain(address)
         return any(address in network for network in self._networks)
 
 
-def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address where a socket of both families shows it as `::ffff:a.b.c.d`."""
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return address if mapped is None else mapped
+def _covers(outer: IPv4Network | IPv6Network, inner: IPv4Network | IPv6Network) -> bool:
+    return (
+        outer.version == inner.version
+        and outer.network_address <= inner.network_address  # type: ignore[operator]  # one version
+        and outer.broadcast_address >= inner.broadcast_address  # type: ignore[operator]  # as well
+    )
 
 
 def _network(text: object) -> IPv4Network | IPv6Network:

@@ -1,8 +1,8 @@
 """What the common platforms tell about a client, and in which header. Dated data, no decisions.
 
 Vendors change these; `checked` says when an entry was last compared with the documentation named
-in `documentation`. Only what locates a client is here: not the client's address, not the edge's
-name where a platform sends it beside something better.
+in `documentation`. What locates a client is here, the client's address, and what else a platform
+sets in every request. A header that it only passes on is not: a client can have sent that.
 """
 
 from collections.abc import Mapping
@@ -29,6 +29,12 @@ class Vendor:
         packed: holds everything, in the form `form`.
         form: how `packed` is written; one of `regionware.locate.decode.FORMS`.
         setup: what must be configured at the edge before it sends this.
+        client: holds the client's address; without it, that is in `X-Forwarded-For`.
+        client_form: how `client` is written; one of `regionware.locate.addresses.SINGLE`.
+        appends: how many addresses it appends to `X-Forwarded-For` behind the client's.
+        proto: it sets `X-Forwarded-Proto`.
+        host: it sets `X-Forwarded-Host`.
+        others: further headers that it sets.
     """
 
     checked: str
@@ -42,6 +48,18 @@ class Vendor:
     packed: str = ""
     form: Literal["", "edgescape", "geo-json", "template"] = ""
     setup: str = ""
+    client: str = ""
+    client_form: Literal["address", "address:port"] = "address"
+    appends: int = 0
+    proto: bool = False
+    host: bool = False
+    others: tuple[str, ...] = ()
+
+    @property
+    def sets(self) -> frozenset[str]:
+        """The lower-case names of all headers that it sets, but for the scheme and the host."""
+        names = {name.lower() for name in (self.client, *self.others) if name}
+        return self.headers | names
 
     @property
     def headers(self) -> frozenset[str]:
@@ -65,6 +83,7 @@ if (fastly.ff.visits_this_service == 0 && req.restarts == 0) {
   set req.http.X-Geo-Country = client.geo.country_code;
   set req.http.X-Geo-Latitude = client.geo.latitude;
   set req.http.X-Geo-Longitude = client.geo.longitude;
+  set req.http.Fastly-Client-IP = client.ip;
 }"""
 
 PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
@@ -75,12 +94,17 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             packed="X-Akamai-Edgescape",
             form="edgescape",
             setup='the behaviour "Content Targeting (EdgeScape)"',
+            client="True-Client-IP",  # the behaviour "Origin Server" must be told to send it
+            others=("Akamai-Origin-Hop",),
         ),
         "appengine": Vendor(
             checked="2026-11",
             documentation="cloud.google.com/appengine, request headers",
             country="X-Appengine-Country",
             pair="X-Appengine-CityLatLong",
+            client="X-Appengine-User-IP",
+            proto=True,
+            others=("X-Appengine-Region", "X-Appengine-City"),
         ),
         "azure": Vendor(
             checked="2026-11",
@@ -88,11 +112,18 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             country="X-Geo-Country",
             setup="a Rules Engine action that overwrites the request header X-Geo-Country with "
             "{geo_country}",
+            client="X-Azure-SocketIP",  # X-Azure-ClientIP is what X-Forwarded-For begins with
+            proto=True,
+            host=True,
+            others=("X-Azure-FDID", "X-Azure-Ref", "X-Azure-RequestChain", "X-FD-HealthProbe"),
         ),
         "bunny": Vendor(
             checked="2026-11",
             documentation="docs.bunny.net, request headers sent to the origin",
             country="CDN-RequestCountryCode",
+            client="X-Real-IP",
+            proto=True,
+            others=("CDN-RequestStateCode", "CDN-LoopCount", "CDN-ServerId", "CDN-ServerZone"),
         ),
         "cloudflare": Vendor(
             checked="2026-11",
@@ -101,6 +132,22 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             latitude="CF-IPLatitude",
             longitude="CF-IPLongitude",
             setup='the managed transform "Add visitor location headers"',
+            client="CF-Connecting-IP",
+            proto=True,
+            others=(
+                "CF-IPCity",
+                "CF-IPContinent",
+                "CF-Region",
+                "CF-Region-Code",
+                "CF-Metro-Code",
+                "CF-Postal-Code",
+                "CF-Timezone",
+                "CF-Ray",
+                "CF-Visitor",
+                "CF-Worker",
+                "CF-EW-Via",
+                "CDN-Loop",
+            ),
         ),
         "cloudfront": Vendor(
             checked="2026-11",
@@ -109,6 +156,20 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             latitude="CloudFront-Viewer-Latitude",
             longitude="CloudFront-Viewer-Longitude",
             setup="an origin request policy that lists these headers",
+            client="CloudFront-Viewer-Address",
+            client_form="address:port",
+            others=(
+                "CloudFront-Viewer-Country-Name",
+                "CloudFront-Viewer-Country-Region",
+                "CloudFront-Viewer-Country-Region-Name",
+                "CloudFront-Viewer-City",
+                "CloudFront-Viewer-Postal-Code",
+                "CloudFront-Viewer-Time-Zone",
+                "CloudFront-Viewer-Metro-Code",
+                "CloudFront-Viewer-ASN",
+                "CloudFront-Forwarded-Proto",
+                "X-Amz-Cf-Id",
+            ),
         ),
         "fastly": Vendor(
             checked="2026-11",
@@ -117,12 +178,24 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             latitude="X-Geo-Latitude",
             longitude="X-Geo-Longitude",
             setup=_FASTLY_VCL,
+            client="Fastly-Client-IP",
         ),
         "fly": Vendor(
             checked="2026-11",
             documentation="fly.io/docs, networking, request headers; reference, regions",
             region="Fly-Region",  # the edge that took the connection, by anycast near the client
             places=MappingProxyType(_FLY),
+            client="Fly-Client-IP",
+            appends=1,  # the address of the application itself
+            proto=True,
+            others=(
+                "X-Forwarded-Port",
+                "X-Forwarded-SSL",
+                "fly-replay-src",
+                "fly-replay-failed",
+                "fly-replay-cache-status",
+                "fly-preferred-instance-unavailable",
+            ),
         ),
         "google": Vendor(
             checked="2026-11",
@@ -131,12 +204,16 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             form="template",
             setup="--custom-request-header='X-Client-Geo:{client_region},{client_region_subdivision},"
             "{client_city},{client_city_lat_long},{client_rtt_msec}'",
+            appends=1,  # the address of the load balancer
+            proto=True,
         ),
         "netlify": Vendor(
             checked="2026-11",
             documentation="no reference page; read in public sources that use it",
             packed="X-Nf-Geo",
             form="geo-json",
+            client="X-NF-Client-Connection-IP",
+            others=("X-NF-Request-ID", "X-Country", "X-Language"),
         ),
         "vercel": Vendor(
             checked="2026-11",
@@ -144,6 +221,18 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             country="X-Vercel-IP-Country",
             latitude="X-Vercel-IP-Latitude",
             longitude="X-Vercel-IP-Longitude",
+            client="X-Real-IP",
+            proto=True,
+            host=True,
+            others=(
+                "X-Vercel-IP-Country-Region",
+                "X-Vercel-IP-City",
+                "X-Vercel-IP-Continent",
+                "X-Vercel-IP-Timezone",
+                "X-Vercel-IP-Postal-Code",
+                "X-Vercel-ID",
+                "X-Vercel-Forwarded-For",
+            ),
         ),
     }
 )

@@ -112,10 +112,11 @@ class Platform:
     Attributes:
         forgeable: anybody can send them, so they are asked only when the peer is trusted.
         headers: the lower-case names that it reads.
+        name: the platform's.
         vendor: the headers in detail, and what must be configured at the edge.
     """
 
-    __slots__ = ("_claims", "_name", "_names", "_read", "_source", "headers", "vendor")
+    __slots__ = ("_claims", "_names", "_read", "_source", "headers", "name", "vendor")
 
     forgeable: Final = True
 
@@ -129,7 +130,7 @@ class Platform:
         vendor = PLATFORMS.get(name)
         if vendor is None:
             raise ConfigurationError(f"Platform: {name!r} is not one of {', '.join(PLATFORMS)}")
-        self._name = name
+        self.name = name
         self._source = f"platform:{name}"
         self.vendor = vendor
         self.headers = vendor.headers
@@ -163,7 +164,7 @@ class Platform:
 
     def __repr__(self) -> str:
         """As it is written in a configuration."""
-        return f"Platform({self._name!r})"
+        return f"Platform({self.name!r})"
 
 
 class GeoIP:

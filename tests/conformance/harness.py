@@ -47,6 +47,7 @@ class Ask:
     host: str = "site.test"
     scheme: str = "http"
     peer: str = "192.0.2.9"
+    port: int = 40000
     user: object = None
     leave_after: int | None = None
     stalls: Gate | None = None
@@ -286,7 +287,7 @@ def _scope(ask: Ask) -> dict[str, Any]:
         "scheme": ask.scheme, "path": unquote_to_bytes(raw).decode("utf-8", "replace"),
         "raw_path": raw, "query_string": ask.query.encode("latin-1"), "root_path": "",
         "headers": [(n.encode("latin-1"), v.encode("latin-1")) for n, v in ask.fields()],
-        "client": (ask.peer, 40000), "server": ("127.0.0.1", 80),
+        "client": (ask.peer, ask.port), "server": ("127.0.0.1", 80),
     }  # fmt: skip
     return scope if ask.user is None else {**scope, "user": ask.user}
 
@@ -297,7 +298,8 @@ def _environ(ask: Ask) -> dict[str, Any]:
         "PATH_INFO": unquote_to_bytes(ask.path.encode("latin-1")).decode("latin-1"),
         "RAW_URI": f"{ask.path}?{ask.query}" if ask.query else ask.path,
         "QUERY_STRING": ask.query, "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": ask.peer, "wsgi.version": (1, 0), "wsgi.url_scheme": ask.scheme,
+        "REMOTE_ADDR": ask.peer, "REMOTE_PORT": str(ask.port),
+        "wsgi.version": (1, 0), "wsgi.url_scheme": ask.scheme,
         "wsgi.input": BytesIO(ask.body), "wsgi.errors": BytesIO(), "wsgi.multithread": True,
         "wsgi.multiprocess": True, "wsgi.run_once": False,
     }  # fmt: skip
