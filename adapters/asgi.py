@@ -19,6 +19,7 @@ from regionware.adapters.asgi_request import (
     silent,
 )
 from regionware.adapters.asgi_response import Responder, answer
+from regionware.adapters.probing import aprobed
 from regionware.caching.entry import Entry
 from regionware.context import bind, unbind
 from regionware.drive import adrive
@@ -42,6 +43,7 @@ class AsgiMiddleware:
         self._prepared = rim.prepared
         self._memory = rim.memory
         self._names = {name.encode(): name for name in rim.prepared.names()}
+        self._probe = rim.prepared.probe
         self._state: MutableMapping[str, Any] | None = None
         self._refreshes: set[asyncio.Task[None]] = set()
 
@@ -50,6 +52,11 @@ class AsgiMiddleware:
         if scope["type"] != "http":
             await self._other(scope, receive, send)
             return
+        if self._probe is not None and self._probe.marker in scope["path"]:
+            reply = await aprobed(self._prepared, scope, self._names, receive)
+            if reply is not None:
+                await answer(reply, send)
+                return
         found = begin(self._prepared, AsgiRequest(scope, self._names))
         if type(found) is Entry:
             await send(

@@ -13,7 +13,8 @@ from regionware.database.position import Position
 from regionware.edge import Edge
 from regionware.effects import Flight
 from regionware.http.request import Request
-from regionware.locate import Resolver
+from regionware.locate.probe import Endpoint
+from regionware.locate.resolver import Resolver
 from regionware.observe import Event, Events
 from regionware.policies.database import at_least
 from regionware.policies.route import Mode
@@ -151,6 +152,7 @@ class Prepared:
         wall: seconds since the epoch.
         random: a number in [0, 1).
         token: a lease's token, different each time, in every process.
+        probe: where browsers measure the regions, if they do.
     """
 
     topology: Topology
@@ -172,6 +174,7 @@ class Prepared:
     has_database: bool
     has_caches: bool
     seal: Seal = CHECKSUM
+    probe: Endpoint | None = None
     warned: set[str | None] = field(default_factory=set)
 
     def names(self) -> frozenset[str]:

@@ -1,7 +1,15 @@
 """Where a client is: providers of claims, and how far each can be believed."""
 
 from regionware.locate.claim import Claim, Located, Provider, Trust
-from regionware.locate.providers import Cookie, GeoIP, Header, Platform
+from regionware.locate.geoip import GeoIP
+from regionware.locate.healthy import Health
+from regionware.locate.latency import Latency
+from regionware.locate.mapping import RegionMap
+from regionware.locate.metadata import Metadata
+from regionware.locate.operating import Regions
+from regionware.locate.pin import Pin
+from regionware.locate.probe import Probe
+from regionware.locate.providers import Cookie, Header, HeaderMap, Platform
 from regionware.locate.resolver import Resolver
 
 __all__ = [
@@ -9,9 +17,17 @@ __all__ = [
     "Cookie",
     "GeoIP",
     "Header",
+    "HeaderMap",
+    "Health",
+    "Latency",
     "Located",
+    "Metadata",
+    "Pin",
     "Platform",
+    "Probe",
     "Provider",
+    "RegionMap",
+    "Regions",
     "Resolver",
     "Trust",
 ]

@@ -6,14 +6,15 @@ or as a label. No I/O here.
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from regionware.errors import ConfigurationError
 from regionware.http.request import Request
 from regionware.locate.claim import Claim, Located, Provider, Trust
-from regionware.locate.countries import POINTS
+from regionware.locate.healthy import Marks
+from regionware.locate.mapping import Ranker, RegionMap
 from regionware.locate.peers import Peers
-from regionware.locate.providers import Platform
 from regionware.topology import Region, Topology
 
 _log = logging.getLogger("regionware.locate")
@@ -29,16 +30,21 @@ class Resolver:
         headers: the lower-case names of all headers that the providers read.
         cookies: the names of all cookies that the providers read.
         peers: whose headers are believed.
+        marks: which regions can be chosen.
+        ranker: which region is best for whom.
+        providers: who is asked, in this order.
     """
 
-    __slots__ = ("_countries", "_default", "_failed", "_placed", "_regions", "_steps", "_topology",
-                 "cookies", "headers", "peers")  # fmt: skip
+    __slots__ = ("_default", "_edge", "_failed", "_placed", "_steps", "_topology", "_version",
+                 "cookies", "headers", "marks", "peers", "providers", "ranker")  # fmt: skip
 
     def __init__(
         self,
         providers: Iterable[Provider],
         topology: Topology,
         trusted: Iterable[str] | Peers = (),
+        mapping: RegionMap | None = None,
+        marks: Marks | None = None,
     ) -> None:
         """Prepare what can be prepared.
 
@@ -46,64 +52,118 @@ class Resolver:
             providers: in order of trust; the first with a usable claim wins.
             topology: the regions to choose from.
             trusted: the peers whose headers are believed: networks, or `"unix"`.
+            mapping: how clients are sent to regions; by default to the nearest.
+            marks: which regions can be chosen; by default all of them.
 
         Raises:
-            ConfigurationError: a provider cannot be called or can never have an effect, or a
-                network is malformed.
+            ConfigurationError: a provider cannot be called or can never have an effect, a network
+                is malformed, or `mapping` names what is not there.
         """
-        asked = tuple(providers)
+        self.providers = asked = tuple(providers)
         self._topology = topology
         self.peers = trusted if isinstance(trusted, Peers) else Peers(trusted)
-        self._steps = tuple((each, bool(getattr(each, "forgeable", False))) for each in asked)
+        self._steps = tuple(
+            (each, bool(getattr(each, "forgeable", False)), bool(getattr(each, "yields", False)))
+            for each in asked
+        )
+        self.ranker = Ranker(topology, mapping)
+        self.marks = Marks(topology) if marks is None else marks
         self._check(asked)
         self.headers = frozenset[str]().union(*(getattr(each, "headers", ()) for each in asked))
         self.cookies = frozenset[str]().union(*(getattr(each, "cookies", ()) for each in asked))
-        self._regions = {region.name: region for region in topology.regions}
-        self._countries = _compile(topology)
         self._default = Located(topology.here, "default", Trust.UNKNOWN, None)
-        self._placed: dict[int, Located] = {}
+        self._placed: dict[int, tuple[Located, tuple[Region, ...]]] = {}
         self._failed: set[int] = set()
+        self._version = 0
+        latency = None if mapping is None else mapping.latency
+        self._edge = latency is not None and latency.edge
 
     def resolve(self, request: Request) -> Located:
         """The region nearest to the client; never raises, an unknown client belongs to here."""
         trusted: bool | None = None
-        for provider, forgeable in self._steps:
+        held: Located | None = None
+        for provider, forgeable, yields in self._steps:
             if forgeable:
                 if trusted is None:
                     trusted = self.peers.trusts(request.peer)
                 if not trusted:
                     continue
+            if yields and held is not None:
+                continue
             try:
                 claim = provider(request)
                 located = None if claim is None else self._place(claim)
             except Exception:  # noqa: BLE001  a wrong region is slow, a failed request is worse
                 self._complain(provider)
                 continue
-            if located is not None:
+            if located is None:
+                continue
+            if not yields:
                 return located
-        return self._default
+            held = located
+        return self._default if held is None else held
+
+    def knowledge(self, request: Request) -> Claim | None:
+        """The first claim that is no client's own word; measurements are counted by its country."""
+        trusted = self.peers.trusts(request.peer)
+        for provider, forgeable, _ in self._steps:
+            if forgeable and not trusted:
+                continue
+            try:
+                claim = provider(request)
+            except Exception:  # noqa: BLE001  as above
+                self._complain(provider)
+                continue
+            if claim is not None and claim.trust > Trust.ASSERTED:
+                return claim
+        return None
+
+    def candidates(self, request: Request) -> tuple[Region, ...]:
+        """The regions that can be chosen, the best for this client first."""
+        claim = self.knowledge(request)
+        ranked = () if claim is None else self.ranker.rank(claim)[0]
+        others = (each for each in self._topology.regions if each not in ranked)
+        return tuple(each for each in (*ranked, *others) if self.healthy(each))
+
+    def healthy(self, region: Region) -> bool:
+        """Whether a region can be chosen."""
+        return self.marks.healthy(region.name)
 
     def _place(self, claim: Claim) -> Located | None:
+        measured = self.ranker.measured
+        if measured is not None:
+            self._hear(claim)
+            if measured.version != self._version:
+                self._version = measured.version
+                self._placed.clear()
         known = self._placed.get(id(claim))
         # What is kept keeps its claim alive, so a claim of the same identity is the same one.
-        if known is not None and known.claim is claim:
-            return known
-        located = self._decide(claim)
-        if located is not None:
+        if known is None or known[0].claim is not claim:
+            known = self._decide(claim)
+            if known is None:
+                return None
             if len(self._placed) >= _REMEMBERED:
                 self._placed.clear()
-            self._placed[id(claim)] = located
-        return located
+            self._placed[id(claim)] = known
+        return self._healthiest(*known) if self.marks.any else known[0]
 
-    def _decide(self, claim: Claim) -> Located | None:
-        region: Region | None = None
-        if claim.region is not None:
-            region = self._regions.get(claim.region)
-        if region is None and claim.location is not None:
-            region = self._topology.nearest(*claim.location)
-        if region is None and claim.country is not None:
-            region = self._countries.get(claim.country)
-        return None if region is None else Located(region, claim.source, claim.trust, claim)
+    def _decide(self, claim: Claim) -> tuple[Located, tuple[Region, ...]] | None:
+        regions, by = self.ranker.rank(claim)
+        if not regions:
+            return None
+        return Located(regions[0], claim.source, claim.trust, claim, by), regions
+
+    def _healthiest(self, best: Located, regions: tuple[Region, ...]) -> Located | None:
+        """The first region that can be chosen, `None` if none can: then the next is asked."""
+        if self.healthy(best.region):
+            return best
+        found = next(filter(self.healthy, regions), None)
+        return None if found is None else replace(best, region=found)
+
+    def _hear(self, claim: Claim) -> None:
+        """Count the round trip that the edge has measured, if it is one to this region."""
+        if self._edge and claim.round_trip is not None and claim.trust > Trust.ASSERTED:
+            self.ranker.measure(claim, self._topology.here.name, claim.round_trip)
 
     def _complain(self, provider: Provider) -> None:
         """Log the failure of a provider, once: it would be the same for every request."""
@@ -113,21 +173,12 @@ class Resolver:
 
     def _check(self, providers: Sequence[Provider]) -> None:
         several = len(self._topology.regions) > 1
-        located = any(region.location for region in self._topology.regions)
         for provider in providers:
             if not callable(provider):
                 raise ConfigurationError(f"region: {provider!r} is not a provider")
-            by_distance = isinstance(provider, Platform) and not provider.vendor.region
-            if by_distance and several and not located:
+            by_distance = getattr(provider, "by_distance", False)
+            if by_distance and several and not self.ranker.useful:
                 raise ConfigurationError(f"region: {provider!r} needs the location of a region")
-        deaf = [provider for provider, forgeable in self._steps if forgeable]
+        deaf = [provider for provider, forgeable, _ in self._steps if forgeable]
         if deaf and not self.peers:
             _log.warning("no peer is trusted, so these are never asked: %r", deaf)
-
-
-def _compile(topology: Topology) -> dict[str, Region]:
-    """The nearest region of each country; empty where no region has a location."""
-    if not any(region.location for region in topology.regions):
-        return {}
-    found = {code: topology.nearest(*point) for code, point in POINTS.items()}
-    return {code: region for code, region in found.items() if region is not None}
