@@ -288,7 +288,7 @@ def test_what_is_remembered_is_bounded_and_the_same() -> None:
     for number in range(6000):
         resolver.resolve(Asked(PROXY, {"cf-iplatitude": f"1.{number}", "cf-iplongitude": "104"}))
     assert len(platform._claims) <= 2048
-    assert len(resolver._placed) <= 4096
+    assert len(resolver.placing._placed) <= 4096
     assert resolver.resolve(paris) == first
     before = len(platform._claims)
     assert resolver.resolve(Asked(PROXY, {"cf-ipcountry": "F" * 600})).source == "default"

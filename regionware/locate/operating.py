@@ -9,12 +9,12 @@ from regionware.locate.resolver import Resolver
 class Regions:
     """Which regions are up, and how far they are. It holds for this process alone."""
 
-    __slots__ = ("_marks", "_resolver")
+    __slots__ = ("_marks", "_ranker")
 
     def __init__(self, resolver: Resolver) -> None:
         """Speak for those that are asked."""
-        self._resolver = resolver
-        self._marks = resolver.marks
+        self._ranker = resolver.placing.ranker
+        self._marks = resolver.placing.marks
 
     def mark_down(self, region: str, *, seconds: float = 30.0) -> None:
         """Let no client belong to a region for a while; who is pinned to it returns afterwards.
@@ -51,15 +51,15 @@ class Regions:
         Raises:
             ConfigurationError: there is no such country or region, or no latency is wanted.
         """
-        if self._resolver.ranker.measured is None:
+        if self._ranker.measured is None:
             raise ConfigurationError("measured: say mapping=RegionMap(latency=Latency())")
         if country not in POINTS:
             raise ConfigurationError(f"measured: {country!r} is not a country")
         self._marks.check(region)
         claim = Claim(country=country, source="application", trust=Trust.LOCAL)
-        self._resolver.ranker.measure(claim, region, milliseconds)
+        self._ranker.measure(claim, region, milliseconds)
 
     def latency(self) -> dict[str, dict[str, tuple[float, int]]]:
         """The milliseconds and the number of measurements, by country and region."""
-        measured = self._resolver.ranker.measured
+        measured = self._ranker.measured
         return {} if measured is None else measured.table()

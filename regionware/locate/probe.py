@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from regionware.errors import ConfigurationError
 from regionware.http.request import Request
 from regionware.kinds import Kind, check_all, matching, maybe
-from regionware.locate import decode, zones
+from regionware.locate import decode
 from regionware.locate.address import address_of
+from regionware.locate.claim import Claim
 from regionware.locate.latency import SLOWEST, Latency
 from regionware.locate.pin import Pinned
 from regionware.locate.resolver import Resolver
@@ -99,7 +100,16 @@ class Endpoint:
         marker: what the path of every request for it has in it.
     """
 
-    __slots__ = ("_better", "_events", "_pinned", "_resolver", "_urls", "_voted", "marker")
+    __slots__ = (
+        "_better",
+        "_events",
+        "_pinned",
+        "_placing",
+        "_resolver",
+        "_urls",
+        "_voted",
+        "marker",
+    )
 
     def __init__(
         self, probe: Probe, resolver: Resolver, *, regions: Sequence[Region],
@@ -120,6 +130,7 @@ class Endpoint:
         """
         self.marker = f"{probe.path}/"
         self._resolver = resolver
+        self._placing = resolver.placing
         self._pinned = pinned
         self._better = better
         self._events = events
@@ -129,7 +140,7 @@ class Endpoint:
                 "probe: fewer than two regions have a public https url; name them: "
                 'probe=Probe(urls={"fra": "https://fra.example.com", …})'
             )
-        if pinned is None and resolver.ranker.measured is None:
+        if pinned is None and self._placing.ranker.measured is None:
             raise ConfigurationError(
                 "probe: nothing uses it; add Pin() to region, or latency=Latency() to mapping"
             )
@@ -167,7 +178,7 @@ class Endpoint:
         told = [
             {"name": each.name, "url": self._urls[each.name],
              "ping": f"{self._urls[each.name]}{self.marker}ping"}
-            for each in self._resolver.candidates(request)
+            for each in self._placing.candidates(self._resolver.knowledge(request))
             if each.name in self._urls
         ]  # fmt: skip
         text = json.dumps({"regions": told[:MOST]}, separators=(",", ":")).encode()
@@ -226,24 +237,22 @@ class Endpoint:
         self._voted[network] = now
         for name, milliseconds in rtts.items():
             if name in self._urls:
-                self._resolver.ranker.measure(claim, name, milliseconds)
+                self._placing.ranker.measure(claim, name, milliseconds)
 
     def _choose(
         self, request: Request, rtts: Mapping[str, float], zone: str | None
     ) -> Region | None:
         """The fastest region, or the one that we would have chosen, where that is about as fast."""
-        resolver = self._resolver
-        near = resolver.candidates(request)
-        if zone is not None and resolver.knowledge(request) is None:
-            near = (
-                tuple(filter(resolver.healthy, resolver.ranker.by_point(zones.place(zone)))) or near
-            )
+        claim = self._resolver.knowledge(request)
+        if claim is None and zone is not None:
+            claim = Claim(zone=zone)
+        near = self._placing.candidates(claim)
         known = {each.name: each for each in near}
         valid = {name: rtt for name, rtt in rtts.items() if name in known and name in self._urls}
         if not valid:
             return near[0] if zone is not None and near else None
         fastest = min(valid, key=lambda name: valid[name])
-        usual = valid.get(near[0].name)
+        usual = None if claim is None else valid.get(near[0].name)
         if usual is not None and not self._better.clearly(valid[fastest], usual):
             return near[0]
         return known[fastest]

@@ -6,21 +6,17 @@ or as a label. No I/O here.
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Final
 
 from regionware.errors import ConfigurationError
 from regionware.http.request import Request
 from regionware.locate.claim import Claim, Located, Provider, Trust
 from regionware.locate.healthy import Marks
-from regionware.locate.mapping import Ranker, RegionMap
+from regionware.locate.mapping import RegionMap
 from regionware.locate.peers import Peers
-from regionware.topology import Region, Topology
+from regionware.locate.placing import Placing
+from regionware.topology import Topology
 
 _log = logging.getLogger("regionware.locate")
-
-# Providers that remember their claims are answered from here; others only pass through.
-_REMEMBERED: Final = 4096
 
 
 class Resolver:
@@ -30,13 +26,12 @@ class Resolver:
         headers: the lower-case names of all headers that the providers read.
         cookies: the names of all cookies that the providers read.
         peers: whose headers are believed.
-        marks: which regions can be chosen.
-        ranker: which region is best for whom.
+        placing: which region is best for whom, of those that can be chosen.
         providers: who is asked, in this order.
     """
 
-    __slots__ = ("_default", "_edge", "_failed", "_placed", "_steps", "_topology", "_version",
-                 "cookies", "headers", "marks", "peers", "providers", "ranker")  # fmt: skip
+    __slots__ = ("_default", "_failed", "_steps", "_topology", "cookies", "headers", "peers",
+                 "placing", "providers")  # fmt: skip
 
     def __init__(
         self,
@@ -66,17 +61,12 @@ class Resolver:
             (each, bool(getattr(each, "forgeable", False)), bool(getattr(each, "yields", False)))
             for each in asked
         )
-        self.ranker = Ranker(topology, mapping)
-        self.marks = Marks(topology) if marks is None else marks
+        self.placing = Placing(topology, mapping, marks)
         self._check(asked)
         self.headers = frozenset[str]().union(*(getattr(each, "headers", ()) for each in asked))
         self.cookies = frozenset[str]().union(*(getattr(each, "cookies", ()) for each in asked))
         self._default = Located(topology.here, "default", Trust.UNKNOWN, None)
-        self._placed: dict[int, tuple[Located, tuple[Region, ...]]] = {}
         self._failed: set[int] = set()
-        self._version = 0
-        latency = None if mapping is None else mapping.latency
-        self._edge = latency is not None and latency.edge
 
     def resolve(self, request: Request) -> Located:
         """The region nearest to the client; never raises, an unknown client belongs to here."""
@@ -92,7 +82,7 @@ class Resolver:
                 continue
             try:
                 claim = provider(request)
-                located = None if claim is None else self._place(claim)
+                located = None if claim is None else self.placing.place(claim)
             except Exception:  # noqa: BLE001  a wrong region is slow, a failed request is worse
                 self._complain(provider)
                 continue
@@ -118,53 +108,6 @@ class Resolver:
                 return claim
         return None
 
-    def candidates(self, request: Request) -> tuple[Region, ...]:
-        """The regions that can be chosen, the best for this client first."""
-        claim = self.knowledge(request)
-        ranked = () if claim is None else self.ranker.rank(claim)[0]
-        others = (each for each in self._topology.regions if each not in ranked)
-        return tuple(each for each in (*ranked, *others) if self.healthy(each))
-
-    def healthy(self, region: Region) -> bool:
-        """Whether a region can be chosen."""
-        return self.marks.healthy(region.name)
-
-    def _place(self, claim: Claim) -> Located | None:
-        measured = self.ranker.measured
-        if measured is not None:
-            self._hear(claim)
-            if measured.version != self._version:
-                self._version = measured.version
-                self._placed.clear()
-        known = self._placed.get(id(claim))
-        # What is kept keeps its claim alive, so a claim of the same identity is the same one.
-        if known is None or known[0].claim is not claim:
-            known = self._decide(claim)
-            if known is None:
-                return None
-            if len(self._placed) >= _REMEMBERED:
-                self._placed.clear()
-            self._placed[id(claim)] = known
-        return self._healthiest(*known) if self.marks.any else known[0]
-
-    def _decide(self, claim: Claim) -> tuple[Located, tuple[Region, ...]] | None:
-        regions, by = self.ranker.rank(claim)
-        if not regions:
-            return None
-        return Located(regions[0], claim.source, claim.trust, claim, by), regions
-
-    def _healthiest(self, best: Located, regions: tuple[Region, ...]) -> Located | None:
-        """The first region that can be chosen, `None` if none can: then the next is asked."""
-        if self.healthy(best.region):
-            return best
-        found = next(filter(self.healthy, regions), None)
-        return None if found is None else replace(best, region=found)
-
-    def _hear(self, claim: Claim) -> None:
-        """Count the round trip that the edge has measured, if it is one to this region."""
-        if self._edge and claim.round_trip is not None and claim.trust > Trust.ASSERTED:
-            self.ranker.measure(claim, self._topology.here.name, claim.round_trip)
-
     def _complain(self, provider: Provider) -> None:
         """Log the failure of a provider, once: it would be the same for every request."""
         if id(provider) not in self._failed:
@@ -177,7 +120,7 @@ class Resolver:
             if not callable(provider):
                 raise ConfigurationError(f"region: {provider!r} is not a provider")
             by_distance = getattr(provider, "by_distance", False)
-            if by_distance and several and not self.ranker.useful:
+            if by_distance and several and not self.placing.ranker.useful:
                 raise ConfigurationError(f"region: {provider!r} needs the location of a region")
         deaf = [provider for provider, forgeable, _ in self._steps if forgeable]
         if deaf and not self.peers:

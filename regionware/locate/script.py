@@ -33,6 +33,7 @@ SCRIPT: Final = """\
     return Math.max(0.1, Math.round(least * 10) / 10);
   };
   const probe = async () => {
+    note(Date.now() - day + 6e5);
     const { regions } = await (await get(new URL("regions", base))).json(), rtt = {};
     for (const { name, ping } of regions) {
       const found = await measure(ping).catch(() => 0);
@@ -47,9 +48,7 @@ SCRIPT: Final = """\
     return answer.ok;
   };
   const due = () => {
-    if (document.hidden || Date.now() - read() < day) return;
-    note(Date.now() - day + 6e5);
-    probe().catch(() => 0);
+    if (!document.hidden && Date.now() - read() > day) probe().catch(() => 0);
   };
   self.regionware = { probe };
   navigator.connection?.addEventListener?.("change", () => note(0));

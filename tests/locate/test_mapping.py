@@ -363,8 +363,8 @@ def test_the_edges_round_trip_counts_where_it_is_one_to_here(
     resolver.resolve(Asked("203.0.113.9", x_client_geo="FR,FRIDF,Paris,48.85,2.35,95"))
     resolver.resolve(Asked(PROXY, x_client_geo="FR,FRIDF,Paris,48.86,2.35,"))
     resolver.resolve(Asked(PROXY, x_client_geo="FR,FRIDF,Paris,48.86,2.36,x"))
-    assert resolver.ranker.measured is not None
-    assert resolver.ranker.measured.table() == counted
+    assert resolver.placing.ranker.measured is not None
+    assert resolver.placing.ranker.measured.table() == counted
 
 
 # --- a map of headers
