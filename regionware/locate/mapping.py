@@ -6,6 +6,7 @@ country where regions do not divide it, its state or province, its time zone, it
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from regionware.errors import ConfigurationError
@@ -14,7 +15,7 @@ from regionware.locate import subdivisions, zones
 from regionware.locate.claim import Claim
 from regionware.locate.countries import POINTS
 from regionware.locate.healthy import Health
-from regionware.locate.latency import Latency, Measured, between, possible, vector
+from regionware.locate.latency import Latency, Measured, Vector, between, possible, vector
 from regionware.region import Point, Region, valid
 from regionware.topology import Topology
 
@@ -76,7 +77,15 @@ class Ranker:
         useful: where a client is can decide: some region has a location, or a country one.
     """
 
-    __slots__ = ("_countries", "_overrides", "_regions", "_vectors", "measured", "useful")
+    __slots__ = (
+        "_countries",
+        "_located",
+        "_overrides",
+        "_places",
+        "_regions",
+        "measured",
+        "useful",
+    )
 
     def __init__(self, topology: Topology, options: RegionMap | None = None) -> None:
         """Compile.
@@ -96,13 +105,14 @@ class Ranker:
         self._overrides = {code: self._regions[name] for code, name in options.overrides.items()}
         self.measured = None if options.latency is None else Measured(options.latency)
         weights = {self._regions[name].name: float(w) for name, w in options.weights.items()}
-        self._vectors = tuple(
-            (vector(region.location), weights.get(region.name, 1.0), region)
-            for region in topology.regions
-            if region.location is not None
-        )
-        self.useful = bool(self._vectors or self._overrides)
-        self._countries = self._compile()
+        located = [(each, each.location) for each in topology.regions if each.location is not None]
+        self._located = [region for region, _ in located]
+        self._places = tuple((vector(spot), weights.get(e.name, 1.0)) for e, spot in located)
+        self.useful = bool(self._places or self._overrides)
+        self._countries = {
+            code: (self._named(order), alone)
+            for code, (order, alone) in _compile(self._places).items()
+        }
 
     def rank(self, claim: Claim) -> Ranked:
         """The regions for a client, the best first; none where the claim is of no use."""
@@ -135,13 +145,14 @@ class Ranker:
     def _angle(self, claim: Claim, region: Region) -> float | None:
         if region.location is None or claim.country is None:
             return None
-        place = claim.location or POINTS[claim.country]
+        told = claim.location
+        place = told if told is not None and valid(*told) else POINTS[claim.country]
         return between(vector(place), vector(region.location))
 
     def _key(self, country: str, nearest: Region) -> str:
         """Whose round trips are averaged: a divided country's where the nearest is the same."""
-        divided = country in self._countries and not self._countries[country][1]
-        return f"{country}/{nearest.name}" if divided else country
+        near, alone = self._countries.get(country, ((), True))
+        return country if alone and nearest in near[:1] else f"{country}/{nearest.name}"
 
     def _near(self, claim: Claim) -> Ranked:
         """The regions by distance."""
@@ -169,26 +180,35 @@ class Ranker:
 
     def by_point(self, place: Point) -> tuple[Region, ...]:
         """The regions that have a location, by their weighted distance from a point."""
-        return tuple(region for _, _, region in sorted(self._distances(place)))
+        return self._named(_order(place, self._places))
 
-    def _distances(self, place: Point) -> list[tuple[float, int, Region]]:
-        here = vector(place)
-        return [
-            (between(here, there) * weight, number, region)
-            for number, (there, weight, region) in enumerate(self._vectors)
-        ]
+    def _named(self, order: Iterable[int]) -> tuple[Region, ...]:
+        return tuple([self._located[number] for number in order])
 
-    def _compile(self) -> dict[str, tuple[tuple[Region, ...], bool]]:
-        """The regions of each country, and whether all of it has the same nearest."""
-        if not self._vectors:
-            return {}
-        nearest: dict[str, set[str]] = {}
-        for code, place in _corners():
-            nearest.setdefault(code, set()).add(min(self._distances(place))[2].name)
-        return {
-            code: (self.by_point(place), len(nearest.get(code, ())) < 2)
-            for code, place in POINTS.items()
-        }
+
+#: Of each region with a location: where it is, and the factor on its distance.
+_Places = tuple[tuple[Vector, float], ...]
+
+
+def _order(place: Point, places: _Places) -> tuple[int, ...]:
+    """The places by their weighted distance from a point; of equals, the first."""
+    here = vector(place)
+    distances = [between(here, there) * weight for there, weight in places]
+    return tuple(sorted(range(len(places)), key=distances.__getitem__))
+
+
+@lru_cache(maxsize=16)
+def _compile(places: _Places) -> Mapping[str, tuple[tuple[int, ...], bool]]:
+    """The order of the places for each country, and whether all of it has the same nearest."""
+    if not places:
+        return {}
+    nearest: dict[str, set[int]] = {}
+    for code, place in _corners():
+        nearest.setdefault(code, set()).add(_order(place, places)[0])
+    return {
+        code: (_order(place, places), len(nearest.get(code, ())) < 2)
+        for code, place in POINTS.items()
+    }
 
 
 def _corners() -> Iterable[tuple[str, Point]]:
