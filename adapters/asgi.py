@@ -20,6 +20,7 @@ from regionware.adapters.asgi_request import (
     silent,
 )
 from regionware.adapters.asgi_response import Responder, answer
+from regionware.adapters.probing import aprobed
 from regionware.caching.entry import Entry
 from regionware.context import bind, unbind
 from regionware.drive import adrive
@@ -45,6 +46,7 @@ class AsgiMiddleware:
         # Another protocol may not tell `_` from `-`, so nothing may hide behind such a spelling.
         names = (*rim.prepared.names(), *rim.prepared.spellings())
         self._names = {name.encode(): name for name in names}
+        self._probe = rim.prepared.probe
         self._state: MutableMapping[str, Any] | None = None
         self._refreshes: set[asyncio.Task[None]] = set()
 
@@ -53,6 +55,11 @@ class AsgiMiddleware:
         if scope["type"] != "http":
             await self._other(scope, receive, send)
             return
+        if self._probe is not None and self._probe.marker in scope["path"]:
+            reply = await aprobed(self._prepared, scope, self._names, receive)
+            if reply is not None:
+                await answer(reply, send)
+                return
         found = begin(self._prepared, AsgiRequest(scope, self._names))
         if type(found) is Entry:
             await send(

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextvars import Context, copy_context
 from functools import partial
 
+from regionware.adapters.probing import probed
 from regionware.adapters.wsgi_request import (
     App,
     Environ,
@@ -32,9 +33,14 @@ class WsgiMiddleware:
         self._prepared = rim.prepared
         self._memory = rim.memory
         self._names = {variable(name): name for name in rim.prepared.names()}
+        self._probe = rim.prepared.probe
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the application answer it."""
+        if self._probe is not None and self._probe.marker in environ.get("PATH_INFO", ""):
+            reply = probed(self._prepared, environ, self._names)
+            if reply is not None:
+                return answer(reply, start_response)
         found = begin(self._prepared, WsgiRequest(environ, self._names))
         if type(found) is Entry:
             status, headers = self._wire(found)

@@ -21,6 +21,8 @@ from regionware.configuration import Options
 from regionware.database.position import Position
 from regionware.database.timelines import NO_HISTORY, Timelines
 from regionware.errors import ConfigurationError
+from regionware.locate.geoip import GeoIP
+from regionware.locate.operating import Regions
 from regionware.log_purges import LogPurges
 from regionware.observe import Event, Events
 from regionware.policies.route import Mode
@@ -40,6 +42,7 @@ class Parts:
 
     Attributes:
         longest: the longest time an entry may be used, in seconds.
+        regions: which of them are up, and how far they are.
     """
 
     prepared: Prepared
@@ -47,6 +50,7 @@ class Parts:
     purger: Purger
     databases: "Databases | None"
     longest: float
+    regions: Regions
 
 
 def compose(options: Options) -> Parts:
@@ -91,9 +95,10 @@ def compose(options: Options) -> Parts:
         chores.append(databases.purges)
     rim = Rim(
         prepared, memory, flights, tier, log, every, databases, purger, leases, wakes, outboxes,
-        chores,
+        chores, _watches(options, prepared.events),
     )  # fmt: skip
-    return Parts(prepared, rim, purger, databases, options.longest)
+    regions = Regions(prepared.resolver)
+    return Parts(prepared, rim, purger, databases, options.longest, regions)
 
 
 def _databases(
@@ -179,6 +184,11 @@ def _outboxes(options: Options, names: Names, events: Events) -> list[OutboxRela
         )
         for name, far in others.items()
     ]  # fmt: skip
+
+
+def _watches(options: Options, events: Events) -> list[Chore]:
+    """What looks at files that may be replaced."""
+    return [each.watch(events.emit) for each in options.region if isinstance(each, GeoIP)]
 
 
 def _chores(

@@ -27,7 +27,7 @@ from regionware.kinds import (
     one_of,
     whole,
 )
-from regionware.locate import Ingress, Provider
+from regionware.locate import Ingress, Pin, Probe, Provider, RegionMap
 from regionware.observe import Sink
 from regionware.policies.database import LARGEST_LAG, at_least
 from regionware.policies.route import MODES, Mode, Route
@@ -78,6 +78,8 @@ _KINDS: Final[dict[str, Kind]] = {
     "mode": _MODE,
     "debug": maybe(TEXT),
     "sinks": list_of(FUNCTION, "functions"),
+    "mapping": maybe(instance(RegionMap)),
+    "probe": any_of("a path, a Probe(…) or None", maybe(TEXT), instance(Probe)),
     "clock": FUNCTION,
     "wall": FUNCTION,
 }
@@ -104,6 +106,8 @@ class Options:
     mode: Mode
     debug: str | None
     sinks: Sequence[Sink]
+    mapping: RegionMap | None
+    probe: str | Probe | None
     clock: Callable[[], float]
     wall: Callable[[], float]
 
@@ -129,6 +133,8 @@ class Options:
             raise ConfigurationError("secret: an empty list signs nothing")
         if any(len(one) < _SHORTEST_SECRET for one in self.secrets):
             raise ConfigurationError(f"secret must be at least {_SHORTEST_SECRET} characters")
+        if not self.secrets and any(isinstance(each, Pin) for each in self.region):
+            raise ConfigurationError("region: Pin() is signed with secret=..., which is missing")
         if self.sign_entries and not self.secrets:
             raise ConfigurationError(
                 "sign_entries: entries are signed with secret=..., which is missing"
@@ -161,6 +167,11 @@ class Options:
             return self.session_cookie, None
         name, domain = self.session_cookie
         return name, domain
+
+    @property
+    def probed(self) -> Probe | None:
+        """Where browsers measure, if they do."""
+        return Probe(path=self.probe) if isinstance(self.probe, str) else self.probe
 
     @property
     def longest(self) -> float:

@@ -22,7 +22,7 @@ from regionware.database.selecting import HostSelector
 from regionware.errors import ConfigurationError
 from regionware.explaining import explain, inventory
 from regionware.lifetime import Lifetime
-from regionware.locate import Ingress, Provider
+from regionware.locate import Ingress, Probe, Provider, RegionMap, Regions
 from regionware.observe import Sink
 from regionware.outside import Outside
 from regionware.policies.database import Access, Consistency
@@ -62,6 +62,8 @@ class Regionware(Lifetime, Outside):
         mode: Mode = "on",
         debug: str | None = None,
         sinks: Sequence[Sink] = (),
+        mapping: RegionMap | None = None,
+        probe: str | Probe | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -93,6 +95,8 @@ class Regionware(Lifetime, Outside):
             debug: an unguessable value, at least 16 characters; a request that sends it in
                 `Regionware-Debug` is told what its answer was made from.
             sinks: called with every event.
+            mapping: how clients are sent to regions: overrides, weights, measured latency.
+            probe: where browsers measure the regions: a path, or `Probe(…)`; see docs/regions.md.
             clock: monotonic seconds, for tests.
             wall: seconds since the epoch, for tests.
 
@@ -119,6 +123,8 @@ class Regionware(Lifetime, Outside):
             mode=mode,
             debug=debug,
             sinks=sinks,
+            mapping=mapping,
+            probe=probe,
             clock=clock,
             wall=wall,
         )
@@ -296,6 +302,11 @@ class Regionware(Lifetime, Outside):
     def memory(self) -> Memory:
         """This process's tier; `memory.clear()` empties it."""
         return self._rim.memory
+
+    @property
+    def regions(self) -> Regions:
+        """Which regions are up, and how far they are, as far as this process knows."""
+        return self._parts.regions
 
     @property
     def topology(self) -> Topology:

@@ -13,9 +13,10 @@ from regionware.database.position import Position
 from regionware.edge import Edge
 from regionware.effects import Flight
 from regionware.http.request import Request, RequestEdits
-from regionware.locate import Resolver
 from regionware.locate.border import Admitted, Border, spelled
 from regionware.locate.forgeable import STEERING, TELLING
+from regionware.locate.probe import Endpoint
+from regionware.locate.resolver import Resolver
 from regionware.observe import Event, Events
 from regionware.policies.database import at_least
 from regionware.policies.route import Mode
@@ -153,6 +154,7 @@ class Prepared:
         wall: seconds since the epoch.
         random: a number in [0, 1).
         token: a lease's token, different each time, in every process.
+        probe: where browsers measure the regions, if they do.
     """
 
     topology: Topology
@@ -174,6 +176,7 @@ class Prepared:
     has_database: bool
     has_caches: bool
     seal: Seal = CHECKSUM
+    probe: Endpoint | None = None
     warned: set[str | None] = field(default_factory=set)
     #: What is removed from requests on every route; `None` where nobody asks who is believed.
     border: Border | None = None

@@ -12,8 +12,14 @@ from regionware.configuration import Options
 from regionware.database.timelines import Timelines
 from regionware.database.token import Signer
 from regionware.dice import DICE
-from regionware.locate import Resolver
 from regionware.locate.border import Border
+from regionware.locate.claim import Provider
+from regionware.locate.healthy import Marks
+from regionware.locate.latency import Latency
+from regionware.locate.mapping import RegionMap
+from regionware.locate.pin import Pin, Pinned, PinSigner
+from regionware.locate.probe import Endpoint
+from regionware.locate.resolver import Resolver
 from regionware.observe import Events
 from regionware.policies.check import check
 from regionware.policies.table import Table
@@ -47,14 +53,14 @@ def prepare(
     table = Table(options.routes)
     check(table, secret=bool(options.secrets), has_database=topology.has_database)
     events = Events(options.sinks)
-    resolver = Resolver(options.region, topology, options.trusted)
+    sessions, resolver = _located(options, events, cluster, timelines)
     has_redis = topology.here.redis is not None
     prepared = Prepared(
         topology=topology,
         table=table,
         plans={},
         resolver=resolver,
-        sessions=_sessions(options, events, cluster, timelines),
+        sessions=sessions,
         memory=memory,
         flights=flights,
         fences=Fences(alone=not has_redis, writing=Lock()),
@@ -73,6 +79,7 @@ def prepare(
             if options.sign_entries
             else CHECKSUM
         ),
+        probe=_probe(options, resolver, events),
     )
     if _guards(options):
         read = resolver.believed - LOOKUP
@@ -81,6 +88,40 @@ def prepare(
     prepared.harmless = harmless | {"host"}
     prepared.plans.update(_plans(prepared))
     return prepared
+
+
+def _located(
+    options: Options,
+    events: Events,
+    cluster: Callable[[], str | None],
+    timelines: Callable[[], Timelines],
+) -> tuple[Sessions, Resolver]:
+    """Who reads a client's cookies, and who says where it is: pins are both."""
+    sessions = _sessions(options, events, cluster, timelines)
+
+    def pinned(provider: Provider) -> Provider:
+        if not isinstance(provider, Pin):
+            return provider
+        return Pinned(
+            provider, PinSigner(options.secrets), options.topology.by_name,
+            secure=sessions.secure, wall=options.wall,
+        )  # fmt: skip
+
+    mapping = options.mapping or RegionMap()
+    marks = Marks(options.topology, options.clock, events, mapping.health)
+    providers = [pinned(provider) for provider in options.region]
+    return sessions, Resolver(providers, options.topology, options.trusted, mapping, marks)
+
+
+def _probe(options: Options, resolver: Resolver, events: Events) -> Endpoint | None:
+    if options.probed is None:
+        return None
+    rules = (options.mapping or RegionMap()).latency or Latency()
+    pinned = next((each for each in resolver.providers if isinstance(each, Pinned)), None)
+    return Endpoint(
+        options.probed, resolver, regions=options.topology.regions, pinned=pinned, better=rules,
+        events=events,
+    )  # fmt: skip
 
 
 def _sessions(

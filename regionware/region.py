@@ -18,11 +18,14 @@ Point = tuple[float, float]
 
 POSTGRES: Final = ("postgresql://", "postgres://")
 
-_NAME: Final = matching(
-    r"[a-z0-9][a-z0-9_-]{0,31}",
+#: Of a region's name.
+NAME_PATTERN: Final = "[a-z0-9][a-z0-9_-]{0,31}"
+NAME: Final = matching(
+    NAME_PATTERN,
     "1 to 32 of a-z, 0-9, _ and -, beginning with a letter or digit",
 )
 _REPLICAS: Final = list_of(ANYTHING, "URLs", ordered=True)  # each is checked by itself
+_ALIASES: Final = list_of(NAME, "names")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -57,6 +60,8 @@ class Region:
         redis: a `redis://`, `rediss://` or `unix://` URL; `redis+sentinel://host,host/master` or
             `redis+cluster://host,host` for several servers; see `regionware.redis_url`.
         url: where this region's application answers, `http://` or `https://`.
+        aliases: what others call this region, such as `eu-central-1`: a platform's environment, an
+            edge's header. They may hold what a name may.
     """
 
     name: str
@@ -66,6 +71,7 @@ class Region:
     replicas: Sequence[str] = field(default=(), kw_only=True, repr=False)
     redis: str | None = field(default=None, kw_only=True, repr=False)
     url: str | None = field(default=None, kw_only=True, repr=False)
+    aliases: Sequence[str] = field(default=(), kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -73,12 +79,14 @@ class Region:
         Raises:
             ConfigurationError: an attribute is malformed; the message names region and attribute.
         """
-        _NAME.check("Region: a name", self.name)
+        NAME.check("Region: a name", self.name)
         where = f"Region {self.name!r}:"
         BOOLEAN.check(f"{where} primary", self.primary)
         _LOCATION.check(f"{where} location", self.location)
         _REPLICAS.check(f"{where} replicas", self.replicas)
+        _ALIASES.check(f"{where} aliases", self.aliases)
         object.__setattr__(self, "replicas", tuple(self.replicas))
+        object.__setattr__(self, "aliases", tuple(self.aliases))
         if self.location is not None:
             latitude, longitude = self.location
             object.__setattr__(self, "location", (float(latitude), float(longitude)))
@@ -126,6 +134,9 @@ class Region:
 
     def _refuse(self, what: str, why: str) -> NoReturn:
         raise ConfigurationError(f"Region {self.name!r}: {what} {why}")
+
+
+is_name: Final = re.compile(NAME_PATTERN).fullmatch
 
 
 def valid(latitude: float, longitude: float) -> bool:

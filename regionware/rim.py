@@ -68,6 +68,7 @@ class Rim(Performer):
         wakes: Wakes,
         outboxes: Sequence[OutboxRelay] = (),
         chores: Sequence[Chore] = (),
+        watches: Sequence[Chore] = (),
     ) -> None:
         """Start nothing yet: a server may fork after this."""
         super().__init__(prepared, flights, tier, log, purger, leases, wakes)
@@ -76,6 +77,8 @@ class Rim(Performer):
         self.outboxes = outboxes
         self.databases = databases
         self._chores = chores
+        #: Wanted without a Redis too.
+        self._watches = watches
         self._starting = Lock()
         self._refreshes = Background("regionware-refresh", _REFRESHING, _REFRESHES)
         # Of its own: a refresh takes as long as the application does.
@@ -91,6 +94,8 @@ class Rim(Performer):
         # Purges come from the database too, also where nothing but hits is served.
         if self.databases is not None:
             self.databases.start()
+        for watch in self._watches:
+            watch.start()
         if self.tier is None or self._log is None:
             return
         with self._starting:
@@ -106,7 +111,7 @@ class Rim(Performer):
         self._releases.close()
         if self._refreshes.close():
             self._flights.renew()
-        for chore in self._chores:
+        for chore in (*self._chores, *self._watches):
             chore.stop()
         for relay in self.relays:
             relay.stop()
@@ -138,9 +143,11 @@ class Rim(Performer):
         renew_lock()
         shared = self.tier, self._log, self.leases, self._wakes
         threads = self._refreshes, self._releases
-        for part in (*threads, *shared, *self.relays, *self.outboxes, *self._chores):
+        for part in (*threads, *shared, *self.relays, *self.outboxes):
             if part is not None:
                 part.forget()
+        for chore in (*self._chores, *self._watches):
+            chore.forget()
         self._patient = True
 
     @property

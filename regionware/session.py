@@ -183,14 +183,15 @@ class Sessions:
         wanted = self._cookie_name(request)
         return next((value for name, value in parse_cookies(field) if name == wanted), None)
 
-    def _secure(self, request: Request) -> bool:
+    def secure(self, request: Request) -> bool:
+        """Whether the client's request came over https, as far as a trusted peer says."""
         forwarded = request.special.get("x-forwarded-proto")
         if forwarded is not None and self._trusts(request.peer):
             return forwarded.rpartition(",")[2].strip().lower() == "https"
         return request.scheme == "https"
 
     def _cookie_name(self, request: Request) -> str:
-        prefixed = self._domain is None and self._secure(request)
+        prefixed = self._domain is None and self.secure(request)
         return _HOST_PREFIX + self._name if prefixed else self._name
 
     def _set_cookie(self, request: Request, text: str, life: int) -> str:
@@ -201,7 +202,7 @@ class Sessions:
             "HttpOnly",
             "SameSite=Lax",
         ]
-        if self._secure(request):
+        if self.secure(request):
             parts.append("Secure")
         if self._domain is not None:
             parts.append(f"Domain={self._domain}")

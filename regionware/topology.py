@@ -5,12 +5,12 @@ Everything is checked when it is made, and nothing changes afterwards. No I/O he
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from regionware.errors import ConfigurationError
-from regionware.kinds import TEXT, instance, list_of, maybe
+from regionware.kinds import FUNCTION, TEXT, any_of, instance, list_of, maybe
 from regionware.region import POSTGRES, Point, Region, valid
 
 #: Names the region that is here, when the code does not.
@@ -30,7 +30,9 @@ PLATFORM_VARIABLES: Final = (
 )
 
 #: What follows `REGIONWARE_<NAME>_` in the variables that `Topology.from_env` reads.
-_SETTINGS: Final = ("DATABASE", "REPLICAS", "REDIS", "URL", "LOCATION")
+_SETTINGS: Final = ("DATABASE", "REPLICAS", "REDIS", "URL", "LOCATION", "ALIASES")
+
+_HERE: Final = any_of("a region's name, or a function that tells it", maybe(TEXT), FUNCTION)
 
 __all__ = ["PLATFORM_VARIABLES", "REGION_VARIABLE", "Point", "Region", "Topology"]
 
@@ -44,20 +46,21 @@ class Topology:
         primary: the region of the primary database; its `primary` is always true.
         regions: all of them, in the order given.
         has_database: whether there is a database at all.
+        by_name: the regions by their names and aliases.
     """
 
     here: Region
     primary: Region
     regions: tuple[Region, ...]
     has_database: bool
-    _by_name: Mapping[str, Region] = field(repr=False, compare=False)
+    by_name: Mapping[str, Region] = field(repr=False, compare=False)
     # Unit vectors: the nearest point on a sphere is the one with the largest dot product.
     _vectors: tuple[tuple[float, float, float, Region], ...] = field(repr=False, compare=False)
 
     def __init__(
         self,
         *,
-        here: str | None = None,
+        here: str | Callable[[], str | None] | None = None,
         regions: Sequence[Region],
         environ: Mapping[str, str] | None = None,
     ) -> None:
@@ -65,14 +68,15 @@ class Topology:
 
         Args:
             here: the name of the region of this process. `None`: `REGIONWARE_REGION`, then what
-                the platform says in one of `PLATFORM_VARIABLES`.
+                the platform says in one of `PLATFORM_VARIABLES`. A function, such as
+                `regionware.locate.metadata.Metadata()`, is called once, now, if these say nothing.
             regions: one or more, one of them primary.
             environ: the environment, by default that of the process.
 
         Raises:
             ConfigurationError: the regions contradict each other, or nothing says what is here.
         """
-        maybe(TEXT).check("Topology: here", here)
+        _HERE.check("Topology: here", here)
         list_of(instance(Region), "regions", ordered=True).check("Topology: regions", regions)
         maybe(instance(Mapping)).check("Topology: environ", environ)
         regions = tuple(regions)
@@ -80,15 +84,19 @@ class Topology:
         _check_names(regions, by_name)
         primary = replace(_primary(regions), primary=True)
         by_name[primary.name] = primary
+        regions = tuple(by_name.values())
         _check_databases(primary, regions)
+        _add_aliases(by_name)
         environ = os.environ if environ is None else environ
-        located = (region for region in by_name.values() if region.location)
+        located = (region for region in regions if region.location)
         for name, value in {
-            "here": _here(by_name, environ) if here is None else _known(by_name, here, "here"),
+            "here": _known(by_name, here, "here")
+            if isinstance(here, str)
+            else _here(by_name, environ, here),
             "primary": primary,
-            "regions": tuple(by_name.values()),
+            "regions": regions,
             "has_database": primary.database is not None,
-            "_by_name": by_name,
+            "by_name": by_name,
             "_vectors": tuple((*_vector(*region.location or (0, 0)), region) for region in located),
         }.items():
             object.__setattr__(self, name, value)
@@ -99,12 +107,12 @@ class Topology:
         return f"Topology(here={self.here.name!r}, primary={self.primary.name!r}, regions={names})"
 
     def region(self, name: str) -> Region:
-        """The region of this name.
+        """The region of this name or alias.
 
         Raises:
             ConfigurationError: there is none; the message lists those there are.
         """
-        return _known(self._by_name, name, "region")
+        return _known(self.by_name, name, "region")
 
     def nearest(self, latitude: float, longitude: float) -> Region | None:
         """The region at the smallest great-circle distance; of equals, the first.
@@ -138,6 +146,7 @@ class Topology:
         REGIONWARE_FRA_REDIS=redis://…
         REGIONWARE_FRA_URL=https://…
         REGIONWARE_FRA_LOCATION=50.04,8.56       latitude and longitude
+        REGIONWARE_FRA_ALIASES=eu-central-1      what others call it, separated by commas
         ```
 
         A region's name is written in upper case, and `-` as `_`. Empty means absent.
@@ -171,7 +180,11 @@ def _known(by_name: Mapping[str, Region], name: str, what: str) -> Region:
     return region
 
 
-def _here(by_name: Mapping[str, Region], environ: Mapping[str, str]) -> Region:
+def _here(
+    by_name: Mapping[str, Region],
+    environ: Mapping[str, str],
+    ask: Callable[[], str | None] | None = None,
+) -> Region:
     if said := environ.get(REGION_VARIABLE, "").strip():
         return _known(by_name, said, REGION_VARIABLE)
     seen = {name: value for name in PLATFORM_VARIABLES if (value := environ.get(name, "").strip())}
@@ -179,6 +192,11 @@ def _here(by_name: Mapping[str, Region], environ: Mapping[str, str]) -> Region:
         # Azure writes "West Europe" where its own region list says westeurope.
         if region := by_name.get(value.replace(" ", "").lower()):
             return region
+    told = None if ask is None else ask()
+    if told is not None and (region := by_name.get(told)):
+        return region
+    if told is not None:
+        seen[repr(ask)] = told
     found = ", ".join(f"{name}={value}" for name, value in seen.items()) or "no platform's variable"
     raise ConfigurationError(
         f"Topology: which region is here? Say here=… or set {REGION_VARIABLE} to one of: "
@@ -193,6 +211,16 @@ def _check_names(regions: Sequence[Region], by_name: Mapping[str, Region]) -> No
         names = [region.name for region in regions]
         twice = sorted({name for name in names if names.count(name) > 1})
         raise ConfigurationError(f"Topology: named twice: {', '.join(twice)}")
+
+
+def _add_aliases(by_name: dict[str, Region]) -> None:
+    for region in tuple(by_name.values()):
+        for alias in region.aliases:
+            other = by_name.setdefault(alias, region)
+            if other is not region:
+                raise ConfigurationError(
+                    f"Region {region.name!r}: alias {alias!r} is a name or alias of {other.name!r}"
+                )
 
 
 def _primary(regions: Sequence[Region]) -> Region:
@@ -248,6 +276,7 @@ def _region_from(environ: Mapping[str, str], name: str, *, primary: bool) -> Reg
         replicas=replicas,
         redis=values["REDIS"] or None,
         url=values["URL"] or None,
+        aliases=[alias.strip() for alias in values["ALIASES"].split(",") if alias.strip()],
     )
 
 

@@ -10,7 +10,6 @@ import pytest
 
 import regionware
 from regionware import ConfigurationError, Region, Regionware, Topology, propagate
-from regionware.locate import GeoIP
 from regionware.policies import Cache, Cdn, Database, Route, Write
 
 CONTRACT = {
@@ -20,7 +19,10 @@ CONTRACT = {
     },
     "regionware.policies": {"Cache", "Cdn", "Database", "Route", "Write"},
     "regionware.testing": {"ChaosStore", "Clock", "DelayProxy", "Oracle", "ScriptedRedis"},
-    "regionware.locate": {"Cookie", "GeoIP", "Header", "Platform"},
+    "regionware.locate": {
+        "Cookie", "GeoIP", "Header", "HeaderMap", "Metadata", "Pin", "Platform", "Probe",
+        "RegionMap",
+    },
 }  # fmt: skip
 
 
@@ -44,8 +46,8 @@ def keywords(call: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 PURGE = "tags urls everything soft after wait timeout"
 KEYWORDS: list[tuple[Callable[..., Any], str]] = [
     (Regionware, "topology routes region trusted secret memory namespace release sign_entries"),
-    (Regionware, "session_cookie mode debug sinks"),
-    (Region, "name primary location database replicas redis url"),
+    (Regionware, "session_cookie mode debug sinks mapping probe"),
+    (Region, "name primary location database replicas redis url aliases"),
     (Topology, "here regions"),
     (Route, "methods hosts access mode cache cdn database write"),
     (Cache, "ttl stale_while_revalidate stale_if_error tags vary query ignore_query cookies by"),
@@ -112,7 +114,6 @@ def test_constructors_of_the_policies() -> None:
     [
         Write.forward,
         lambda: Write.replay("fly"),
-        lambda: GeoIP("GeoLite2-City.mmdb"),
         lambda: Cdn(vendor="akamai"),
     ],
 )

@@ -15,7 +15,6 @@ from regionware.http.request import Request
 from regionware.locate import (
     Claim,
     Cookie,
-    GeoIP,
     Header,
     Located,
     Platform,
@@ -76,21 +75,40 @@ PARIS: dict[str, dict[str, str]] = {
         "X-Akamai-Edgescape": "georegion=80,country_code=FR,region_code=IDF,city=PARIS,lat=48.87,"
         "long=2.33,timezone=GMT+1,continent=EU,throughput=vhigh,network=orange,asnum=3215"
     },
-    "appengine": {"X-Appengine-Country": "FR", "X-Appengine-CityLatLong": "48.856614,2.352222"},
+    "appengine": {
+        "X-Appengine-Country": "FR",
+        "X-Appengine-Region": "idf",
+        "X-Appengine-CityLatLong": "48.856614,2.352222",
+    },
     "azure": {"X-Geo-Country": "FR"},
-    "bunny": {"CDN-RequestCountryCode": "FR"},
-    "cloudflare": {"CF-IPCountry": "FR", "cf-iplatitude": "48.8323", "cf-iplongitude": "2.4075"},
+    "bunny": {"CDN-RequestCountryCode": "FR", "CDN-RequestStateCode": "IDF"},
+    "cloudflare": {
+        "CF-IPCountry": "FR",
+        "cf-region-code": "IDF",
+        "cf-timezone": "Europe/Paris",
+        "cf-iplatitude": "48.8323",
+        "cf-iplongitude": "2.4075",
+    },
     "cloudfront": {
         "CloudFront-Viewer-Country": "FR",
+        "CloudFront-Viewer-Country-Region": "IDF",
+        "CloudFront-Viewer-Time-Zone": "Europe/Paris",
         "CloudFront-Viewer-Latitude": "48.85820",
         "CloudFront-Viewer-Longitude": "2.33870",
     },
-    "fastly": {"X-Geo-Country": "FR", "X-Geo-Latitude": "48.860", "X-Geo-Longitude": "2.350"},
+    "fastly": {
+        "X-Geo-Country": "FR",
+        "X-Geo-Region": "IDF",
+        "X-Geo-Latitude": "48.860",
+        "X-Geo-Longitude": "2.350",
+    },
     "fly": {"Fly-Region": "cdg"},
     "google": {"X-Client-Geo": "FR,FRIDF,Paris,48.856614,2.352222,12"},
     "netlify": {"X-Nf-Geo": netlify(country={"code": "FR"}, latitude=48.85, longitude=2.35)},
     "vercel": {
         "x-vercel-ip-country": "FR",
+        "x-vercel-ip-country-region": "IDF",
+        "x-vercel-ip-timezone": "Europe/Paris",
         "x-vercel-ip-latitude": "48.8566",
         "x-vercel-ip-longitude": "2.3522",
     },
@@ -109,6 +127,7 @@ ALONE = [
         for name, vendor in PLATFORMS.items()
         if vendor.latitude
     ),
+    *((name, {vendor.zone: "Europe/Paris"}) for name, vendor in PLATFORMS.items() if vendor.zone),
     *PARIS.items(),
 ]
 
@@ -269,7 +288,7 @@ def test_what_is_remembered_is_bounded_and_the_same() -> None:
     for number in range(6000):
         resolver.resolve(Asked(PROXY, {"cf-iplatitude": f"1.{number}", "cf-iplongitude": "104"}))
     assert len(platform._claims) <= 2048
-    assert len(resolver._placed) <= 4096
+    assert len(resolver.placing._placed) <= 4096
     assert resolver.resolve(paris) == first
     before = len(platform._claims)
     assert resolver.resolve(Asked(PROXY, {"cf-ipcountry": "F" * 600})).source == "default"
@@ -444,7 +463,8 @@ def test_the_first_usable_claim_wins() -> None:
     assert resolver.resolve(Asked(PROXY, fields | {"x-region": "fra"})).source == "header:x-region"
     assert resolver.resolve(Asked(PROXY, {"cf-ipcountry": "FR"})).source == "platform:cloudflare"
     assert resolver.headers == {
-        "x-region", "cookie", "cf-ipcountry", "cf-iplatitude", "cf-iplongitude"
+        "x-region", "cookie", "cf-ipcountry", "cf-iplatitude", "cf-iplongitude", "cf-region-code",
+        "cf-timezone",
     }  # fmt: skip
 
 
@@ -526,11 +546,6 @@ def test_providers_that_can_never_have_an_effect() -> None:
         Resolver(["fra"], TOPOLOGY)  # type: ignore[list-item]  # what is being tested
     solo = Topology(here="a", regions=[Region("a")])
     assert locate(Platform("bunny"), topology=solo, CDN_RequestCountryCode="FR").region.name == "a"
-
-
-def test_what_is_not_furnished_says_so() -> None:
-    with pytest.raises(ConfigurationError, match="not furnished"):
-        GeoIP("/var/lib/city.mmdb")
 
 
 def test_what_is_written_is_what_is_read() -> None:

@@ -30,12 +30,15 @@ class Trust(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What one provider says about a client. The first part that can be used is used.
+    """What one provider says about a client; `mapping` says which part decides.
 
     Attributes:
         region: the name of a region.
         location: latitude and longitude in degrees.
         country: an ISO 3166-1 code of two upper-case letters.
+        subdivision: an ISO 3166-2 code, such as `US-CA`.
+        zone: a time zone's name, one of `regionware.locate.zones.ZONES`.
+        round_trip: milliseconds from here to the client and back, where the edge has measured it.
         source: who says so, such as `platform:fly`; for people and metrics.
         trust: how far it can be believed.
     """
@@ -43,6 +46,9 @@ class Claim:
     region: str | None = None
     location: Point | None = None
     country: str | None = None
+    subdivision: str | None = None
+    zone: str | None = None
+    round_trip: float | None = None
     source: str = "provider"
     trust: Trust = Trust.ASSERTED
 
@@ -72,6 +78,8 @@ class Located:
         source: who said so; `default` where nobody did.
         trust: how far it can be believed.
         claim: what was said, `None` where nobody said anything.
+        by: what the region was chosen by: `name`, `override`, `latency`, `location`, `country`,
+            `subdivision`, `zone`, or `default`.
         chain: what became of every provider, in `rw.explain()` alone.
     """
 
@@ -79,6 +87,7 @@ class Located:
     source: str
     trust: Trust
     claim: Claim | None = field(compare=False)
+    by: str = field(default="default", compare=False)
     chain: tuple[Tried, ...] = field(default=(), compare=False, repr=False)
 
     @property
@@ -108,7 +117,8 @@ class Provider(Protocol):
 
     One that reads headers which anybody can send may say so in two attributes, as `Header` and
     `Platform` do: `forgeable = True`, and it is asked only when the peer is trusted; and `headers`,
-    the lower-case names that it reads.
+    the lower-case names that it reads. One with `yields = True` makes a claim only where no other
+    provider says anything.
     """
 
     def __call__(self, request: Request, /) -> Claim | None:

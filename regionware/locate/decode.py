@@ -10,11 +10,16 @@ import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import Final
+from urllib.parse import unquote
 
+from regionware.locate import zones
 from regionware.region import Point, valid
 
 #: What the packed forms give: a country and a point.
 Facts = tuple[str | None, Point | None]
+
+#: What they give besides: a subdivision and a time zone.
+Rest = tuple[str | None, str | None]
 
 NOTHING: Final[Facts] = (None, None)
 
@@ -25,6 +30,9 @@ _NOWHERE: Final = frozenset({"A1", "A2", "AP", "EU", "O1", "T1", "XX", "ZZ"})
 _LONGEST: Final = 4096
 
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
+#: The part of an ISO 3166-2 code behind the hyphen.
+_PART = re.compile(r"[A-Z0-9]{1,3}")
+_MILLISECONDS = re.compile(r"[0-9]{1,5}(?:\.[0-9]{0,6})?")
 _DEGREES = re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{0,15})?")
 
 
@@ -35,6 +43,29 @@ def country(text: str | None) -> str | None:
         return None
     code = text.upper()
     return None if code in _NOWHERE else code
+
+
+def subdivision(nation: str | None, text: str | None) -> str | None:
+    """An ISO 3166-2 code: of `CA`, `USCA` and `US-CA`, in the country `US`, it is `US-CA`."""
+    if nation is None or text is None or len(text) > 16 or not text.isascii():
+        return None
+    part = text.strip(" \t").upper()
+    if len(part) > 3:
+        part = part.removeprefix(nation).removeprefix("-")
+    return f"{nation}-{part}" if _PART.fullmatch(part) else None
+
+
+def zone(text: str | None) -> str | None:
+    """A time zone's current name; some edges encode what is outside ASCII, or no token, by `%`."""
+    if text is None or len(text) > 64:
+        return None
+    return zones.known(unquote(text) if "%" in text else text.strip(" \t"))
+
+
+def milliseconds(text: str | None) -> float | None:
+    """A round trip; 0 means unknown."""
+    text = "" if text is None or len(text) > 16 else text.strip(" \t")
+    return (float(text) or None) if _MILLISECONDS.fullmatch(text) else None
 
 
 def point(latitude: str | None, longitude: str | None) -> Point | None:
@@ -55,12 +86,23 @@ def pair(text: str | None) -> Point | None:
 
 def edgescape(text: str) -> Facts:
     """Akamai's `georegion=246,country_code=US,lat=37.77,long=-122.41,…`."""
+    fields = _edgescape(text)
+    return country(fields.get("country_code")), point(fields.get("lat"), fields.get("long"))
+
+
+def edgescape_rest(text: str) -> Rest:
+    """Its `region_code`; its `timezone` is `PST`, which names no place."""
+    fields = _edgescape(text)
+    return subdivision(country(fields.get("country_code")), fields.get("region_code")), None
+
+
+def _edgescape(text: str) -> dict[str, str]:
     fields: dict[str, str] = {}
     for part in text[:_LONGEST].split(","):
         name, _, value = part.strip(" \t").partition("=")
         # A second line, joined by a comma, must not replace what the first one says.
         fields.setdefault(name, value)
-    return country(fields.get("country_code")), point(fields.get("lat"), fields.get("long"))
+    return fields
 
 
 def template(text: str) -> Facts:
@@ -71,20 +113,47 @@ def template(text: str) -> Facts:
     return country(parts[0] if parts else None), where
 
 
+def template_rest(text: str) -> Rest:
+    """Its second field, a subdivision such as `USCA`."""
+    parts = text.split(",", 2) if len(text) <= _LONGEST else []
+    return (subdivision(country(parts[0]), parts[1]) if len(parts) > 1 else None), None
+
+
+def template_round_trip(text: str) -> float | None:
+    """Its last field, a round trip in milliseconds."""
+    return milliseconds(text.rpartition(",")[2]) if len(text) <= _LONGEST else None
+
+
 def geo_json(text: str) -> Facts:
     """Netlify's JSON object, in base64 or, as has also been seen, as it is."""
+    found = _object(text)
+    return _code(found, "country"), _numbers(found)
+
+
+def geo_json_rest(text: str) -> Rest:
+    """Its subdivision and time zone."""
+    found = _object(text)
+    part, name = found.get("subdivision"), found.get("timezone")
+    code = part.get("code") if isinstance(part, Mapping) else None
+    area = subdivision(_code(found, "country"), code) if isinstance(code, str) else None
+    return area, zone(name) if isinstance(name, str) else None
+
+
+def _object(text: str) -> Mapping[object, object]:
     text = text.strip(" \t")
     if len(text) > _LONGEST:
-        return NOTHING
+        return {}
     try:
         found = json.loads(text if text.startswith("{") else b64decode(text, validate=True))
     except (ValueError, binascii.Error, RecursionError):
-        return NOTHING
-    if not isinstance(found, Mapping):
-        return NOTHING
-    nation = found.get("country")
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def _code(found: Mapping[object, object], name: str) -> str | None:
+    nation = found.get(name)
     code = nation.get("code") if isinstance(nation, Mapping) else None
-    return country(code if isinstance(code, str) else None), _numbers(found)
+    return country(code) if isinstance(code, str) else None
 
 
 def _numbers(found: Mapping[object, object]) -> Point | None:
@@ -108,4 +177,11 @@ FORMS: Final[dict[str, Callable[[str], Facts]]] = {
     "edgescape": edgescape,
     "geo-json": geo_json,
     "template": template,
+}
+
+#: What each tells besides, which is of use where it tells no point.
+RESTS: Final[dict[str, Callable[[str], Rest]]] = {
+    "edgescape": edgescape_rest,
+    "geo-json": geo_json_rest,
+    "template": template_rest,
 }

@@ -2,7 +2,8 @@
 
 Vendors change these; `checked` says when an entry was last compared with the documentation named
 in `documentation`. What locates a client is here, the client's address, and what else a platform
-sets in every request. A header that it only passes on is not: a client can have sent that.
+sets in every request. A header that it only passes on is not: a client can have sent that. No city
+is read: a region is not chosen by its name.
 """
 
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ class Vendor:
         checked: year and month of the last comparison with the documentation.
         documentation: where it says so.
         country: holds an ISO 3166-1 code of two letters.
+        subdivision: holds an ISO 3166-2 code, with the country or without.
+        zone: holds the name of a time zone.
         latitude: holds decimal degrees; with `longitude`.
         longitude: holds decimal degrees.
         pair: holds latitude and longitude, separated by a comma.
@@ -40,6 +43,8 @@ class Vendor:
     checked: str
     documentation: str
     country: str = ""
+    subdivision: str = ""
+    zone: str = ""
     latitude: str = ""
     longitude: str = ""
     pair: str = ""
@@ -64,7 +69,10 @@ class Vendor:
     @property
     def headers(self) -> frozenset[str]:
         """The lower-case names of all headers that are read."""
-        names = (self.country, self.latitude, self.longitude, self.pair, self.region, self.packed)
+        names = (
+            self.country, self.subdivision, self.zone, self.latitude, self.longitude, self.pair,
+            self.region, self.packed,
+        )  # fmt: skip
         return frozenset(name.lower() for name in names if name)
 
 
@@ -81,6 +89,7 @@ _FLY: Final[dict[str, Point]] = {
 _FASTLY_VCL = """\
 if (fastly.ff.visits_this_service == 0 && req.restarts == 0) {
   set req.http.X-Geo-Country = client.geo.country_code;
+  set req.http.X-Geo-Region = client.geo.region;
   set req.http.X-Geo-Latitude = client.geo.latitude;
   set req.http.X-Geo-Longitude = client.geo.longitude;
   set req.http.Fastly-Client-IP = client.ip;
@@ -101,6 +110,7 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             checked="2026-11",
             documentation="cloud.google.com/appengine, request headers",
             country="X-Appengine-Country",
+            subdivision="X-Appengine-Region",
             pair="X-Appengine-CityLatLong",
             client="X-Appengine-User-IP",
             proto=True,
@@ -121,14 +131,17 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             checked="2026-11",
             documentation="docs.bunny.net, request headers sent to the origin",
             country="CDN-RequestCountryCode",
+            subdivision="CDN-RequestStateCode",
             client="X-Real-IP",
             proto=True,
-            others=("CDN-RequestStateCode", "CDN-LoopCount", "CDN-ServerId", "CDN-ServerZone"),
+            others=("CDN-LoopCount", "CDN-ServerId", "CDN-ServerZone"),
         ),
         "cloudflare": Vendor(
             checked="2026-11",
             documentation="developers.cloudflare.com, HTTP headers and managed transforms",
             country="CF-IPCountry",
+            subdivision="CF-Region-Code",
+            zone="CF-Timezone",
             latitude="CF-IPLatitude",
             longitude="CF-IPLongitude",
             setup='the managed transform "Add visitor location headers"',
@@ -153,6 +166,8 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             checked="2026-11",
             documentation="docs.aws.amazon.com, CloudFront, adding CloudFront request headers",
             country="CloudFront-Viewer-Country",
+            subdivision="CloudFront-Viewer-Country-Region",
+            zone="CloudFront-Viewer-Time-Zone",
             latitude="CloudFront-Viewer-Latitude",
             longitude="CloudFront-Viewer-Longitude",
             setup="an origin request policy that lists these headers",
@@ -175,6 +190,7 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             checked="2026-11",
             documentation="fastly.com/documentation, VCL geolocation variables",
             country="X-Geo-Country",
+            subdivision="X-Geo-Region",
             latitude="X-Geo-Latitude",
             longitude="X-Geo-Longitude",
             setup=_FASTLY_VCL,
@@ -219,6 +235,8 @@ PLATFORMS: Final[Mapping[str, Vendor]] = MappingProxyType(
             checked="2026-11",
             documentation="github.com/vercel/vercel, packages/functions/src/headers.ts",
             country="X-Vercel-IP-Country",
+            subdivision="X-Vercel-IP-Country-Region",
+            zone="X-Vercel-IP-Timezone",
             latitude="X-Vercel-IP-Latitude",
             longitude="X-Vercel-IP-Longitude",
             client="X-Real-IP",

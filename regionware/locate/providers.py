@@ -1,30 +1,19 @@
 """The providers that come with the package: from a request to a claim, or to nothing."""
 
 import re
-from collections.abc import Callable, Mapping
-from os import PathLike
 from typing import Final
 
 from regionware.errors import ConfigurationError
 from regionware.http.fields import is_token
 from regionware.http.request import Request
 from regionware.kinds import TEXT
-from regionware.locate import decode
 from regionware.locate.claim import Claim, Trust
 from regionware.locate.platforms import PLATFORMS, Vendor
-from regionware.region import Point
-
-_REGION = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+from regionware.locate.reading import Reading
+from regionware.region import NAME, NAME_PATTERN, is_name
 
 #: Characters of a `Cookie` field that are searched; browsers send at most about 4,096 a cookie.
 _LONGEST_COOKIES: Final = 16_384
-
-# Clients of one city send the same values again and again; these bound what is kept of them.
-_REMEMBERED: Final = 2048
-_LONGEST_REMEMBERED: Final = 512
-
-#: A region's name, a point, a country.
-_Told = tuple[str | None, Point | None, str | None]
 
 
 class Header:
@@ -56,7 +45,7 @@ class Header:
     def __call__(self, request: Request, /) -> Claim | None:
         """The region named; several values, even equal ones, name none."""
         value = request.header(self._name)
-        if value is None or not _REGION.fullmatch(value):
+        if value is None or not is_name(value):
             return None
         return Claim(region=value, source=self._source, trust=Trust.PLATFORM)
 
@@ -91,7 +80,7 @@ class Cookie:
         self.cookies = frozenset({name})
         # A comma separates as well: it is how several fields are joined.
         self._find = re.compile(
-            rf'(?:\A|[;,])[ \t]*{re.escape(name)}=("?)({_REGION.pattern})\1[ \t]*(?:[;,]|\Z)'
+            rf'(?:\A|[;,])[ \t]*{re.escape(name)}=("?)({NAME_PATTERN})\1[ \t]*(?:[;,]|\Z)'
         ).search
 
     def __call__(self, request: Request, /) -> Claim | None:
@@ -106,19 +95,15 @@ class Cookie:
         return f"Cookie({self._name!r})"
 
 
-class Platform:
+class Platform(Reading):
     """The headers of a platform or CDN in front of the application; asked of trusted peers.
 
     Attributes:
-        forgeable: anybody can send them, so they are asked only when the peer is trusted.
-        headers: the lower-case names that it reads.
         name: the platform's.
         vendor: the headers in detail, and what must be configured at the edge.
     """
 
-    __slots__ = ("_claims", "_names", "_read", "_source", "headers", "name", "vendor")
-
-    forgeable: Final = True
+    __slots__ = ("name",)
 
     def __init__(self, name: str) -> None:
         """Name the platform.
@@ -131,95 +116,77 @@ class Platform:
         if vendor is None:
             raise ConfigurationError(f"Platform: {name!r} is not one of {', '.join(PLATFORMS)}")
         self.name = name
-        self._source = f"platform:{name}"
-        self.vendor = vendor
-        self.headers = vendor.headers
-        self._names, self._read = _reader(vendor)
-        self._claims: dict[tuple[str | None, ...], Claim | None] = {}
-
-    def __call__(self, request: Request, /) -> Claim | None:
-        """What the platform tells, `None` where that is nothing."""
-        values = tuple([request.header(name) for name in self._names])
-        try:
-            return self._claims[values]
-        except KeyError:
-            claim = self._claim(self._read(*values))
-        if sum(len(value or "") for value in values) <= _LONGEST_REMEMBERED:
-            if len(self._claims) >= _REMEMBERED:
-                self._claims.clear()
-            self._claims[values] = claim
-        return claim
-
-    def _claim(self, told: _Told) -> Claim | None:
-        region, place, country = told
-        if region is None and place is None and country is None:
-            return None
-        return Claim(
-            region=region,
-            location=place,
-            country=country,
-            source=self._source,
-            trust=Trust.PLATFORM,
-        )
+        super().__init__(vendor, f"platform:{name}")
 
     def __repr__(self) -> str:
         """As it is written in a configuration."""
         return f"Platform({self.name!r})"
 
 
-class GeoIP:
-    """The client's address looked up in a database of addresses: not furnished yet."""
+class HeaderMap(Reading):
+    """The headers of an edge that `Platform` does not know; asked of trusted peers.
 
-    def __init__(self, path: str | PathLike[str]) -> None:
-        """Refuse.
+    Name what it sends: `HeaderMap("contentstack", country="Visitor-IP-Country")`. Unknown values
+    are understood as those of the platforms are.
+    """
+
+    __slots__ = ("_named",)
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        country: str = "",
+        subdivision: str = "",
+        zone: str = "",
+        latitude: str = "",
+        longitude: str = "",
+        pair: str = "",
+        region: str = "",
+    ) -> None:
+        """Name the edge, and the headers that it sends; each may be left out.
+
+        Args:
+            name: 1 to 32 of `a-z`, `0-9`, `_` and `-`; claims say that they come from it.
+            country: holds an ISO 3166-1 code of two letters.
+            subdivision: holds an ISO 3166-2 code, with the country or without.
+            zone: holds the name of a time zone.
+            latitude: holds decimal degrees; together with `longitude`.
+            longitude: holds decimal degrees.
+            pair: holds latitude and longitude, separated by a comma, in place of those two.
+            region: holds the name of one of your regions.
 
         Raises:
-            ConfigurationError: always; a later release furnishes it.
+            ConfigurationError: naming the argument that is no field name without underscores (see
+                `Header`), or what is missing.
         """
-        raise ConfigurationError(f"GeoIP({path!r}): not furnished in this version")
+        given = {
+            "country": country, "subdivision": subdivision, "zone": zone, "latitude": latitude,
+            "longitude": longitude, "pair": pair, "region": region,
+        }  # fmt: skip
+        NAME.check("HeaderMap: name", name)
+        for argument, header in given.items():
+            TEXT.check(f"HeaderMap: {argument}", header)
+            if header and (not is_token(header) or "_" in header):
+                raise ConfigurationError(
+                    f"HeaderMap: {argument} {header!r} is not a field name without underscores"
+                )
+        if bool(latitude) != bool(longitude) or (pair and latitude):
+            raise ConfigurationError(
+                "HeaderMap: latitude and longitude go together, and not with a pair"
+            )
+        if not (country or zone or latitude or pair or region):
+            raise ConfigurationError(
+                "HeaderMap: a country, zone, latitude, pair or region is needed"
+            )
+        self._named = {argument: header for argument, header in given.items() if header}
+        vendor = Vendor(
+            checked="", documentation="", country=country, subdivision=subdivision, zone=zone,
+            latitude=latitude, longitude=longitude, pair=pair, region=region,
+        )  # fmt: skip
+        super().__init__(vendor, f"headers:{name}")
 
-    def __call__(self, request: Request, /) -> Claim | None:  # pragma: no cover
-        """Never called: there is no such object."""
-
-
-def _reader(vendor: Vendor) -> tuple[tuple[str, ...], Callable[..., _Told]]:
-    """Which headers to read, and what makes the three of their values; chosen once."""
-    if vendor.packed:
-        return (vendor.packed.lower(),), _packed(decode.FORMS[vendor.form])
-    if vendor.region:
-        return (vendor.region.lower(),), _named(vendor.places)
-    if vendor.latitude:
-        names = (vendor.country, vendor.latitude, vendor.longitude)
-        return tuple(name.lower() for name in names), _separate
-    if vendor.pair:
-        return (vendor.country.lower(), vendor.pair.lower()), _paired
-    return (vendor.country.lower(),), _country
-
-
-def _packed(form: Callable[[str], decode.Facts]) -> Callable[[str | None], _Told]:
-    def read(text: str | None) -> _Told:
-        country, place = (None, None) if text is None else form(text)
-        return None, place, country
-
-    return read
-
-
-def _named(places: Mapping[str, Point]) -> Callable[[str | None], _Told]:
-    def read(text: str | None) -> _Told:
-        if text is None or not _REGION.fullmatch(text):
-            return None, None, None
-        return text, places.get(text), None
-
-    return read
-
-
-def _separate(country: str | None, latitude: str | None, longitude: str | None) -> _Told:
-    return None, decode.point(latitude, longitude), decode.country(country)
-
-
-def _paired(country: str | None, pair: str | None) -> _Told:
-    return None, decode.pair(pair), decode.country(country)
-
-
-def _country(country: str | None) -> _Told:
-    return None, None, decode.country(country)
+    def __repr__(self) -> str:
+        """As it is written in a configuration."""
+        words = "".join(f", {argument}={header!r}" for argument, header in self._named.items())
+        return f"HeaderMap({self._source.partition(':')[2]!r}{words})"

@@ -5,29 +5,24 @@ or as a label. No I/O here.
 """
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from dataclasses import replace
 
 from regionware.errors import ConfigurationError
 from regionware.http.request import Request
 from regionware.locate.addresses import SINGLE
 from regionware.locate.claim import Claim, Located, Provider, Tried, Trust
 from regionware.locate.client import Client
-from regionware.locate.countries import POINTS
+from regionware.locate.healthy import Marks
 from regionware.locate.ingress import Ingress
 from regionware.locate.ingresses import Ingresses
+from regionware.locate.mapping import RegionMap
 from regionware.locate.peers import Peers
+from regionware.locate.placing import Placing
 from regionware.locate.providers import Platform
-from regionware.topology import Region, Topology
+from regionware.topology import Topology
 
 _log = logging.getLogger("regionware.locate")
-
-# Providers that remember their claims are answered from here; others only pass through.
-_REMEMBERED: Final = 4096
-#: Different sources, of providers of somebody's own; what is above counts as `provider`.
-_SOURCES: Final = 64
-_SOURCE: Final = re.compile(r"[a-z0-9][a-z0-9._:-]{0,63}")
 
 #: Notes what became of asking a provider.
 _Note = Callable[[Provider, str], None]
@@ -36,11 +31,14 @@ _Note = Callable[[Provider, str], None]
 class _Step:
     """A provider, and when it is asked."""
 
-    __slots__ = ("client", "forgeable", "headers", "platform", "provider", "sets", "single")
+    __slots__ = (
+        "client", "forgeable", "headers", "platform", "provider", "sets", "single", "yields",
+    )  # fmt: skip
 
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
         self.forgeable = bool(getattr(provider, "forgeable", False))
+        self.yields = bool(getattr(provider, "yields", False))
         self.headers = frozenset[str](getattr(provider, "headers", ()))
         self.sets = self.headers
         self.platform, self.client, self.single = "", "", SINGLE["address"]
@@ -48,6 +46,10 @@ class _Step:
             self.platform, self.client = provider.name, provider.vendor.client.lower()
             self.single = SINGLE[provider.vendor.client_form]
             self.sets |= provider.vendor.sets
+
+    def heard(self, request: Request, ingresses: Ingresses) -> bool:
+        """Whether what it reads can be believed of whoever has sent this request."""
+        return not self.forgeable or ingresses.speaks(request, self.platform, self.headers)
 
     def means_another(self, request: Request, ingresses: Ingresses) -> bool:
         """Whether the platform tells of another client than ours: a second CDN is before it."""
@@ -63,18 +65,22 @@ class Resolver:
         believed: those of them that are believed only of an ingress, and what else the platforms
             that are asked set.
         cookies: the names of all cookies that the providers read.
-        ingresses: the ways into the application.
         default: where an unknown client belongs.
+        ingresses: the ways into the application.
+        placing: which region is best for whom, of those that can be chosen.
+        providers: who is asked, in this order.
     """
 
-    __slots__ = ("_countries", "_failed", "_placed", "_regions", "_sources", "_steps", "_topology",
-                 "believed", "cookies", "default", "headers", "ingresses")  # fmt: skip
+    __slots__ = ("_failed", "_steps", "_topology", "believed", "cookies", "default", "headers",
+                 "ingresses", "placing", "providers")  # fmt: skip
 
     def __init__(
         self,
         providers: Iterable[Provider],
         topology: Topology,
         trusted: Iterable[str | Ingress] | Peers = (),
+        mapping: RegionMap | None = None,
+        marks: Marks | None = None,
     ) -> None:
         """Prepare what can be prepared.
 
@@ -82,25 +88,24 @@ class Resolver:
             providers: in order of trust; the first with a usable claim wins.
             topology: the regions to choose from.
             trusted: whose headers are believed: ingresses, networks, `"unix"` or `"private"`.
+            mapping: how clients are sent to regions; by default to the nearest.
+            marks: which regions can be chosen; by default all of them.
 
         Raises:
-            ConfigurationError: a provider cannot be called or can never have an effect, or a
-                network is malformed.
+            ConfigurationError: a provider cannot be called or can never have an effect, a network
+                is malformed, or `mapping` names what is not there.
         """
-        asked = tuple(providers)
+        self.providers = asked = tuple(providers)
         self._topology = topology
         self.ingresses = Ingresses(trusted)
+        self.placing = Placing(topology, mapping, marks)
         self._check(asked)
         self._steps = tuple(map(_Step, asked))
         self._hear()
         self.headers = frozenset[str]().union(*(step.headers for step in self._steps))
         self.believed = frozenset[str]().union(*(s.sets for s in self._steps if s.forgeable))
         self.cookies = frozenset[str]().union(*(getattr(each, "cookies", ()) for each in asked))
-        self._regions = {region.name: region for region in topology.regions}
-        self._countries = _compile(topology)
         self.default = Located(topology.here, "default", Trust.UNKNOWN, None)
-        self._placed: dict[int, Located] = {}
-        self._sources: set[str] = set()
         self._failed: set[int] = set()
 
     @property
@@ -119,16 +124,19 @@ class Resolver:
             request: whose.
             note: called with what became of each provider.
         """
+        held: Located | None = None
+        self.ingresses.of(request)  # a provider may ask for the client's address
         for step in self._steps:
             provider = step.provider
-            heard = self.ingresses.speaks
-            if step.forgeable and not heard(request, step.platform, step.headers):
+            if not step.heard(request, self.ingresses):
                 if note is not None:
                     note(provider, self._unheard(request))
                 continue
+            if step.yields and held is not None:
+                continue
             try:
                 claim = provider(request)
-                located = None if claim is None else self._place(claim)
+                located = None if claim is None else self.placing.place(claim)
                 foreign = located is not None and step.means_another(request, self.ingresses)
             except Exception:  # noqa: BLE001  a wrong region is slow, a failed request is worse
                 self._complain(provider)
@@ -136,19 +144,40 @@ class Resolver:
                     note(provider, "failed")
                 continue
             if note is not None:
-                note(provider, _outcome(claim, located, foreign=foreign))
-            if located is not None and not foreign:
+                note(provider, _outcome(claim, located, foreign=foreign, yields=step.yields))
+            if located is None or foreign:
+                continue
+            if not step.yields:
                 return located
-        return self.default
+            held = located
+        return self.default if held is None else held
 
     def explain(self, request: Request) -> Located:
         """The same, with what became of every provider that was asked in `chain`."""
-        tried: list[Tried] = []
-        located = self.resolve(request, lambda who, what: tried.append(Tried(repr(who), what)))
-        skipped = [Tried(repr(step.provider), "not asked") for step in self._steps[len(tried) :]]
-        return Located(
-            located.region, located.source, located.trust, located.claim, (*tried, *skipped)
-        )
+        tried: dict[int, Tried] = {}
+
+        def note(who: Provider, what: str) -> None:
+            tried[id(who)] = Tried(repr(who), what)
+
+        located = self.resolve(request, note)
+        chain = [tried.get(id(each), Tried(repr(each), "not asked")) for each in self.providers]
+        return replace(located, chain=tuple(chain))
+
+    def knowledge(self, request: Request) -> Claim | None:
+        """The first claim that is no client's own word; measurements are counted by its country."""
+        self.ingresses.of(request)
+        for step in self._steps:
+            if not step.heard(request, self.ingresses):
+                continue
+            try:
+                claim = step.provider(request)
+                foreign = claim is not None and step.means_another(request, self.ingresses)
+            except Exception:  # noqa: BLE001  as above
+                self._complain(step.provider)
+                continue
+            if claim is not None and claim.trust > Trust.ASSERTED and not foreign:
+                return claim
+        return None
 
     def _unheard(self, request: Request) -> str:
         entrance = self.ingresses.of(request)
@@ -158,39 +187,6 @@ class Resolver:
             return "not believed: the request came through no ingress"
         return f"not believed: the ingress {entrance.way.name} does not set it"
 
-    def _place(self, claim: Claim) -> Located | None:
-        known = self._placed.get(id(claim))
-        # What is kept keeps its claim alive, so a claim of the same identity is the same one.
-        if known is not None and known.claim is claim:
-            return known
-        located = self._decide(claim)
-        if located is not None:
-            if len(self._placed) >= _REMEMBERED:
-                self._placed.clear()
-            self._placed[id(claim)] = located
-        return located
-
-    def _decide(self, claim: Claim) -> Located | None:
-        region: Region | None = None
-        if claim.region is not None:
-            region = self._regions.get(claim.region)
-        if region is None and claim.location is not None:
-            region = self._topology.nearest(*claim.location)
-        if region is None and claim.country is not None:
-            region = self._countries.get(claim.country)
-        if region is None:
-            return None
-        return Located(region, self._bounded(claim.source), Trust(claim.trust), claim)
-
-    def _bounded(self, source: str) -> str:
-        """A source that can be a label: a provider of somebody's own may put anything into it."""
-        if source in self._sources:
-            return source
-        if len(self._sources) >= _SOURCES or not _SOURCE.fullmatch(source):
-            return "provider"
-        self._sources.add(source)
-        return source
-
     def _complain(self, provider: Provider) -> None:
         """Log the failure of a provider, once: it would be the same for every request."""
         if id(provider) not in self._failed:
@@ -199,12 +195,11 @@ class Resolver:
 
     def _check(self, providers: Sequence[Provider]) -> None:
         several = len(self._topology.regions) > 1
-        located = any(region.location for region in self._topology.regions)
         for provider in providers:
             if not callable(provider):
                 raise ConfigurationError(f"region: {provider!r} is not a provider")
-            by_distance = isinstance(provider, Platform) and not provider.vendor.region
-            if by_distance and several and not located:
+            by_distance = getattr(provider, "by_distance", False)
+            if by_distance and several and not self.placing.ranker.useful:
                 raise ConfigurationError(f"region: {provider!r} needs the location of a region")
 
     def _hear(self) -> None:
@@ -219,17 +214,11 @@ class Resolver:
             _log.warning("no ingress sets their headers, so these are never asked: %r", deaf)
 
 
-def _outcome(claim: Claim | None, located: Located | None, *, foreign: bool) -> str:
+def _outcome(claim: Claim | None, located: Located | None, *, foreign: bool, yields: bool) -> str:
     if claim is None:
         return "says nothing"
     if located is None:
         return "names no region"
-    return "means another client: a second CDN is in front" if foreign else "accepted"
-
-
-def _compile(topology: Topology) -> dict[str, Region]:
-    """The nearest region of each country; empty where no region has a location."""
-    if not any(region.location for region in topology.regions):
-        return {}
-    found = {code: topology.nearest(*point) for code, point in POINTS.items()}
-    return {code: region for code, region in found.items() if region is not None}
+    if foreign:
+        return "means another client: a second CDN is in front"
+    return "accepted, unless a later one knows" if yields else "accepted"

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from regionware import ConfigurationError, Region, Regionware, Topology
-from regionware.locate import GeoIP
 from regionware.policies import Cache, Cdn, Database, Route, Write
 
 Build = Callable[[], Any]
@@ -123,7 +122,6 @@ LATER: dict[str, Build] = {
     "Write.forward": Write.forward,
     "Write.replay": lambda: Write.replay("fly"),
     "vendor": lambda: Cdn(max_age=30, vendor="akamai"),
-    "GeoIP": lambda: GeoIP("/nowhere.mmdb"),
 }
 
 

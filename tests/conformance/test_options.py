@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 
 from regionware import ConfigurationError, Region, Regionware, Topology
 from regionware.kinds import BOOLEAN, TEXT, Kind, list_of, number, whole
-from regionware.locate import Cookie, Header, Platform
+from regionware.locate import (
+    Cookie,
+    GeoIP,
+    Header,
+    HeaderMap,
+    Latency,
+    Metadata,
+    Pin,
+    Platform,
+    Probe,
+    RegionMap,
+)
 from regionware.policies import Cache, Cdn, Database, Route, Write
 
 Make = Callable[..., Any]
@@ -19,6 +30,14 @@ Make = Callable[..., Any]
 SECRET = "0123456789abcdef"
 REDIS = "redis://127.0.0.1:1/0"
 LONE = "\ud800" * 20  # a surrogate: what the environment holds that is no UTF-8
+
+
+def headers(**words: Any) -> HeaderMap:
+    return HeaderMap(**{"name": "x", "country": "X-Country"} | words)
+
+
+def metadata(clouds: Any = "ec2", **words: Any) -> Metadata:
+    return Metadata(clouds, **words)
 
 
 def region(**words: Any) -> Region:
@@ -87,6 +106,8 @@ BAD: dict[Make, dict[str, list[Any]]] = {
         "mode": ["of", None, 1, True, [], b"on"],
         "debug": [5, "short", b"0123456789abcdef", LONE, [SECRET]],
         "sinks": [[3], print, None, "x", {}],
+        "mapping": [3, "fra", {"NG": "lhr"}, {}, []],
+        "probe": [3, "", "x", "/x/", "/a b", True, [], b"/x", LONE, {}],
         "clock": [3, None, "now"],
         "wall": [3, None, "now"],
     },
@@ -158,6 +179,7 @@ BAD: dict[Make, dict[str, list[Any]]] = {
         "replicas": ["postgresql://h/d", [3], 3, None, {}],
         "redis": [3, "", "http://h", []],
         "url": [3, "", "ftp://h", []],
+        "aliases": ["eu", [3], 3, None, [""], ["EU"], {}, [LONE]],
     },
     topology: {
         "here": [3, "nowhere", [], LONE],
@@ -167,6 +189,55 @@ BAD: dict[Make, dict[str, list[Any]]] = {
     Header: {"name": [3, None, "", "a_b", []]},
     Cookie: {"name": [3, None, "", "a b", []]},
     Platform: {"name": [3, None, "", "nobody", []]},
+    headers: {
+        "name": [3, None, "", "A", LONE],
+        "country": [3, None, "a b", "a_b", LONE],
+        "subdivision": [3, "a_b"],
+        "zone": [3, "a_b"],
+        "latitude": [3, "a_b", "X-Alone"],
+        "longitude": [3, "a_b", "X-Alone"],
+        "pair": [3, "a_b"],
+        "region": [3, "a_b"],
+    },
+    RegionMap: {
+        "overrides": [3, None, [], "NG", {"XX": "fra"}, {"ng": "fra"}, {3: "fra"}, {"NG": []}],
+        "weights": [3, None, [], {"fra": 0}, {"fra": "1"}, {"fra": math.nan}, {"fra": 11}, {3: 1}],
+        "latency": [3, True, {}, "fast"],
+        "health": [3, True, "up"],
+    },
+    Latency: {
+        "minimum": [0, "50", None, 1.5, True],
+        "better": [-0.1, 1, "x", None, math.nan],
+        "by": [-1, 1001, "x", None, math.nan],
+        "weight": [0, 1.1, "x", None, math.nan],
+        "edge": ["yes", 1, None],
+    },
+    Pin: {
+        "name": [3, None, "", "a b", "__Host-x", LONE],
+        "max_age": [0, 86_401, "60", None, 60.5, True],
+        "outranks": ["yes", 1, None],
+    },
+    Probe: {
+        "path": [3, None, "", "/", "x", "/x/", "/a b", "//x", "/x?y", LONE],
+        "urls": [
+            3,
+            [],
+            "x",
+            {"fra": 3},
+            {"fra": "ftp://h"},
+            {"fra": "https://"},
+            {"fra": "https://u@h"},
+            {"fra": "https://h:x"},
+            {"fra": "https://h/?q"},
+        ],
+    },
+    GeoIP: {
+        "path": [3, None, b"x", [], "/nowhere.mmdb", LONE],
+    },
+    metadata: {
+        "clouds": ["nobody", "", 3, None],
+        "timeout": [0, 6, "1", None, math.nan],
+    },
 }
 
 CASES = [
