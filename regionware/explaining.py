@@ -75,6 +75,7 @@ def explain(
             "name": located.region.name,
             "source": located.source,
             "trust": located.trust.name.lower(),
+            "by": located.by,
         },
         "session": str(exchange.token.write)
         if exchange.token is not None and exchange.token.write
