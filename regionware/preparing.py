@@ -12,6 +12,7 @@ from regionware.configuration import Options
 from regionware.database.timelines import Timelines
 from regionware.database.token import Signer
 from regionware.dice import DICE
+from regionware.http.request import Request
 from regionware.locate.claim import Provider
 from regionware.locate.healthy import Marks
 from regionware.locate.latency import Latency
@@ -114,9 +115,16 @@ def _probe(options: Options, resolver: Resolver, events: Events) -> Endpoint | N
         return None
     rules = (options.mapping or RegionMap()).latency or Latency()
     pinned = next((each for each in resolver.providers if isinstance(each, Pinned)), None)
+
+    def host(request: Request) -> str:
+        told = request.special.get("x-forwarded-host")
+        if told is None or not resolver.peers.trusts(request.peer):
+            return request.host
+        return told.rpartition(",")[2].strip().lower()
+
     return Endpoint(
         options.probed, resolver, regions=options.topology.regions, pinned=pinned, better=rules,
-        events=events,
+        events=events, host=host,
     )  # fmt: skip
 
 
