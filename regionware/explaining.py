@@ -84,6 +84,7 @@ def explain(
             "name": located.region.name,
             "source": located.source,
             "trust": located.trust.name.lower(),
+            "by": located.by,
             "chain": [{"provider": one.provider, "outcome": one.outcome} for one in located.chain],
         },
         "client": {

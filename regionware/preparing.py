@@ -12,6 +12,7 @@ from regionware.configuration import Options
 from regionware.database.timelines import Timelines
 from regionware.database.token import Signer
 from regionware.dice import DICE
+from regionware.http.request import Request
 from regionware.locate.border import Border
 from regionware.locate.claim import Provider
 from regionware.locate.healthy import Marks
@@ -118,9 +119,15 @@ def _probe(options: Options, resolver: Resolver, events: Events) -> Endpoint | N
         return None
     rules = (options.mapping or RegionMap()).latency or Latency()
     pinned = next((each for each in resolver.providers if isinstance(each, Pinned)), None)
+
+    def host(request: Request) -> str:
+        # What nobody vouches for has been removed, where anybody is believed.
+        told = request.special.get("x-forwarded-host") if resolver.ingresses else None
+        return request.host if told is None else told.rpartition(",")[2].strip().lower()
+
     return Endpoint(
         options.probed, resolver, regions=options.topology.regions, pinned=pinned, better=rules,
-        events=events,
+        events=events, host=host,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ nothing but `script.js` may be kept by anybody. It answers before the routes of 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 from typing import Final
@@ -103,6 +103,7 @@ class Endpoint:
     __slots__ = (
         "_better",
         "_events",
+        "_host",
         "_pinned",
         "_placing",
         "_resolver",
@@ -113,7 +114,7 @@ class Endpoint:
 
     def __init__(
         self, probe: Probe, resolver: Resolver, *, regions: Sequence[Region],
-        pinned: Pinned | None, better: Latency, events: Events,
+        pinned: Pinned | None, better: Latency, events: Events, host: Callable[[Request], str],
     ) -> None:  # fmt: skip
         """Compile.
 
@@ -124,6 +125,7 @@ class Endpoint:
             pinned: gives out pins; `None` where nobody reads them.
             better: what is clearly faster.
             events: where pins are counted.
+            host: the host that a client has asked, as far as a trusted peer says.
 
         Raises:
             ConfigurationError: nothing could be measured, or it would be of no use.
@@ -134,6 +136,7 @@ class Endpoint:
         self._pinned = pinned
         self._better = better
         self._events = events
+        self._host = host
         self._urls = _urls(probe, regions)
         if len(self._urls) < 2:
             raise ConfigurationError(
@@ -217,9 +220,7 @@ class Endpoint:
         """Whether a page of this very origin has sent it: browsers say so with every POST."""
         if (request.header("sec-fetch-site") or "same-origin") != "same-origin":
             return False
-        host = request.host
-        if self._resolver.ingresses:
-            host = (request.header("x-forwarded-host") or host).rpartition(",")[2].strip().lower()
+        host = self._host(request)
         origin = (request.header("origin") or "").lower()
         return bool(host) and any(
             origin in {f"{scheme}{host}", f"{scheme}{host.removesuffix(port)}"}

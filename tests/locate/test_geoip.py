@@ -4,6 +4,9 @@ import builtins
 import gc
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -16,13 +19,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import regionware
 from regionware import ConfigurationError, Regionware
 from regionware.locate import GeoIP, Platform, Resolver, Trust, geofile
 from regionware.locate.address import address_of
 from regionware.locate.geofile import UnusableError, load
 from regionware.locate.georecord import claim_of
+from regionware.policies import Cache, Route
+from tests.conformance.application import Application, Response
 from tests.conformance.harness import until
 from tests.locate.geo import FRA, IAD, SIN, STRANGER, TOPOLOGY, TRUSTED, Asked, city, write
+from tests.rig import Rig
 
 PARIS = city("FR", (48.85, 2.35), "IDF", "Europe/Paris")
 NETWORKS = {
@@ -301,6 +308,34 @@ def test_the_last_good_file_would_not_survive_untried(
     assert resolver.resolve(Asked(STRANGER)).source == "default"
 
 
+def truncated(path: Path, protection: str) -> int:
+    """How a process ends that looks something up when its file was truncated."""
+    program = f"""
+import os, sys
+from contextlib import contextmanager
+from regionware.locate import GeoIP, geofile
+from tests.locate.geo import Asked
+{protection}
+geoip = GeoIP(sys.argv[1])
+os.truncate(sys.argv[1], 0)
+sys.exit(0 if geoip(Asked("203.0.113.9")).country == "FR" else 1)
+"""
+    root = Path(__file__).parents[2]
+    environ = os.environ | {"PYTHONPATH": str(root)}
+    command = [sys.executable, "-c", program, str(path)]
+    return subprocess.run(command, cwd=root, env=environ, check=False).returncode
+
+
+def test_a_process_survives_that_its_file_is_truncated(path: Path) -> None:
+    assert truncated(path, "") == 0
+
+
+def test_without_a_copy_it_would_be_killed(path: Path) -> None:
+    """The control."""
+    mapped = "geofile._private = contextmanager(lambda file: iter([file.name]))"
+    assert truncated(path, mapped) == -signal.SIGBUS
+
+
 def test_a_file_that_changes_while_it_is_read_is_read_later(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -403,6 +438,33 @@ def test_f19_would_notice_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert found(geoip, STRANGER) == "FR"
     monkeypatch.setattr(GeoIP, "__call__", lambda self, request: GeoIP(self._path)(request))
     assert Resolver([geoip], TOPOLOGY).resolve(Asked(STRANGER)).region == IAD
+
+
+# --- in an application
+
+
+def test_each_region_has_an_entry_of_its_own(path: Path, rig: Rig) -> None:
+    """Over both protocols: a new file is a matter of new requests, not of what is stored."""
+
+    def told(_: object) -> Response:
+        state = regionware.current()
+        assert state is not None
+        return Response([state.region.name.encode()])
+
+    geoip = GeoIP(path)
+    rw = rig.worker(TOPOLOGY, Route("/a", cache=Cache(ttl=60, by="region")), region=[geoip])
+    site = rig.site(rw, Application(told))
+    for hit in (False, True):
+        for peer, name in (("203.0.113.9", b"fra"), ("198.51.100.9", b"sin"), ("8.8.8.8", b"iad")):
+            answer = site.get("/a", peer=peer)
+            assert (answer.body, answer.hit) == (name, hit)
+    write(path, {"8.0.0.0/8": city("FR")})
+    geoip.check()
+    answer = site.get("/a", peer="8.8.8.8")
+    assert (answer.body, answer.hit) == (b"fra", True)
+    assert rw.explain("GET", "/a", peer="8.8.8.8")["region"] == {
+        "name": "fra", "source": "geoip", "trust": "derived", "by": "country",
+    }  # fmt: skip
 
 
 # --- in the background

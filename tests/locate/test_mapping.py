@@ -123,6 +123,11 @@ def test_an_alias_is_a_name() -> None:
         assert topology.region(said).name == "fra"
     assert Topology(regions=regions, environ={"AWS_REGION": "eu-central-1"}).here.name == "fra"
     assert len(topology.regions) == 2
+    environ = {
+        "REGIONWARE_REGIONS": "fra", "REGIONWARE_FRA_ALIASES": "eu-central-1, frankfurt",
+        "AWS_REGION": "eu-central-1",
+    }  # fmt: skip
+    assert Topology.from_env(environ).region("frankfurt").aliases == ("eu-central-1", "frankfurt")
 
 
 @pytest.mark.parametrize("aliases", [["iad"], ["x", "other"]])
