@@ -80,15 +80,18 @@ class Ingresses:
         known = getattr(request, "entrance", None)
         if isinstance(known, Entrance):
             return known
-        found = request.entrance = self._find(request)
-        return found
+        return self.enter(request)
 
-    def _find(self, request: Request) -> Entrance:
+    def enter(self, request: Request) -> Entrance:
+        """The same, where nobody has asked before."""
         replaced = request.replaced()
         for way in self.ways:
             if way.admits(request, replaced=replaced):
-                return Entrance(way, replaced=replaced)
-        return Entrance(None, replaced=replaced)
+                break
+        else:
+            way = None
+        found = request.entrance = Entrance(way, replaced=replaced)
+        return found
 
     def speaks(self, request: Request, platform: str, headers: frozenset[str]) -> bool:
         """Whether whoever has sent this request sets a platform's headers, or those named."""

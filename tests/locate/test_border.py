@@ -12,7 +12,17 @@ from regionware.policies import Cache, Route
 from tests.conformance.application import Application, Response, Seen, text
 from tests.conformance.conftest import Clock
 from tests.conformance.harness import Site, until
-from tests.locate.cases import CLIENT, FORGED, PROXY, SECRET, STRANGER, TOPOLOGY, preset, proven
+from tests.locate.cases import (
+    CLIENT,
+    FORGED,
+    PROXY,
+    SECRET,
+    STRANGER,
+    TOPOLOGY,
+    Asked,
+    preset,
+    proven,
+)
 from tests.rig import Rig
 
 BALANCER = Ingress.load_balancer("10.0.0.0/8")
@@ -228,6 +238,17 @@ def test_by_the_book_a_request_without_forgeries_is_not_bypassed(rig: Rig) -> No
     assert len(here.app.calls) == 1
 
 
+@pytest.mark.parametrize("method", ["POST", "DELETE", "HEAD"])
+def test_every_method_is_guarded(rig: Rig, method: str) -> None:
+    sent = {"CF-IPCountry": "FR", "X-HTTP-Method-Override": "DELETE", "X-Other": "kept"}
+    here = site(rig, trusted=[BALANCER])
+    for path in ("/x", "/cached"):
+        seen = seen_by(here, path, STRANGER, method=method, headers=sent)
+        assert seen == {"x-other": "kept"}
+    # The control: nobody asks who is believed, and what is not cached is left alone.
+    assert len(seen_by(site(rig), "/x", STRANGER, method=method, headers=sent)) == 3
+
+
 def test_a_note_that_nothing_is_stored_lets_no_forgery_through(rig: Rig) -> None:
     """What needs no look at the other headers of a request must not forget to remove them."""
 
@@ -262,6 +283,21 @@ def test_hits_behind_a_proxy_are_those_of_the_scheme_that_it_tells(rig: Rig) -> 
     assert not ask("http, https")[1]
     assert ask("https", X_Forwarded_Host="evil".replace("_", "-")) == (secure, True)
     assert not ask("https", Cookie="a=1")[1]
+
+
+def test_our_own_header_is_for_us_alone(rig: Rig) -> None:
+    """It is signed, so whoever reads it needs no ingress; no application sees it."""
+    here = site(rig, trusted=[BALANCER])
+    border = here.rw._parts.prepared.border
+    assert border is not None
+    for peer in (PROXY, STRANGER):
+        asked = Asked(peer, {"Host": "a", "Regionware-Hop": "signed", "X-Original-URL": "/evil"})
+        admitted = border.admit(asked)
+        assert admitted is not None
+        assert admitted.told == {"x-original-url"}
+        assert asked.special == {"host": "a", "regionware-hop": "signed"}
+        assert asked.header("regionware-hop") is None
+        assert seen_by(here, peer=peer, headers={"Regionware-Hop": "signed"}) == {}
 
 
 # --- Where the application asks
