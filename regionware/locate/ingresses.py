@@ -44,6 +44,11 @@ class Entrance:
             self._client = NOBODY if unknown else self.walk(request)[1].client
         return self._client
 
+    def told(self, request: Request) -> str:
+        """The same as text; empty where it is unknown, or only that of a proxy."""
+        client = self.client(request)
+        return "" if client.trust is Trust.UNKNOWN else str(client)
+
 
 class Ingresses:
     """All ways into the application, in their order; peers that are believed anything come last.

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from regionware import Regionware
+from regionware.http.request import Request
 from regionware.locate import Ingress, Platform
 from regionware.policies import Cache, Route
 from tests.conformance.application import Application, Response, Seen, text
@@ -326,6 +327,31 @@ def test_the_client_and_the_region_inside_of_a_request(rig: Rig) -> None:
     ):  # fmt: skip
         here.get(path, headers=headers, peer=peer)
         assert told[-1] == expected
+
+
+@pytest.mark.parametrize(
+    ("peer", "fields", "client"),
+    [
+        (STRANGER, {}, STRANGER),
+        (None, {}, None),
+        (STRANGER, {"X-Forwarded-For": FORGED}, STRANGER),
+        (PROXY, {"X-Forwarded-For": f"{FORGED}, {CLIENT}"}, CLIENT),
+        # What is only a proxy's address is not the client's.
+        (PROXY, {"X-Forwarded-For": "unknown"}, ""),
+        (None, {"X-Forwarded-For": FORGED}, ""),
+    ],
+)
+def test_a_provider_is_told_the_clients_address(
+    peer: str | None, fields: dict[str, str], client: str | None
+) -> None:
+    told: list[str | None] = []
+
+    def provider(request: Request) -> None:
+        told.append(request.client)
+
+    rw = Regionware(topology=TOPOLOGY, region=[provider], trusted=[BALANCER])
+    rw.explain("GET", "/", fields, peer=peer)
+    assert told == [client]
 
 
 def test_a_binding_inside_of_a_request_knows_its_client(rig: Rig) -> None:
