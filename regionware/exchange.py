@@ -9,6 +9,7 @@ from regionware.caching.entry import Entry, Key, Record, Uncacheable
 from regionware.caching.filling import Filling
 from regionware.caching.fresh import is_quiet
 from regionware.caching.freshness import Values
+from regionware.caching.keys import REWRITING
 from regionware.early import begin_early, claim
 from regionware.edge import NOBODY
 from regionware.effects import Capture, Invalidate, Plan
@@ -27,6 +28,8 @@ from regionware.validating import RawFields, ask, compare, freshen
 
 #: Reasons for which responses with a head like this one are never stored.
 _LASTING = frozenset({"private", "no-store", "no-cache", "set-cookie", "vary", "malformed"})
+#: What a proxy that is believed tells of a request; keys are made of that.
+_TOLD = REWRITING | {"host"}
 
 
 def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | None":
@@ -50,7 +53,8 @@ def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | N
     edits = None
     if prepared.border is not None and (len(special) > 1 or "host" not in special):
         edits = prepared.admit(request, mode)
-        if frequent and (entry := _behind_proxy(prepared, request, plan)) is not None:
+        entry = _behind_proxy(prepared, request, plan) if frequent else None
+        if entry is not None:
             return entry
     exchange = Exchange(prepared, request, plan, mode, edits)
     if mode == "observe" and keys is not None:
@@ -64,13 +68,10 @@ def begin(prepared: Prepared, request: Request) -> "Entry | Reply | Exchange | N
 
 
 def _behind_proxy(prepared: Prepared, request: Request, plan: RoutePlan) -> Entry | None:
-    """The same answer from memory, where a proxy says by which scheme it was asked; and no more."""
-    special = request.special
-    proto = special.get("x-forwarded-proto")
-    if proto is None or len(special) != 2 or "," in proto:
+    """The same answer from memory, where a proxy tells scheme and host, and there is no more."""
+    if plan.keys is None or not _TOLD.issuperset(request.special):
         return None
-    path = request.root + request.path
-    record = prepared.memory.lookup((proto.strip().lower(), request.host, path, request.query))
+    record = prepared.memory.lookup(plan.keys.told(request))
     if type(record) is not Entry or not is_quiet(prepared.fences, record, prepared.clock()):
         return None
     if prepared.events.wanted:

@@ -204,6 +204,14 @@ class KeyPlan:
         )
         return Screened(key, "", edits or None)
 
+    def told(self, request: Request) -> Key:
+        """The key of a request that tells nothing but a URL, on a `quick` route.
+
+        What a proxy says of the URL must be believed: see `locate.border`.
+        """
+        scheme, host, believed = self._origin(request, RequestEdits(set()))
+        return (scheme, host, request.root + request.path, request.query, *believed)
+
     def reads(self, request: Request) -> set[str]:
         """The names of the fields that this request's key is made from, but for cookies."""
         names = {*self.fields, *(request.special.keys() & REWRITING)}
@@ -219,7 +227,7 @@ class KeyPlan:
 
     def _origin(self, request: Request, edits: RequestEdits) -> tuple[str, str, tuple[str, ...]]:
         """The scheme and host that clients see, and whatever else a trusted peer says of them."""
-        rewriting = request.special.keys() & REWRITING
+        rewriting = REWRITING.intersection(request.special)
         if not rewriting:
             return request.scheme, request.host, ()
         if not self._trusts(request.peer):

@@ -3,6 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Entered(Protocol):
+    """How a request came in; see `locate.ingresses`."""
+
+    def told(self, request: "Request", /) -> str:
+        """The client's address as text; empty where it is not known for certain."""
 
 
 class Request(ABC):
@@ -36,7 +44,7 @@ class Request(ABC):
     peer: str | None
     special: dict[str, str]
     odd: bool
-    entrance: object
+    entrance: Entered
 
     @abstractmethod
     def header(self, name: str) -> str | None:
@@ -45,6 +53,12 @@ class Request(ABC):
     @abstractmethod
     def headers(self) -> Iterator[tuple[str, str]]:
         """Every field, names in lower case."""
+
+    @property
+    def client(self) -> str | None:
+        """The client's address: the peer's, unless it came in otherwise; empty where unknown."""
+        entrance: Entered | None = getattr(self, "entrance", None)
+        return self.peer if entrance is None else entrance.told(self)
 
     def replaced(self) -> bool:
         """Whether `peer` shows to be what a server has taken from a header."""

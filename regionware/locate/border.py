@@ -99,7 +99,7 @@ class Border:
         special = request.special
         if self._all.isdisjoint(special):
             return None
-        entrance = self._ingresses.of(request)
+        entrance = self._ingresses.enter(request)
         way = entrance.way
         # Requests that come the same way have the same names, most of the time.
         verdict = self._verdicts.get((way, *special)) or self._learn(way, special)

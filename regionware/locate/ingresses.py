@@ -44,6 +44,11 @@ class Entrance:
             self._client = NOBODY if unknown else self.walk(request)[1].client
         return self._client
 
+    def told(self, request: Request) -> str:
+        """The same as text; empty where it is unknown, or only that of a proxy."""
+        client = self.client(request)
+        return "" if client.trust is Trust.UNKNOWN else str(client)
+
 
 class Ingresses:
     """All ways into the application, in their order; peers that are believed anything come last.
@@ -80,15 +85,18 @@ class Ingresses:
         known = getattr(request, "entrance", None)
         if isinstance(known, Entrance):
             return known
-        found = request.entrance = self._find(request)
-        return found
+        return self.enter(request)
 
-    def _find(self, request: Request) -> Entrance:
+    def enter(self, request: Request) -> Entrance:
+        """The same, where nobody has asked before."""
         replaced = request.replaced()
         for way in self.ways:
             if way.admits(request, replaced=replaced):
-                return Entrance(way, replaced=replaced)
-        return Entrance(None, replaced=replaced)
+                break
+        else:
+            way = None
+        found = request.entrance = Entrance(way, replaced=replaced)
+        return found
 
     def speaks(self, request: Request, platform: str, headers: frozenset[str]) -> bool:
         """Whether whoever has sent this request sets a platform's headers, or those named."""

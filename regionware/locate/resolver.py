@@ -113,6 +113,10 @@ class Resolver:
         """The peers that are believed anything."""
         return self.ingresses.peers
 
+    def admits(self, request: Request) -> bool:
+        """Whether a request came through somebody who is believed."""
+        return self.ingresses.of(request).way is not None
+
     def client(self, request: Request) -> Client:
         """The client's address; never raises."""
         return self.ingresses.of(request).client(request)

@@ -102,7 +102,7 @@ class Way:
                 return False
         elif self._peers and not replaced and not self._peers.trusts(request.peer):
             return False
-        return all(_proves(request.header(name), secrets) for name, secrets in self._proofs)
+        return all(_proves(request.special.get(name), secrets) for name, secrets in self._proofs)
 
     # Who is behind it?
 

@@ -7,12 +7,23 @@ from typing import Any
 import pytest
 
 from regionware import Regionware
+from regionware.http.request import Request
 from regionware.locate import Ingress, Platform
 from regionware.policies import Cache, Route
 from tests.conformance.application import Application, Response, Seen, text
 from tests.conformance.conftest import Clock
 from tests.conformance.harness import Site, until
-from tests.locate.cases import CLIENT, FORGED, PROXY, SECRET, STRANGER, TOPOLOGY, preset, proven
+from tests.locate.cases import (
+    CLIENT,
+    FORGED,
+    PROXY,
+    SECRET,
+    STRANGER,
+    TOPOLOGY,
+    Asked,
+    preset,
+    proven,
+)
 from tests.rig import Rig
 
 BALANCER = Ingress.load_balancer("10.0.0.0/8")
@@ -228,6 +239,17 @@ def test_by_the_book_a_request_without_forgeries_is_not_bypassed(rig: Rig) -> No
     assert len(here.app.calls) == 1
 
 
+@pytest.mark.parametrize("method", ["POST", "DELETE", "HEAD"])
+def test_every_method_is_guarded(rig: Rig, method: str) -> None:
+    sent = {"CF-IPCountry": "FR", "X-HTTP-Method-Override": "DELETE", "X-Other": "kept"}
+    here = site(rig, trusted=[BALANCER])
+    for path in ("/x", "/cached"):
+        seen = seen_by(here, path, STRANGER, method=method, headers=sent)
+        assert seen == {"x-other": "kept"}
+    # The control: nobody asks who is believed, and what is not cached is left alone.
+    assert len(seen_by(site(rig), "/x", STRANGER, method=method, headers=sent)) == 3
+
+
 def test_a_note_that_nothing_is_stored_lets_no_forgery_through(rig: Rig) -> None:
     """What needs no look at the other headers of a request must not forget to remove them."""
 
@@ -264,6 +286,21 @@ def test_hits_behind_a_proxy_are_those_of_the_scheme_that_it_tells(rig: Rig) -> 
     assert not ask("https", Cookie="a=1")[1]
 
 
+def test_our_own_header_is_for_us_alone(rig: Rig) -> None:
+    """It is signed, so whoever reads it needs no ingress; no application sees it."""
+    here = site(rig, trusted=[BALANCER])
+    border = here.rw._parts.prepared.border
+    assert border is not None
+    for peer in (PROXY, STRANGER):
+        asked = Asked(peer, {"Host": "a", "Regionware-Hop": "signed", "X-Original-URL": "/evil"})
+        admitted = border.admit(asked)
+        assert admitted is not None
+        assert admitted.told == {"x-original-url"}
+        assert asked.special == {"host": "a", "regionware-hop": "signed"}
+        assert asked.header("regionware-hop") is None
+        assert seen_by(here, peer=peer, headers={"Regionware-Hop": "signed"}) == {}
+
+
 # --- Where the application asks
 
 
@@ -290,6 +327,31 @@ def test_the_client_and_the_region_inside_of_a_request(rig: Rig) -> None:
     ):  # fmt: skip
         here.get(path, headers=headers, peer=peer)
         assert told[-1] == expected
+
+
+@pytest.mark.parametrize(
+    ("peer", "fields", "client"),
+    [
+        (STRANGER, {}, STRANGER),
+        (None, {}, None),
+        (STRANGER, {"X-Forwarded-For": FORGED}, STRANGER),
+        (PROXY, {"X-Forwarded-For": f"{FORGED}, {CLIENT}"}, CLIENT),
+        # What is only a proxy's address is not the client's.
+        (PROXY, {"X-Forwarded-For": "unknown"}, ""),
+        (None, {"X-Forwarded-For": FORGED}, ""),
+    ],
+)
+def test_a_provider_is_told_the_clients_address(
+    peer: str | None, fields: dict[str, str], client: str | None
+) -> None:
+    told: list[str | None] = []
+
+    def provider(request: Request) -> None:
+        told.append(request.client)
+
+    rw = Regionware(topology=TOPOLOGY, region=[provider], trusted=[BALANCER])
+    rw.explain("GET", "/", fields, peer=peer)
+    assert told == [client]
 
 
 def test_a_binding_inside_of_a_request_knows_its_client(rig: Rig) -> None:

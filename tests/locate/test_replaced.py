@@ -81,6 +81,16 @@ def test_an_ingress_may_say_that_the_server_does_this(rig: Rig) -> None:
     assert answer == f"fra {CLIENT} server True"
 
 
+def test_no_provider_looks_up_an_address_that_somebody_has_made_up() -> None:
+    for resolver, expected in (
+        (Resolver([], TOPOLOGY, ["10.0.0.0/8"]), ""),
+        (Resolver([], TOPOLOGY, [Ingress("10.0.0.0/8", rewritten=True)]), PROXY),
+    ):
+        asked = Asked(PROXY, {"X-Forwarded-For": PROXY}, replaced=True)
+        assert resolver.admits(asked) is bool(expected)
+        assert asked.client == expected
+
+
 def test_behind_a_balancer_whose_address_the_server_replaces() -> None:
     balancer = Ingress.load_balancer("10.0.0.0/8", rewritten=True)
     cdn = Ingress.cloudflare(secret=SECRET, behind=balancer, rewritten=True)

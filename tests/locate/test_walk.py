@@ -1,13 +1,16 @@
 """The client's address: from the right to the left, and no further than somebody vouches for it."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from regionware.locate import Ingress, Resolver, Trust
-from regionware.locate.client import Client
+from regionware.locate.addresses import Address, bare
+from regionware.locate.client import Chain, Client, Walk
+from regionware.locate.forwarded import Element
 from tests.locate.cases import CLIENT, FORGED, PROXY, SECRET, STRANGER, TOPOLOGY, Asked
 
 PROXIES = "10.0.0.0/8"
@@ -192,3 +195,42 @@ def test_no_header_raises(text: str, name: str) -> None:
     ingress = Ingress(PROXIES, client=name)
     found = client(ingress, {name: text, XFF: text})
     assert found.address is None or found.address == Client(found.address, "", UNKNOWN).address
+
+
+# --- These tests can fail
+
+
+def _left_most(chain: Chain, *_: object) -> Walk:
+    return Walk(Client(chain.hops[0], chain.name, PLATFORM), 0)
+
+
+def _skipping(
+    chain: Chain, start: Address | None, place: int, is_proxy: Callable[[Address], bool]
+) -> Walk:
+    """Passes over what is no address."""
+    known = [hop for hop in chain.hops[:place] if hop is not None]
+    client = next((hop for hop in reversed(known) if not is_proxy(hop)), start)
+    return Walk(Client(client, chain.name, PLATFORM), 0)
+
+
+def _repairing(text: str) -> tuple[Element, ...]:
+    """Takes what looks like an address from wherever it stands."""
+    return tuple(Element(bare(found)) for found in re.findall(r"\d+\.\d+\.\d+\.\d+", text))
+
+
+@pytest.mark.parametrize(
+    ("what", "mutant", "source", "field"),
+    [
+        ("Chain.walk", _left_most, XFF, f"{FORGED}, {CLIENT}"),
+        ("Chain.walk", _skipping, XFF, f"{FORGED}, unknown, 10.0.0.8"),
+        ("parse", _repairing, FORWARDED, f'for={FORGED}, for="_x, for=10.0.0.8'),
+    ],
+)
+def test_what_others_do_lets_a_client_name_another(
+    monkeypatch: pytest.MonkeyPatch, what: str, mutant: object, source: str, field: str
+) -> None:
+    """The left-most address, going on behind garbage, and repairing: each by its mutant."""
+    ingress = Ingress(PROXIES, client=source)
+    assert str(client(ingress, {source: field})) != FORGED
+    monkeypatch.setattr(f"regionware.locate.client.{what}", mutant)
+    assert str(client(ingress, {source: field})) == FORGED
