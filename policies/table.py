@@ -108,7 +108,9 @@ class Table:
         self.routes = [Compiled(route, index) for index, route in enumerate(routes)]
         self.fallback = Compiled(Route("/{path:path}"), -1)
         self._by_host = any(route.hosts is not None for route in routes)
-        self._memo: dict[tuple[str, str, str], Compiled] = {}
+        #: Where the path alone decides, it is its own key: one object less for each that is known.
+        self._by_path = not self._by_host and all(route.methods is None for route in routes)
+        self._memo: dict[str | tuple[str, str, str], Compiled] = {}
         for index, later in enumerate(self.routes):
             for earlier in self.routes[:index]:
                 if earlier.covers(later):
@@ -118,7 +120,7 @@ class Table:
 
     def match(self, method: str, host: str, path: str) -> Compiled:
         """The first route that matches, or the fallback without any policy."""
-        asked = (method, host if self._by_host else "", path)
+        asked = path if self._by_path else (method, host if self._by_host else "", path)
         found = self._memo.get(asked)
         if found is None:
             found = self._search(method, host, path)

@@ -24,7 +24,7 @@ def begin_early(exchange: "Exchange", key: Key, entry: Entry) -> "Exchange | Non
     """
     prepared, keys = exchange.prepared, exchange.plan.keys
     now = prepared.clock()
-    if keys is None or now < max(entry.quiet_until, entry.retry_at):
+    if keys is None or now < entry.quiet_until or now < entry.retry_at:
         return None
     if prepared.flights.is_busy(key) or "authorization" in exchange.request.special:
         return None  # a refresh carries no identity, so it could not make this answer

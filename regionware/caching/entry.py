@@ -5,6 +5,7 @@ from copy import copy
 from typing import Any
 
 from regionware.caching.chance import quiet_until
+from regionware.caching.common import Common, alike
 from regionware.caching.compact import (
     FLOAT,
     Pool,
@@ -24,9 +25,13 @@ Fields = tuple[tuple[bytes, bytes], ...]
 _HEADS = 4
 _edits: Pool[tuple[object, Any]] = Pool(256)
 
-#: What a record refers to and its class does not know: the number that says how large it is.
-_SIZE = held(1 << 20)
+#: Octets are counted in the allocator's steps: so most counts are numbers that CPython has once.
+_STEP = 16
+_ONCE = 256
+_COUNT = held(_ONCE + 1) // _STEP
 _STAMP = held(1 << 50)
+#: Trust is counted in these parts of a second, for the same reason; it is rounded down.
+_TICKS = 16
 #: A note's time, and its few pairs, which are shared.
 _NOTE = FLOAT + held((None,) * _HEADS)
 
@@ -46,21 +51,26 @@ class Record:
 
     Attributes:
         key: what it is kept under.
-        size: the octets that CPython holds for it, but for its place in the tier's table.
         visited: it was wanted since the hand of SIEVE came by.
         newer: its neighbour in the order of insertion.
         older: its other neighbour.
     """
 
-    __slots__ = ("key", "newer", "older", "size", "visited")
+    __slots__ = ("_steps", "key", "newer", "older", "visited")
 
     def __init__(self, key: Key, size: int) -> None:
         """Begin outside of any order, and not visited; `size` is that of what it refers to."""
         self.key, cost = share_key(key)
-        self.size = held(self) + cost + size + _SIZE
+        steps = -(-(held(self) + cost + size) // _STEP)
+        self._steps = steps if steps <= _ONCE else steps + _COUNT
         self.visited = False
         self.newer: Record | None = None
         self.older: Record | None = None
+
+    @property
+    def size(self) -> int:
+        """The octets that CPython holds for it, but for its place in the tier's table."""
+        return self._steps * _STEP
 
 
 class Variants(Record):
@@ -111,6 +121,9 @@ class Uncacheable(Record):
 class Entry(Record):
     """One stored response.
 
+    Very many are kept: there is a slot for what is an entry's own, or what a hit reads; the rest
+    is in what it has in common with others.
+
     Times are readings of this process's monotonic clock in seconds; `created` is a stamp.
 
     Attributes:
@@ -122,15 +135,11 @@ class Entry(Record):
         fresh_until: the end of the freshness lifetime.
         quiet_until: nobody refreshes it earlier than this; not after `fresh_until`.
         cost: seconds that the application took; 0 where nothing is refreshed early.
-        failures: how many refreshes have failed in a row.
-        retry_at: when the next may be tried.
-        revalidate_until: the end of `stale-while-revalidate`.
-        error_until: the end of `stale-if-error`.
+        retry_at: when a refresh may be tried again.
         lower: everything up to here is certainly in the entry; `None` if unknown.
         upper: nothing after here is in the entry; `None` if unknown.
         flags: `OPEN`, `STRICT`, `ALWAYS` and `AS_IS`, added up.
         checked: the version of the fences against which the entry was last found good.
-        verified_until: when the entry may no longer be served unless the log is alive.
         host: the database host it was made from, for provenance.
         packed: the content compressed, for clients that take it so; empty where there is none.
         wire: what an adapter prepared from it, for one second of age; see `Memory.dress`.
@@ -138,29 +147,27 @@ class Entry(Record):
 
     __slots__ = (
         "__weakref__",
-        "_names",
+        "_common",
+        "_trust",
         "_values",
         "body",
         "born",
         "checked",
         "cost",
         "created",
-        "error_until",
-        "failures",
-        "flags",
         "fresh_until",
-        "host",
-        "lower",
-        "packed",
         "quiet_until",
         "retry_at",
-        "revalidate_until",
         "status",
         "tags",
-        "upper",
-        "verified_until",
         "wire",
     )
+
+    host: str = alike("host")
+    flags: int = alike("flags")
+    lower: Position | None = alike("lower")
+    upper: Position | None = alike("upper")
+    packed: bytes = alike("packed")
 
     def __init__(
         self,
@@ -173,8 +180,8 @@ class Entry(Record):
         created: int,
         born: float,
         fresh_until: float,
-        revalidate_until: float,
-        error_until: float,
+        revalidate: float = 0.0,
+        error: float = 0.0,
         lower: Position | None = None,
         upper: Position | None = None,
         host: str = "",
@@ -182,69 +189,90 @@ class Entry(Record):
         cost: float = 0.0,
         packed: bytes = b"",
     ) -> None:
-        """Keep everything; nothing is checked yet."""
-        self._names, self._values, fields = pack(headers)
+        """Keep everything; nothing is checked yet.
+
+        The stale windows, `revalidate` and `error`, are seconds after `fresh_until`.
+        """
+        names, self._values, fields = pack(headers)
+        host, place = share_text(host)
+        common = Common(names, host, flags, revalidate, error, lower, upper, packed)
+        self._common, shared = common.shared()
         self.tags = tuple(tags)
-        self.host, place = share_text(host)
-        # Lifetimes without stale windows end at one moment: that is one number.
         self.fresh_until = fresh_until
-        self.revalidate_until = _same(revalidate_until, fresh_until)
-        self.error_until = _same(error_until, self.revalidate_until)
-        self.lower = lower
-        self.upper = upper
         self.cost = cost
-        self.quiet_until = _same(quiet_until(fresh_until, cost), fresh_until)
-        self.packed = packed
-        super().__init__(key, fields + place + held(body) + self._rest())
+        # Where nothing is refreshed early, both end at one moment: that is one number.
+        self.quiet_until = quiet_until(fresh_until, cost) if cost else fresh_until
+        super().__init__(key, fields + place + shared + held(body) + self._rest())
         self.status = status
         self.body = body
         self.created = created
         self.born = born
-        self.flags = flags
         self.checked = -1
-        self.failures = 0
         self.retry_at = 0.0
-        self.verified_until = 0.0
+        self._trust = 0
         self.wire: tuple[object, int, Any] | None = None
+
+    @property
+    def revalidate_until(self) -> float:
+        """The end of `stale-while-revalidate`."""
+        return self.fresh_until + self._common.revalidate
+
+    @property
+    def error_until(self) -> float:
+        """The end of `stale-if-error`."""
+        return self.fresh_until + self._common.error
+
+    @property
+    def failures(self) -> int:
+        """How many refreshes have failed in a row."""
+        return self._common.failures
+
+    @failures.setter
+    def failures(self, failures: int) -> None:
+        self._common, _ = self._common._replace(failures=failures).shared()
+
+    @property
+    def verified_until(self) -> float:
+        """When it may no longer be served unless the log is alive."""
+        return self.born + self._trust / _TICKS
 
     @property
     def headers(self) -> Fields:
         """The stored fields, made anew from what is kept of them."""
-        return tuple(unpack(self._names, self._values))
+        return tuple(self.pairs())
 
     @headers.setter
     def headers(self, headers: Fields) -> None:
-        self._names, self._values, _ = pack(headers)
+        names, self._values, _ = pack(headers)
+        self._common = self._common._replace(names=names)
 
     def pairs(self) -> Iterator[tuple[bytes, bytes]]:
         """The stored fields one by one, for who makes a list of them."""
-        return unpack(self._names, self._values)
+        return unpack(self._common.names, self._values)
 
     def _rest(self) -> int:
-        """The octets of tags, times and positions."""
-        later = (self.revalidate_until, self.error_until)
-        times = 2 + sum(one is not self.fresh_until for one in later)
-        known = [position for position in (self.lower, self.upper) if position is not None]
-        positions = sum(held(each) + held(each.lsn) for each in known)
+        """The octets of tags and times."""
         tags = held(self.tags) + sum(map(held, self.tags)) if self.tags else 0
-        early = 2 * FLOAT if self.quiet_until is not self.fresh_until else 0
-        packed = held(self.packed) if self.packed else 0
-        return times * FLOAT + _STAMP + positions + tags + early + packed
+        return (4 if self.cost else 2) * FLOAT + _STAMP + tags
 
     def head_size(self, head: int, field: int) -> int:
         """The octets of a head made from it: what CPython holds for it, and for each field."""
         values = self._values
         text = sum(map(len, values)) if isinstance(values, tuple) else len(values)
-        return head + field * len(self._names) + text
+        return head + field * len(self._common.names) + text
 
     def verify(self, until: float) -> None:
         """Say until when it may be served without the log; before it is kept."""
-        self.verified_until = until
-        self.size += FLOAT
+        self._trust = max(int((until - self.born) * _TICKS), 0)
+        if self._trust > _ONCE:
+            self._steps += _COUNT
 
     def reached(self, need: Position | None) -> bool:
         """Whether everything up to `need` is certainly in the entry."""
-        return need is None or (self.lower is not None and self.lower.reached(need))
+        if need is None:
+            return True
+        lower = self._common.lower
+        return lower is not None and lower.reached(need)
 
     def dressed(self, headers: Fields) -> "Entry":
         """The same with other fields, to answer from; it is never kept."""
@@ -260,8 +288,3 @@ class Entry(Record):
         """The values of several fields, in one pass; see `field`."""
         found = {name: value for name, value in reversed(self.headers) if name in names}
         return [found[name].decode("latin-1") if name in found else None for name in names]
-
-
-def _same(moment: float, other: float) -> float:
-    """A moment, or the very object of another that is equal."""
-    return other if moment == other else moment

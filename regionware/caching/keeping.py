@@ -67,13 +67,12 @@ class Keeping(Claim):
         packed: bytes = b"",
     ) -> Entry:
         born = self._began - lifetime.age
-        fresh = born + lifetime.ttl
         own = sorted(state.tags) if state is not None else ()
         return Entry(
             key, status=status, headers=fields, body=body,
             tags=tuple(dict.fromkeys((*tags, *own, *self._groups))), created=self._created,
-            born=born, fresh_until=fresh, revalidate_until=fresh + lifetime.revalidate,
-            error_until=fresh + lifetime.error, flags=lifetime.flags,
+            born=born, fresh_until=born + lifetime.ttl, revalidate=lifetime.revalidate,
+            error=lifetime.error, flags=lifetime.flags,
             lower=state.lower if state is not None else None,
             # Of what is still being read, a later answer tells.
             upper=state.upper if state is not None and not state.reading else None,

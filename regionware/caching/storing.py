@@ -121,7 +121,6 @@ def from_frame(
     packed = b""
     if cache is not None:
         packed = for_clients(cache, frame.headers, frame.body, frame.flags, frame.packed)
-    fresh = now + (frame.fresh_until - stamp) / _MICROSECONDS
     return Entry(
         key,
         status=frame.status,
@@ -130,9 +129,9 @@ def from_frame(
         tags=frame.tags,
         created=frame.created,
         born=now - max(stamp - frame.created, 0) / _MICROSECONDS - frame.age,
-        fresh_until=fresh,
-        revalidate_until=fresh + frame.revalidate,
-        error_until=fresh + frame.error,
+        fresh_until=now + (frame.fresh_until - stamp) / _MICROSECONDS,
+        revalidate=frame.revalidate,
+        error=frame.error,
         lower=frame.lower,
         upper=frame.upper,
         host=frame.host,

@@ -293,7 +293,7 @@ def test_an_entry_comes_back_from_the_store_as_it_was(body: bytes) -> None:
     assume(body)
     entry = Entry(
         ("http", "h", "/", ""), status=200, headers=TEXT, body=body, tags=(), created=5, born=0,
-        fresh_until=60, revalidate_until=60, error_until=60,
+        fresh_until=60,
     )  # fmt: skip
     written = encode(storing.to_frame(entry, b"key", Lifetime(60, 0, 0, 0, ())))
     found = decode(written, b"key")

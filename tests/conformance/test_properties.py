@@ -158,7 +158,7 @@ RAISED = st.lists(st.dictionaries(st.sampled_from(NAMES), FENCES, max_size=2), m
 def entry(created: int, lower: Position | None) -> Entry:
     return Entry(
         ("http", "h", "/", ""), status=200, headers=(), body=b"", tags="a", created=created, born=0,
-        fresh_until=1, revalidate_until=1, error_until=1, lower=lower,
+        fresh_until=1, lower=lower,
     )  # fmt: skip
 
 

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from regionware.adapters.wsgi_response import text as wsgi_text
+from regionware.caching.coherence import BOUND
+from regionware.caching.common import Common
 from regionware.caching.compact import held
-from regionware.caching.entry import Entry, Record, Uncacheable, Variants
+from regionware.caching.entry import OPEN, Entry, Record, Uncacheable, Variants
 from regionware.caching.memory import Memory
 from regionware.caching.storing import verified
 from regionware.database.position import Position
@@ -42,7 +44,7 @@ def entry(number: int, size: int, fields: int, tags: int = 0, **more: Any) -> En
         ("https", f"site{number % 3}.test", f"/products/{number:06d}", ""),
         status=200, headers=headers, body=bytes(bytearray(size)), created=(1 << 50) + number,
         tags=[f"product:{number}:{tag}" for tag in range(tags)],
-        born=begun, fresh_until=begun + 60, revalidate_until=begun + 60, error_until=begun + 60,
+        born=begun, fresh_until=begun + 60,
         **more,
     )  # fmt: skip
     return verified(made, begun)
@@ -80,15 +82,30 @@ def mixed(number: int, random: Random) -> list[Record]:
     if dice < 0.1:
         return [Uncacheable(key, "no-store", 1000.0 + number)]
     if dice < 0.3:
-        known.lower, known.upper = None, None
         with_place = entry(number, size, 8, lower=Position(1, (1 << 40) + number))
         return [with_place]
-    if dice < 0.4:
+    if dice < 0.5:
+        return [refreshed(number, size)]
+    if dice < 0.6:
         return [known, Variants(("https", "v.test", f"/v/{number:06d}", ""), ("accept-language",))]
     return [known]
 
 
-@pytest.mark.parametrize("kind", [plain, mixed])
+def refreshed(number: int, size: int) -> Entry:
+    """Refreshed early, from the database; it was old when it came."""
+    place = Position(1, (1 << 40) + number)
+    made = entry(
+        number, size, 3, host="fra/replica-1", lower=place, upper=place, cost=number / 7e4,
+        revalidate=60.0, error=600.0,
+    )  # fmt: skip
+    return verified(made, made.born + 100)
+
+
+def replicated(number: int, random: Random) -> list[Record]:
+    return [refreshed(number, 1024)]
+
+
+@pytest.mark.parametrize("kind", [plain, replicated, mixed])
 def test_the_account_is_what_the_process_holds(
     kind: Callable[[int, Random], list[Record]],
 ) -> None:
@@ -111,6 +128,15 @@ def test_a_wrong_account_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> No
         test_the_account_is_what_the_process_holds(plain)
 
 
+def test_a_wrong_account_of_what_is_shared_would_be_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Positive control: each of these entries has a position that no other has."""
+    monkeypatch.setattr(Common, "octets", lambda _: 0)
+    with pytest.raises(AssertionError):
+        test_the_account_is_what_the_process_holds(replicated)
+
+
 def test_what_an_entry_needs_above_its_body_and_fields() -> None:
     memory = Memory(ROOM)
     memory.put(entry(0, 1024, 8))
@@ -118,7 +144,41 @@ def test_what_an_entry_needs_above_its_body_and_fields() -> None:
         for number in range(1000, 4000):
             memory.put(entry(number, 1024, 8))
     octets = 1024 + sum(len(name) + len(text(1000, name.decode())) for name in NAMES[:8])
-    assert found[2] / 3000 - octets <= 600
+    assert found[2] / 3000 - octets <= 450
+
+
+def test_what_entries_have_alike_is_kept_once() -> None:
+    one, other = (entry(number, 100, 3, error=600.0, flags=OPEN) for number in (1, 2))
+    assert one._common is other._common
+    assert (one.flags, one.error_until - one.fresh_until) == (OPEN, 600)
+    one.failures += 1
+    assert (one.failures, other.failures) == (1, 0)
+    assert one.dressed(((b"a", b"1"),)).headers == ((b"a", b"1"),)
+    assert len(other.headers) == 3
+
+
+def test_compressed_content_is_in_no_table() -> None:
+    """It would stay in memory when its entry is evicted."""
+    one, other = (entry(1, 100, 3, packed=b"packed") for _ in range(2))
+    assert one._common is not other._common
+    assert one.size - entry(1, 100, 3).size >= held(b"packed")
+
+
+@pytest.mark.parametrize("age", [0.0, 0.3, 12.0, 1e6])
+def test_trust_ends_no_later_than_said(age: float) -> None:
+    for number in range(1000):
+        made = entry(number, 1, 0)
+        began = made.born + age
+        verified(made, began)
+        assert began + BOUND - 1 / 8 < made.verified_until <= began + BOUND + 1e-6
+
+
+def test_nothing_is_trusted_before_it_is_verified() -> None:
+    made = Entry(
+        ("http", "h", "/", ""), status=200, headers=(), body=b"", tags=(), created=1, born=5.0,
+        fresh_until=60.0,
+    )  # fmt: skip
+    assert made.verified_until <= made.born
 
 
 @pytest.mark.parametrize("protocol", ["asgi", "wsgi"])
@@ -172,7 +232,7 @@ def test_fields_come_back_as_they_were() -> None:
     for fields in ((), ((b"a", b""),), ((b"a", b"1"), (b"a", b"2")), ((b"a", b"\0"), (b"b", b"2"))):
         made = Entry(
             ("http", "h", "/", ""), status=200, headers=fields, body=b"", tags=(), created=1,
-            born=0, fresh_until=1, revalidate_until=1, error_until=1,
+            born=0, fresh_until=1,
         )  # fmt: skip
         assert made.headers == fields
         assert made.dressed(((b"c", b"3"),)).headers == ((b"c", b"3"),)

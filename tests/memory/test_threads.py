@@ -42,7 +42,7 @@ def key(number: int) -> tuple[str, ...]:
 def made(number: int, size: int) -> Entry:
     return Entry(
         key(number), status=200, headers=((b"etag", b"%d" % size),), body=bytes(size), tags=(),
-        created=1, born=0.0, fresh_until=1.0, revalidate_until=1.0, error_until=1.0,
+        created=1, born=0.0, fresh_until=1.0,
     )  # fmt: skip
 
 

@@ -306,7 +306,7 @@ def test_what_is_no_key_is_none(material: bytes) -> None:
 def entry(key: tuple[str, ...], flags: int = 0) -> Entry:
     return Entry(
         key, status=200, headers=(), body=b"", tags=(), created=1, born=0, fresh_until=1,
-        revalidate_until=1, error_until=1, flags=flags,
+        flags=flags,
     )  # fmt: skip
 
 

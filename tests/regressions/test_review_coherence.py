@@ -43,11 +43,11 @@ BEHIND, THERE = Position(1, 10), Position(1, 20)
 MANY = 50
 
 
-def entry(created: int, lower: Position | None = None) -> Entry:
+def entry(created: int, lower: Position | None = None, host: str = "") -> Entry:
     """One that is tagged `x`."""
     return Entry(
         ("http", "h", "/", ""), status=200, headers=(), body=b"", tags=("x",), created=created,
-        born=0, fresh_until=1, revalidate_until=1, error_until=1, lower=lower, upper=lower,
+        born=0, fresh_until=1, lower=lower, upper=lower, host=host,
     )  # fmt: skip
 
 
@@ -103,12 +103,10 @@ def test_what_is_of_lost_writes_goes_although_nobody_knows_its_position(
     fences: Fences, guarded: bool
 ) -> None:
     fences.learn(Timelines(1))
-    placeless = entry(fences.stamp + 1)
-    placeless.host = "iad/primary" if guarded else ""
+    placeless = entry(fences.stamp + 1, host="iad/primary" if guarded else "")
     fences.learn(Timelines(2))
     assert fences.judge(placeless) is (Verdict.GONE if guarded else Verdict.GOOD)
-    later = entry(fences.stamp + 1)
-    later.host = "fra/replica-1"
+    later = entry(fences.stamp + 1, host="fra/replica-1")
     assert fences.judge(later) is Verdict.GOOD
 
 
