@@ -78,6 +78,7 @@ _KINDS: Final[dict[str, Kind]] = {
     "mode": _MODE,
     "debug": maybe(TEXT),
     "sinks": list_of(FUNCTION, "functions"),
+    "hosts": maybe(list_of(TEXT, "hosts", least=1)),
     "clock": FUNCTION,
     "wall": FUNCTION,
 }
@@ -104,6 +105,7 @@ class Options:
     mode: Mode
     debug: str | None
     sinks: Sequence[Sink]
+    hosts: Sequence[str] | None
     clock: Callable[[], float]
     wall: Callable[[], float]
 

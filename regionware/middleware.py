@@ -62,6 +62,7 @@ class Regionware(Lifetime, Outside):
         mode: Mode = "on",
         debug: str | None = None,
         sinks: Sequence[Sink] = (),
+        hosts: Sequence[str] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -92,6 +93,9 @@ class Regionware(Lifetime, Outside):
             debug: an unguessable value, at least 16 characters; a request that sends it in
                 `Regionware-Debug` is told what its answer was made from.
             sinks: called with every event.
+            hosts: the hosts that answers are stored for, such as `example.com`, `*.example.com`
+                (all below it) or `localhost:8000`; a request for another one bypasses the cache.
+                `None` for any that is well-formed.
             clock: monotonic seconds, for tests.
             wall: seconds since the epoch, for tests.
 
@@ -118,6 +122,7 @@ class Regionware(Lifetime, Outside):
             mode=mode,
             debug=debug,
             sinks=sinks,
+            hosts=hosts,
             clock=clock,
             wall=wall,
         )

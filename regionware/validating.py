@@ -39,10 +39,12 @@ def ask(exchange: "Exchange") -> None:
     """
     known, special = exchange.known, exchange.request.special
     edits = exchange.edits or RequestEdits(set())
-    edits.put = _conditions(known) if known is not None and known.status == 200 else {}
-    exchange.validating = bool(edits.put)
+    conditions = _conditions(known) if known is not None and known.status == 200 else {}
+    kept = {name: value for name, value in edits.put.items() if name not in CONDITIONS}
+    edits.put = kept | conditions
+    exchange.validating = bool(conditions)
     if exchange.validating or not exchange.plan.is_standard:
-        edits.remove |= (special.keys() & CONDITIONS) - edits.put.keys()
+        edits.remove |= (special.keys() & CONDITIONS) - conditions.keys()
     exchange.edits = edits or None
 
 
