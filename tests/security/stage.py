@@ -51,9 +51,7 @@ class Stage:
             if alone
             else world.behind(world.regionware(*routes, **options), self.app)
         )
-        bare = Site(
-            world.flavour, cast("Any", _Bare()), Application(self.origin), world._loop
-        )
+        bare = Site(world.flavour, cast("Any", _Bare()), Application(self.origin), world._loop)
         world.keep(bare)
         self._bare = bare
 

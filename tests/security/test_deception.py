@@ -10,9 +10,7 @@ from tests.security.stage import Asked, Case, Stage, ask, cookie, is_private
 
 #: A rule by name, for our own cache and for edges; and one for edges alone.
 STYLES = (
-    Route(
-        "/{name:path}.css", cache=Cache(ttl=60, consistency="eventual"), cdn=Cdn(max_age=86_400)
-    ),
+    Route("/{name:path}.css", cache=Cache(ttl=60, consistency="eventual"), cdn=Cdn(max_age=86_400)),
 )
 AT_EDGES = (Route("/{name:path}.css", cdn=Cdn(max_age=86_400)),)
 STATIC = (
@@ -112,9 +110,7 @@ def test_without_the_protection_it_does_not(
 @pytest.mark.parametrize(
     "path", ["/account/x.css", "/account;x.css", "/account%3Fx.css", "/account%00x.css"]
 )
-def test_an_edge_is_told_the_same(
-    world: World, path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_edge_is_told_the_same(world: World, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """D1 and D2 where only a CDN caches, which knows nothing of cookies."""
     stage = Stage(world, AT_EDGES)
     assert is_private(stage.attack(path, headers=VICTIM))
