@@ -1,4 +1,4 @@
-"""The application that is attacked: what it reads, it shows; every answer names a version and user."""
+"""The application that is attacked: what it reads, it shows; answers name a version and a user."""
 
 import gzip
 import posixpath
@@ -74,8 +74,8 @@ class Origin:
 
     def reflect(self, seen: Seen) -> Response:
         shown = {name: seen.headers[name] for name in REFLECTED if name in seen.headers}
-        fields = {"Vary": "Accept-Language", "Cache_Control": "max-age=60"}
-        return text(f"v{self.version} {shown}", **fields)
+        body = f"v{self.version} {shown}"
+        return text(body, Vary="Accept-Language", Cache_Control="max-age=60")
 
     def host(self, seen: Seen) -> Response:
         return text(f"http://{seen.headers.get('x-forwarded-host', seen.headers['host'])}/login")
@@ -101,7 +101,7 @@ class Origin:
 
     def fields(self, seen: Seen) -> Response:
         """What the query says; and whose it is."""
-        return text(self.stamp(seen), **{n.replace("-", "_"): v for n, v in parse_qsl(seen.query)})
+        return Response([self.stamp(seen).encode()], headers=parse_qsl(seen.query))
 
     def zipped(self, seen: Seen) -> Response:
         if "gzip" not in seen.headers.get("accept-encoding", ""):

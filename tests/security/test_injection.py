@@ -90,7 +90,9 @@ def test_h1_a_tag_that_the_application_makes(world: World, value: str) -> None:
     assert stage.victim("/items/8").hit
 
 
-@pytest.mark.parametrize("value", ["here\r\nX-Evil: 1", "here\nX-Evil: 1", "\0", "evil", "h" * 9000])
+@pytest.mark.parametrize(
+    "value", ["here\r\nX-Evil: 1", "here\nX-Evil: 1", "\0", "evil", "h" * 9000]
+)
 def test_h1_a_region_that_a_request_names(
     world: World, value: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,4 +1,4 @@
-"""X1: who may purge is the application's to say. The example of docs/security.md is what runs here."""
+"""X1: who may purge is the application's to say. What runs here is the example of the page."""
 
 import json
 import re

@@ -38,7 +38,15 @@ def site(world: World, **options: Any) -> Site:
     return world.behind(rw, Application(shows))
 
 
-PEERS = ["192.0.2.9", "127.0.0.1", "10.0.0.2", "", "not an address", "::ffff:192.0.2.9", "10.0.0.1x"]
+PEERS = [
+    "192.0.2.9",
+    "127.0.0.1",
+    "10.0.0.2",
+    "",
+    "not an address",
+    "::ffff:192.0.2.9",
+    "10.0.0.1x",
+]
 
 
 @pytest.mark.parametrize("peer", PEERS)

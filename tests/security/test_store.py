@@ -37,10 +37,10 @@ class Payload:
         return os.mkdir, (self.path,)
 
 
-@pytest.mark.parametrize("how", ["in place of the frame", "behind its magic", "in place of the key"])
-def test_s1_a_pickle_is_not_executed(
-    world: World, vault: Vault, tmp_path: Path, how: str
-) -> None:
+@pytest.mark.parametrize(
+    "how", ["in place of the frame", "behind its magic", "in place of the key"]
+)
+def test_s1_a_pickle_is_not_executed(world: World, vault: Vault, tmp_path: Path, how: str) -> None:
     mark = tmp_path / "executed"
     payload = pickle.dumps(Payload(mark))
     stage = Stage(world)
