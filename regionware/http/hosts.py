@@ -86,10 +86,6 @@ class Hosts:
         self._under = tuple(host for wild, host in read if wild)
         self._known: dict[tuple[str, str], str | None] = {}
 
-    def __bool__(self) -> bool:
-        """Whether there is a list."""
-        return self._listed
-
     def canonical(self, host: str, scheme: str) -> str | None:
         """The host to store answers under; `None` for none: it is malformed, or not listed.
 
@@ -130,4 +126,6 @@ def _read(option: str, text: str) -> tuple[bool, str]:
     host = canonical_host((text[2:] if wild else text).lower(), "")
     if host is None or (wild and host.startswith("[")):
         raise ConfigurationError(f"{option} is {_EXPECTED}, not {text!r}")
+    for port in _PORTS.values():
+        host = host.removesuffix(f":{port}")  # a scheme implies it, and requests do not say it
     return wild, host

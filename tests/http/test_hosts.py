@@ -70,6 +70,13 @@ def test_a_list(host: str, known: bool) -> None:
         assert (LISTED.canonical(host, "http") is not None) is known
 
 
+@pytest.mark.parametrize("written", ["a.test", "a.test:80", "a.test:443", "A.TEST.", "a.test:"])
+def test_a_port_that_a_scheme_implies_need_not_be_written(written: str) -> None:
+    hosts = Hosts([written])
+    assert hosts.canonical("a.test", "http") == hosts.canonical("a.test:443", "https") == "a.test"
+    assert hosts.canonical("a.test:8000", "http") is None
+
+
 def test_a_wildcard_with_a_port() -> None:
     hosts = Hosts(["*.dev.test:8443"])
     assert hosts.canonical("a.dev.test:8443", "https") == "a.dev.test:8443"
