@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from regionware import ConfigurationError
 from regionware.http.hosts import Hosts, canonical_host, name_of
+from regionware.policies import Route
+from regionware.policies.table import Table
 
 SPELLINGS = [
     # as sent in lower case, scheme, canonical
@@ -81,6 +83,19 @@ def test_a_wildcard_with_a_port() -> None:
     hosts = Hosts(["*.dev.test:8443"])
     assert hosts.canonical("a.dev.test:8443", "https") == "a.dev.test:8443"
     assert hosts.canonical("a.dev.test", "https") is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ("a.test", "a.test"), ("a.test:81", "a.test"), ("a.test.:81", "a.test"), ("[::1]", "[::1]"),
+        ("[::1]:81", "[::1]"), ("", ""), ("a.test.evil", "a.test.evil"), ("a.test:x", "a.test:x"),
+    ],
+)  # fmt: skip
+def test_a_route_s_hosts_are_names(sent: str, name: str) -> None:
+    assert name_of(sent) == name
+    table = Table([Route("/x", hosts=["a.test", "[::1]"])])
+    assert (table.match("GET", sent, "/x").index == 0) is (name in {"a.test", "[::1]"})
 
 
 def test_an_error_says_how_to_write_it() -> None:

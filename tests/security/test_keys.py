@@ -260,6 +260,14 @@ def test_k4_a_proxy_that_passes_both_on_lets_nobody_choose(
     assert poisoned("/y") != []
 
 
+def test_k4_a_scheme_that_a_proxy_names_is_not_the_socket_s(world: World) -> None:
+    """An application that ignores the proxy's word redirects the one, and not the other."""
+    stage = Stage(world, trusted=["10.0.0.0/8"])
+    told: dict[str, Any] = {"headers": {"X-Forwarded-Proto": "https"}, "peer": "10.0.0.1"}
+    assert stage.is_cached(ask("/p/x", **told))
+    assert not stage.is_cached(ask("/p/x", **told), ask("/p/x", scheme="https", peer="10.0.0.1"))
+
+
 @pytest.mark.parametrize("flavour", ["wsgi"], indirect=True)
 def test_k4_an_absolute_target_is_not_stored(world: World) -> None:
     """RFC 9112, section 3.2.2: it names a second host, which some applications read."""
