@@ -16,7 +16,9 @@ _UNPREFIXED = {"content-length": "CONTENT_LENGTH", "content-type": "CONTENT_TYPE
 #: What a background refresh carries of an environ, besides some fields: what PEP 3333 and RFC 3875
 #: define. Whatever is around us may have put an identity elsewhere.
 _STANDARD = ("wsgi.", "SERVER_")
-_NAMES = frozenset({"SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "RAW_URI", "REQUEST_URI"})
+#: Where servers put the target as it was sent.
+_TARGETS = frozenset({"RAW_URI", "REQUEST_URI"})
+_NAMES = _TARGETS | {"SCRIPT_NAME", "PATH_INFO", "QUERY_STRING"}
 
 
 @lru_cache(maxsize=1024)
@@ -46,8 +48,10 @@ class WsgiRequest(Request):
         path = environ.get("PATH_INFO", "") or "/"
         # PEP 3333 hands over octets as Latin-1; ASGI servers decode UTF-8. One spelling for both.
         self.path = path if path.isascii() else path.encode("latin-1").decode("utf-8", "replace")
-        raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
-        self.odd = "%" in raw and is_odd_raw(raw.partition("?")[0].encode("latin-1", "replace"))
+        raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or "/"
+        self.odd = ("%" in raw or raw[0] != "/") and is_odd_raw(
+            raw.partition("?")[0].encode("latin-1", "replace")
+        )
         self.peer = environ.get("REMOTE_ADDR") or None
         self.special = {
             names[key]: environ[key]
@@ -128,6 +132,10 @@ def edited(environ: Environ, edits: RequestEdits) -> Environ:
     edited |= {variable(name): value for name, value in edits.put.items()}
     if edits.query is not None:
         edited["QUERY_STRING"] = edits.query
+        for name in _TARGETS & edited.keys():
+            # What does not count must not be read elsewhere either.
+            path = edited[name].partition("?")[0]
+            edited[name] = f"{path}?{edits.query}" if edits.query else path
     return edited
 
 

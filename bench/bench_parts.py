@@ -21,6 +21,7 @@ from regionware.database.known import Known
 from regionware.database.seen import host_pin
 from regionware.database.selector import Host, Mark, Selection, demand
 from regionware.database.token import Signer, Token, cluster_name
+from regionware.http.hosts import Hosts
 from regionware.http.request import Request
 from regionware.locate import Header, Platform, Provider, Resolver
 from regionware.policies import Cache, Database, Route
@@ -111,6 +112,7 @@ def test_key_and_digest(timed: Time) -> None:
         session=frozenset({"regionware-session"}),
         trusts=lambda _: False,
         region=lambda _: "fra",
+        hosts=Hosts(),
     )
     ask = Ask("/products/7", cookie="regionware-session=x; _ga=GA1.1.1234567890.1700000000")
     request = request_for(ask)

@@ -7,6 +7,8 @@ from string import Formatter
 from starlette.routing import compile_path
 
 from regionware.errors import ConfigurationError
+from regionware.http.content import is_static
+from regionware.http.hosts import name_of
 from regionware.policies.database import Access, Database
 from regionware.policies.route import SAFE, Route
 
@@ -33,9 +35,13 @@ class Compiled:
         index: the place in the list; -1 for requests that match no route.
         name: the template.
         database: the policy, defaulted.
+        by_name: it takes whatever is named like a static file, or whatever there is: a parameter
+            over several segments, or a static file's extension behind a parameter.
     """
 
-    __slots__ = ("database", "hosts", "index", "methods", "name", "params", "pattern", "route")
+    __slots__ = (
+        "by_name", "database", "hosts", "index", "methods", "name", "params", "pattern", "route",
+    )  # fmt: skip
 
     def __init__(self, route: Route, index: int) -> None:
         """Compile the template.
@@ -57,6 +63,9 @@ class Compiled:
             name: type(c).__name__.removesuffix("Convertor").lower()
             for name, c in convertors.items()
         }
+        self.by_name = "path" in self.params.values() or (
+            bool(self.params) and is_static(route.path.rpartition("}")[2])
+        )
         self.database = route.database or Database.session()
         self.methods = None if route.methods is None else frozenset(route.methods)
         self.hosts = None if route.hosts is None else frozenset(h.lower() for h in route.hosts)
@@ -65,7 +74,7 @@ class Compiled:
         """Whether a request belongs here."""
         if self.methods is not None and method not in self.methods:
             return False
-        if self.hosts is not None and host.partition(":")[0] not in self.hosts:
+        if self.hosts is not None and name_of(host) not in self.hosts:
             return False
         return self.pattern.match(path) is not None
 

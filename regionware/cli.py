@@ -1,4 +1,4 @@
-"""The command line: `regionware explain | inventory | purge | install | uninstall | demo`."""
+"""The command line: `regionware explain | inventory | purge | audit | install | … | demo`."""
 
 import argparse
 import importlib
@@ -25,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after `regionware`; those of the process by default.
 
     Returns:
-        0 if all is well, 1 if a purge was not confirmed or a criterion of the demonstration was
-        not met, 2 if the command could not be run.
+        0 if all is well, 1 if a purge was not confirmed, the audit has found something or a
+        criterion of the demonstration was not met, 2 if the command could not be run.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     inventory.add_argument("--json", action="store_true")
     inventory.set_defaults(run=_inventory)
     _add_purge(commands.add_parser("purge", help="make entries unusable in every region"))
+    _add_audit(commands.add_parser("audit", help="what answers depend on beside their keys"))
     _add_install(commands.add_parser("install", help="let purges ride in the database's log"))
     _add_uninstall(commands.add_parser("uninstall", help="undo what install has made"))
     _add_demo(commands.add_parser("demo", help="an application becomes fast on another continent"))
@@ -126,6 +127,13 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
 
     command.add_arguments(demo)
     demo.set_defaults(run=command.run)
+
+
+def _add_audit(audit: argparse.ArgumentParser) -> None:
+    from regionware.auditing import command
+
+    command.add_arguments(audit)
+    audit.set_defaults(run=command.run)
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -80,6 +80,7 @@ _KINDS: Final[dict[str, Kind]] = {
     "sinks": list_of(FUNCTION, "functions"),
     "mapping": maybe(instance(RegionMap)),
     "probe": any_of("a path, a Probe(…) or None", maybe(TEXT), instance(Probe)),
+    "hosts": maybe(list_of(TEXT, "hosts", least=1)),
     "clock": FUNCTION,
     "wall": FUNCTION,
 }
@@ -108,6 +109,7 @@ class Options:
     sinks: Sequence[Sink]
     mapping: RegionMap | None
     probe: str | Probe | None
+    hosts: Sequence[str] | None
     clock: Callable[[], float]
     wall: Callable[[], float]
 

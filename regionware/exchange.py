@@ -14,7 +14,16 @@ from regionware.early import begin_early, claim
 from regionware.edge import NOBODY
 from regionware.effects import Capture, Invalidate, Plan
 from regionware.ending import Ending
-from regionware.heads import LIFETIMES, NO_EDITS, HeadEdits, cache_status, dress, settle, signature
+from regionware.heads import (
+    LIFETIMES,
+    NO_EDITS,
+    HeadEdits,
+    cache_status,
+    dress,
+    mismatches,
+    settle,
+    signature,
+)
 from regionware.http.request import Request, RequestEdits
 from regionware.invalidating import invalidates
 from regionware.locate.border import anonymous
@@ -220,6 +229,7 @@ class Exchange(Ending):
                 authorized="authorization" in special,
                 wrote=wrote,
                 ranged="range" in special,
+                mismatched=mismatches(self, status, values),
             )
 
     def _decide(self, status: int, values: Values) -> str:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from regionware.caching.freshness import Values, explicit_lifetime
 from regionware.edge import ASK, FORBIDDING, NO_CONTROL, NOBODY, TARGETED
+from regionware.http.content import disagrees
 from regionware.http.directives import CacheControl, parse_cache_control, parse_targeted
-from regionware.http.paths import is_ambiguous
 from regionware.policies.table import render
 from regionware.seeing import is_public, lost, shown, written_by
 from regionware.serving import Reply
@@ -43,8 +43,8 @@ class HeadEdits:
 NO_EDITS = HeadEdits()
 _FRESHNESS = frozenset({"cache-control", "expires", "pragma"})
 #: Why our own cache is bypassed, where no other may keep the answer either.
-_PERSONAL = frozenset({"path", "cookie", "authorization", "authorize", "session", "body"})
-_NEVER_SHARED = frozenset({"path", "session"})
+_PERSONAL = frozenset({"path", "host", "cookie", "authorization", "authorize", "session", "body"})
+_NEVER_SHARED = frozenset({"path", "host", "session"})
 #: Where parameters that do not count have been taken from the request.
 _NORMALISED = frozenset({"", "uncacheable", "miss"})
 _CACHEABLE = frozenset({"GET", "HEAD"})
@@ -56,6 +56,7 @@ _SIGNED = frozenset(
         "cache-control",
         "cdn-cache-control",
         "content-range",
+        "content-type",
         "expires",
         "pragma",
         "regionware-cache-control",
@@ -74,8 +75,9 @@ def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
     """The fields for this response, by the first rule that applies.
 
     1. It changes the session's token; or on a route with a policy it sets a cookie, answers an
-       ambiguous path, or answers what our own cache would not keep for being personal: nobody
-       may keep it. By the book a cookie is the application's own affair.
+       ambiguous path or a host that is not listed, sends a page under the name of a static file,
+       or answers what our own cache would not keep for being personal: nobody may keep it. By the
+       book a cookie, and what is named how, are the application's own affair.
     2. The route promises what sessions have seen, which only we know: no edge may keep it, and
        browsers ask each time.
     3. The route has a `Cdn`: its fields, tightened by the application's.
@@ -84,7 +86,7 @@ def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
     plan = exchange.plan
     edits = HeadEdits()
     token = settle(exchange, values)
-    if token or (not plan.idle_head and _is_personal(exchange, values)):
+    if token or (not plan.idle_head and _is_personal(exchange, status, values)):
         edits.add += [*token, ("cache-control", NOBODY)]
         edits.remove = LIFETIMES
     elif plan.edge is None and plan.sees and not plan.yields and _is_open(exchange, values):
@@ -147,12 +149,24 @@ def settle(exchange: "Exchange", values: Values | None = None) -> list[tuple[str
     )  # fmt: skip
 
 
-def _is_personal(exchange: "Exchange", values: Values) -> bool:
+def _is_personal(exchange: "Exchange", status: int, values: Values) -> bool:
     if exchange.plan.is_standard and exchange.plan.edge is None:
         return exchange.bypass in _NEVER_SHARED
     if "set-cookie" in values or exchange.bypass in _PERSONAL:
         return True
-    return exchange.plan.edge is not None and is_ambiguous(exchange.request)
+    if mismatches(exchange, status, values):
+        return True
+    return exchange.plan.edge is not None and exchange.prepared.is_suspect(exchange.request)
+
+
+def mismatches(exchange: "Exchange", status: int, values: Values) -> bool:
+    """Whether a page is sent under the name of a static file, where the route goes by names."""
+    plan = exchange.plan
+    if not plan.compiled.by_name or not 200 <= status < 300:
+        return False  # errors and redirections have pages of their own, under any name
+    if plan.is_standard and plan.edge is None:
+        return False
+    return disagrees(exchange.request.path, values.get("content-type", ("",))[0])
 
 
 def _is_open(exchange: "Exchange", values: Values) -> bool:

@@ -92,6 +92,8 @@ class Looking(Answers):
         elif screened.reason == "forwarded":
             forged = request.special.keys() & REWRITING
             self.prepared.distrusted(request.peer, forged, removed=False)
+        elif screened.reason == "host":
+            self.prepared.unlisted(request)
         self.edits = joined(self.edits, screened.edits)
         self.wants = parse_wants(
             request.special.get("cache-control"), request.special.get("pragma")

@@ -64,6 +64,7 @@ class Regionware(Lifetime, Outside):
         sinks: Sequence[Sink] = (),
         mapping: RegionMap | None = None,
         probe: str | Probe | None = None,
+        hosts: Sequence[str] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -97,6 +98,9 @@ class Regionware(Lifetime, Outside):
             sinks: called with every event.
             mapping: how clients are sent to regions: overrides, weights, measured latency.
             probe: where browsers measure the regions: a path, or `Probe(…)`; see docs/regions.md.
+            hosts: the hosts that answers are stored for, such as `example.com`, `*.example.com`
+                (all below it) or `localhost:8000`; a request for another one bypasses the cache.
+                `None` for any that is well-formed.
             clock: monotonic seconds, for tests.
             wall: seconds since the epoch, for tests.
 
@@ -125,6 +129,7 @@ class Regionware(Lifetime, Outside):
             sinks=sinks,
             mapping=mapping,
             probe=probe,
+            hosts=hosts,
             clock=clock,
             wall=wall,
         )

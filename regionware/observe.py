@@ -16,6 +16,7 @@ class Event:
     Attributes:
         name: what: `hit`, `stored`, `refused`, `observed`, `rescued`, `refresh-failed`, `wait`,
             `spill`, `lease-lost`, `early-refresh`, `throttled`, `stripped`, `distrusted`,
+            `unlisted-host`,
             `token-refused`, `orphaned`, `failover`, `fenced`, `database-down`, `database-up`,
             `primary-read`, `redis-down`, `redis-half-open`, `redis-up`, `redis-moved`,
             `pool-exhausted`, `purge`, `purge-queued`, `purge-dropped`, `relayed`, `relay-lag`,

@@ -12,6 +12,8 @@ from regionware.caching.seal import CHECKSUM, Seal
 from regionware.database.position import Position
 from regionware.edge import Edge
 from regionware.effects import Flight
+from regionware.http.hosts import Hosts
+from regionware.http.paths import is_ambiguous
 from regionware.http.request import Request, RequestEdits
 from regionware.locate.border import Admitted, Border, spelled
 from regionware.locate.forgeable import STEERING, TELLING
@@ -175,6 +177,7 @@ class Prepared:
     has_redis: bool
     has_database: bool
     has_caches: bool
+    hosts: Hosts
     seal: Seal = CHECKSUM
     probe: Endpoint | None = None
     warned: set[str | None] = field(default_factory=set)
@@ -182,6 +185,7 @@ class Prepared:
     border: Border | None = None
     #: No key of a route that names no fields depends on these.
     harmless: frozenset[str] = frozenset({"host"})
+    strangers: int = 0
 
     def names(self) -> frozenset[str]:
         """The request fields, in lower case, that the adapters hand over in `Request.special`."""
@@ -241,6 +245,21 @@ class Prepared:
                 "removed" if removed else "nothing is cached because of",
                 ", ".join(sorted(names)), peer,
             )  # fmt: skip
+
+    def unlisted(self, request: Request) -> None:
+        """A request names a host that is not listed, or none at all: say so once, count all."""
+        self.events.emit(Event("unlisted-host"))
+        if not self.strangers:
+            logger.warning(
+                "nothing is cached for the host %.100r, which is malformed or not in hosts=; "
+                "said once, counted as unlisted-host", self.origin(request)[1],
+            )  # fmt: skip
+        self.strangers += 1
+
+    def is_suspect(self, request: Request) -> bool:
+        """Whether nobody may keep an answer: the path is ambiguous, or the host none of ours."""
+        scheme, host = self.origin(request)
+        return is_ambiguous(request) or self.hosts.canonical(host, scheme) is None
 
     def origin(self, request: Request) -> tuple[str, str]:
         """The scheme and host under which answers to a request are stored."""

@@ -12,6 +12,7 @@ from regionware.configuration import Options
 from regionware.database.timelines import Timelines
 from regionware.database.token import Signer
 from regionware.dice import DICE
+from regionware.http.hosts import Hosts
 from regionware.http.request import Request
 from regionware.locate.border import Border
 from regionware.locate.claim import Provider
@@ -75,6 +76,7 @@ def prepare(
         has_redis=has_redis,
         has_database=topology.has_database,
         has_caches=any(route.cache is not None for route in options.routes),
+        hosts=Hosts(options.hosts),
         seal=(
             Signature(options.secrets, options.namespace, options.release)
             if options.sign_entries
@@ -170,6 +172,7 @@ def _plans(prepared: Prepared) -> dict[int, Plan]:
         keys = None if cache is None else KeyPlan(
             cache, session=session, trusts=lambda _: prepared.border is not None,
             region=lambda request: prepared.resolver.resolve(request).region.name,
+            hosts=prepared.hosts,
         )  # fmt: skip
         plans[compiled.index] = Plan(
             compiled, keys, has_database=prepared.has_database, goes_back=goes_back

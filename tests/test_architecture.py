@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.tree
 
 #: Modules that stand above or beside the layers: entry points, which may import everything.
-OUTSIDE = ("regionware.cli", "regionware.demo", "regionware.parts")
+OUTSIDE = ("regionware.auditing", "regionware.cli", "regionware.demo", "regionware.parts")
 
 #: What the brain tells about a request and a process: each guards itself by a lock.
 LOCKED = {"regionware.context", "regionware.observe"}

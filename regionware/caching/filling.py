@@ -51,7 +51,14 @@ class Filling(Refusing):
     _filled = False
 
     def decide(
-        self, status: int, values: Values, *, authorized: bool, wrote: bool, ranged: bool
+        self,
+        status: int,
+        values: Values,
+        *,
+        authorized: bool,
+        wrote: bool,
+        ranged: bool,
+        mismatched: bool = False,
     ) -> None:
         """May the response be stored?
 
@@ -61,6 +68,7 @@ class Filling(Refusing):
             authorized: the request had `Authorization`.
             wrote: the application has written for this request.
             ranged: the request had `Range`: only 200 and parts say something to others.
+            mismatched: it is not what the path's extension promises; see `http.content`.
         """
         self._failed = status >= 500
         self._unmodified = status == 304
@@ -68,6 +76,8 @@ class Filling(Refusing):
         found: Lifetime | str = "status"
         if wrote:
             found = "write"
+        elif mismatched:
+            found = "content-type"
         elif not ranged or status in {200, 206}:
             found = self._judge(status, values, authorized=authorized)
         length = values.get("content-length", ("0",))[0]

@@ -13,6 +13,7 @@ from urllib.parse import unquote_plus
 from regionware.caching.carried import read_by
 from regionware.caching.entry import Key
 from regionware.http.fields import parse_cookies, vary_value
+from regionware.http.hosts import Hosts
 from regionware.http.paths import is_ambiguous
 from regionware.http.request import Request, RequestEdits
 from regionware.locate.border import spelled
@@ -122,6 +123,7 @@ class KeyPlan:
         session: frozenset[str],
         trusts: Callable[[str | None], bool],
         region: Callable[[Request], str],
+        hosts: Hosts,
     ) -> None:
         """Prepare the rules.
 
@@ -130,8 +132,10 @@ class KeyPlan:
             session: the names of our own cookies.
             trusts: whether a peer's forwarded fields are believed.
             region: the client's region, for `by="region"`.
+            hosts: those that answers are stored for.
         """
         self.cache = cache
+        self._hosts = hosts
         self._session = session
         self._trusts = trusts
         fields = [
@@ -172,27 +176,33 @@ class KeyPlan:
         """Judge a request."""
         special = request.special
         if self.plain and special.keys() <= _EXPECTED and not is_ambiguous(request):
-            return Screened(
-                (request.scheme, request.host, request.root + request.path, request.query), "", None
-            )
+            host = self._hosts.canonical(request.host, request.scheme)
+            if host is not None and host == special.get("host", ""):
+                return Screened(
+                    (request.scheme, host, request.root + request.path, request.query), "", None
+                )
         edits = RequestEdits(set())
-        scheme, host, believed = self._origin(request, edits)
-        reason = self._reason(request)
+        scheme, sent, believed = self._origin(request, edits)
+        host = self._hosts.canonical(sent, scheme)
+        reason = "host" if host is None else self._reason(request)
         if self.cache.is_standard:
             # By the book the request is left as it is.
             reason = reason or ("forwarded" if edits.remove else "")
+            if reason or host is None:
+                return Screened(None, reason, None)
             key = (scheme, host, request.root + request.path, request.query, *believed)
-            return Screened(None if reason else key, reason, None)
+            return Screened(key, "", None)
         edits.remove |= self._unkeyed.intersection(special)
         cookies = self._cookie_key(request, edits)
         if cookies is None:
             reason = reason or "cookie"
         query = self.counting(request.query)
-        if reason:
+        if reason or host is None:
             # The application is to see the request as it came, but for forged fields.
             return Screened(None, reason, RequestEdits(edits.remove) if edits.remove else None)
         if query != request.query:
             edits.query = query
+        self._spell(request, edits, host)
         key = (
             scheme,
             host,
@@ -207,10 +217,19 @@ class KeyPlan:
     def told(self, request: Request) -> Key:
         """The key of a request that tells nothing but a URL, on a `quick` route.
 
-        What a proxy says of the URL must be believed: see `locate.border`.
+        What a proxy says of the URL must be believed: see `locate.border`. Nothing is stored under
+        a host in another spelling than that of `http.hosts`, so nothing is found there.
         """
         scheme, host, believed = self._origin(request, RequestEdits(set()))
         return (scheme, host, request.root + request.path, request.query, *believed)
+
+    @staticmethod
+    def _spell(request: Request, edits: RequestEdits, host: str) -> None:
+        """Let the application see the host in the spelling that is in the key."""
+        special, name = request.special, "x-forwarded-host"
+        told = name if name in special and name not in edits.remove else "host"
+        if special.get(told, "") != host and "," not in special.get(told, ""):
+            edits.put[told] = host
 
     def reads(self, request: Request) -> set[str]:
         """The names of the fields that this request's key is made from, but for cookies."""
@@ -223,7 +242,7 @@ class KeyPlan:
     def origin(self, request: Request) -> tuple[str, str]:
         """The scheme and host under which this request's answers are stored."""
         scheme, host, _ = self._origin(request, RequestEdits(set()))
-        return scheme, host
+        return scheme, self._hosts.canonical(host, scheme) or host
 
     def _origin(self, request: Request, edits: RequestEdits) -> tuple[str, str, tuple[str, ...]]:
         """The scheme and host that clients see, and whatever else a trusted peer says of them."""
@@ -240,7 +259,10 @@ class KeyPlan:
         # Of a list the application may read any member, so the whole list counts.
         told = {"x-forwarded-proto", "x-forwarded-host"}
         others = sorted(name for name in rewriting if name not in told or "," in special[name])
-        return scheme, host, tuple(f"{name}:{special[name]}" for name in others)
+        # And it may use what the peer itself has sent: a client may choose one of the two.
+        own = ["host:" + special.get("host", "")] if host != request.host else []
+        own += [f"scheme:{request.scheme}"] if scheme != request.scheme else []
+        return scheme, host, (*(f"{name}:{special[name]}" for name in others), *own)
 
     def _reason(self, request: Request) -> str:
         special = request.special

@@ -146,7 +146,8 @@ class Warming(Chore):
     def _policy_of(self, key: Key) -> tuple[Cache, tuple[str, ...]] | None:
         """How a key is cached today, and its tags."""
         plan = self._prepared.plan_of(key[1], key[2])
-        if plan.keys is None:
+        # What an earlier configuration has stored may be for a host that is none of ours now.
+        if plan.keys is None or self._prepared.hosts.canonical(key[1], key[0]) != key[1]:
             return None
         return plan.keys.cache, render(plan.tags, plan.compiled.arguments(key[2]))
 

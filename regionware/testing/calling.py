@@ -21,17 +21,19 @@ class Request:
         method: the method.
         headers: fields.
         body: the content.
+        peer: the address that it comes from.
     """
 
     path: str = "/"
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    peer: str = "127.0.0.1"
 
     @property
     def identity(self) -> tuple[object, ...]:
         """Everything that an answer may depend on."""
-        return self.path, self.method, tuple(sorted(self.headers.items())), self.body
+        return self.path, self.method, tuple(sorted(self.headers.items())), self.body, self.peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ async def call_asgi(app: Any, request: Request) -> Answer:
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http",
         "method": request.method, "path": unquote(path), "raw_path": path.encode(),
-        "root_path": "", "query_string": query.encode(), "client": ("127.0.0.1", 1),
+        "root_path": "", "query_string": query.encode(), "client": (request.peer, 1),
         "server": (_ORIGIN, 80),
         "headers": [(n.lower().encode(), v.encode("latin-1")) for n, v in _fields(request)],
     }  # fmt: skip
@@ -92,7 +94,7 @@ def call_wsgi(app: Any, request: Request) -> Answer:
     environ = {
         "REQUEST_METHOD": request.method, "SCRIPT_NAME": "",
         "PATH_INFO": unquote(path, "latin-1"), "QUERY_STRING": query, "SERVER_NAME": _ORIGIN,
-        "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1",
+        "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": request.peer,
         "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": BytesIO(request.body),
         "wsgi.errors": BytesIO(), "wsgi.multithread": True, "wsgi.multiprocess": True,
         "wsgi.run_once": False, "CONTENT_LENGTH": str(len(request.body)),

@@ -151,7 +151,8 @@ class Oracle:
         if self._version is not None and (versions := [self._version(each) for each in known]):
             fits = min(versions) <= self._version(answer) <= max(versions)
             return fits and any(self._alike(each, answer, body=False) for each in known)
-        whole = Request(request.path, request.method, _plain(request), request.body)
+        plain = _plain(request)
+        whole = Request(request.path, request.method, plain, request.body, request.peer)
         known += self._candidates(whole) if whole.identity in self._known else []
         return any(
             self._alike(each, answer) or _validated(request, each, answer) or _part(each, answer)

@@ -57,7 +57,10 @@ class World:
         return self.behind(self.regionware(*routes, **options), Application(handler))
 
     def behind(self, rw: Regionware, app: Application) -> Site:
-        site = Site(self.flavour, rw, app, self._loop)
+        return self.keep(Site(self.flavour, rw, app, self._loop))
+
+    def keep(self, site: Site) -> Site:
+        """Close a site at the end."""
         self._sites.append(site)
         return site
 

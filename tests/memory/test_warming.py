@@ -114,6 +114,18 @@ def test_what_was_purged_meanwhile_is_not_kept(worker: Callable[..., Site]) -> N
     assert second.get("/a").body == b"2"
 
 
+def test_a_host_that_is_not_listed_any_more_is_not_fetched(worker: Callable[..., Site]) -> None:
+    app = Application(counting())
+    first = worker(app)
+    visited(first, "/a", host="evil")
+    visited(first, "/a")
+    assert chore(first).publish() == 2
+    for options, hosts in (({"hosts": ["site.test"]}, {"site.test"}), ({}, {"site.test", "evil"})):
+        second = worker(app, **options)
+        chore(second).fetch(Event())
+        assert {record.key[1] for record in second.rw.memory.records()} == hosts
+
+
 def test_what_was_purged_is_kept_where_no_fence_is_asked(
     worker: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
