@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -240,6 +241,47 @@ def test_after_the_regions(
     rw.purge(tags=["y"])
     until(lambda: vendor.count("y") > 0, SLOW)
     second_redis_server.resume()
+
+
+def test_the_second_waits_for_the_regions(  # noqa: PLR0917 - fixtures
+    rig: Rig, redis_url: str, second_redis_server: RedisServer, second_redis_url: str,
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """One that has not heard of the purge would answer the edge as before."""
+    soon(monkeypatch, 0.5, 1.0, reached=True)
+    far = Region("there", redis=second_redis_url)
+    rw = worker(rig, Topology(here="here", regions=[one_region(redis_url).here, far]), vendor)
+    second_redis_server.pause()
+    rw.purge(tags=["x"])
+    until(lambda: vendor.count("x") == 1, SLOW)
+    time.sleep(3.0)
+    assert vendor.count("x") == 1
+    second_redis_server.resume()
+    until(lambda: vendor.count("x") == 2, SLOW)
+
+
+FORKING = """
+import os, sys
+from tests.edge_purges.test_purge_durable import one_region
+from tests.edge_purges.vendor import fastly
+from regionware import Regionware
+rw = Regionware(topology=one_region(sys.argv[1]), edges=[fastly(sys.argv[2])])
+rw.start()
+rw.purge(tags=["parent"], wait="edges", timeout=40)
+child = os.fork()
+rw.purge(tags=["child" if not child else "parent again"], wait="edges", timeout=40)
+if not child:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+rw.close()
+"""
+
+
+def test_a_child_purges_like_its_parent(redis_url: str, vendor: Vendor) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, redis_url, vendor.url]
+    subprocess.run(command, check=True, timeout=100)
+    for tag in ("parent", "parent again", "child"):
+        assert vendor.count(tag) >= 1
 
 
 def test_one_worker_sends(rig: Rig, redis_url: str, vendor: Vendor) -> None:
