@@ -13,7 +13,7 @@ import pytest
 import redis as redis_py
 
 from regionware import PurgeError, Region, Regionware, Topology
-from regionware.adapters.edges import wiring
+from regionware.adapters.edges import outbox, wiring
 from regionware.adapters.edges.line import EdgeLine
 from regionware.adapters.edges.outbox import EdgeOutbox, EdgeRepeat, Lag
 from regionware.caching.scripts import Names
@@ -21,6 +21,7 @@ from regionware.database.position import Position
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import until
 from tests.edge_purges.vendor import TOKEN, Elsewhere, Vendor, fastly
+from tests.faults.test_purge import far_line
 from tests.purging.site import purge as purge_by
 from tests.purging.site import ready
 from tests.rig import Rig
@@ -217,26 +218,52 @@ def test_purges_go_together_and_each_once(rig: Rig, redis_url: str, vendor: Vend
     assert all(len(tags) == len(set(tags)) for tags in first)
 
 
+def heard(rig: Rig, near: str, far: str, vendor: Vendor) -> bool:
+    """Whether a distant region has a purge when the edge is asked."""
+    seen: list[bool] = []
+
+    def look(_: object) -> tuple[int, dict[str, str], bytes]:
+        seen.append(asked(far, "HEXISTS", NAMES.fences, "htx") == 1)
+        return 200, {}, b"{}"
+
+    with far_line(far) as line:
+        there = Region("there", redis=line.through(far))
+        topology = Topology(here="here", regions=[one_region(near).here, there])
+        rw = worker(rig, topology, vendor)
+        purge_by(rig, rw, tags=["first"], wait="edges", timeout=SLOW)
+        line.delay, vendor.answer = 0.5, look
+        purge_by(rig, rw, tags=["x"], wait="edges", timeout=SLOW)
+        line.delay = 0.0
+        rig.shut(rw)
+    return seen[0]
+
+
 def test_after_the_regions(
+    rig: Rig, redis_url: str, second_redis_url: str, vendor: Vendor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(outbox, "_REGIONS", SLOW)
+    assert heard(rig, redis_url, second_redis_url, vendor)
+
+
+def test_it_would_come_before_them(
+    rig: Rig, redis_url: str, second_redis_url: str, vendor: Vendor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The positive control: nobody is waited for."""
+    monkeypatch.setattr(EdgeOutbox, "_confirmed", lambda *_: float("inf"))
+    assert not heard(rig, redis_url, second_redis_url, vendor)
+
+
+def test_a_region_that_does_not_answer_is_not_waited_for(
     rig: Rig,
     redis_url: str,
     second_redis_server: RedisServer,
     second_redis_url: str,
     vendor: Vendor,
 ) -> None:
-    """Those that answer come first; one that does not is not waited for."""
     far = Region("there", redis=second_redis_url)
     rw = worker(rig, Topology(here="here", regions=[one_region(redis_url).here, far]), vendor)
-    seen: list[bool] = []
-
-    def look(_: object) -> tuple[int, dict[str, str], bytes]:
-        seen.append(asked(second_redis_url, "HEXISTS", NAMES.fences, "htx") == 1)
-        return 200, {}, b"{}"
-
-    vendor.answer = look
-    purge_by(rig, rw, tags=["x"], wait="edges", timeout=SLOW)
-    assert seen[:1] == [True]
-    available(vendor)
     second_redis_server.pause()
     rw.purge(tags=["y"])
     until(lambda: vendor.count("y") > 0, SLOW)
@@ -269,7 +296,7 @@ rw = Regionware(topology=one_region(sys.argv[1]), edges=[fastly(sys.argv[2])])
 rw.start()
 rw.purge(tags=["parent"], wait="edges", timeout=40)
 child = os.fork()
-rw.purge(tags=["child" if not child else "parent again"], wait="edges", timeout=40)
+rw.purge(tags=["child" if not child else "again"], wait="edges", timeout=40)
 if not child:
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
@@ -280,7 +307,7 @@ rw.close()
 def test_a_child_purges_like_its_parent(redis_url: str, vendor: Vendor) -> None:
     command = [sys.executable, "-W", "ignore", "-c", FORKING, redis_url, vendor.url]
     subprocess.run(command, check=True, timeout=100)
-    for tag in ("parent", "parent again", "child"):
+    for tag in ("parent", "again", "child"):
         assert vendor.count(tag) >= 1
 
 
@@ -316,8 +343,8 @@ def test_what_is_missing_in_the_outbox_purges_everything(
     rw = worker(rig, redis_url, vendor)
     purge_by(rig, rw, tags=["first"], wait="edges", timeout=SLOW)
     unavailable(vendor)
-    rw.purge(tags=["on its way"])
-    until(lambda: vendor.count("on its way") > 0)
+    rw.purge(tags=["underway"])
+    until(lambda: vendor.count("underway") > 0)
     rw.purge(tags=["lost"])
     asked(redis_url, "DEL", NAMES.outbox)
     rw.purge(tags=["second"])
@@ -382,9 +409,9 @@ def test_waiting_is_seen(rig: Rig, redis_url: str, vendor: Vendor) -> None:
 @pytest.mark.parametrize("stamped", [True, False])
 def test_in_a_child_nothing_is_the_parents(stamped: bool) -> None:
     line = _line(Elsewhere(fastly("http://127.0.0.1:1").real, "http://127.0.0.1:1"))
-    tokens = [outbox._token for outbox in line._outboxes]
+    tokens = [each._token for each in line._outboxes]
     line.forget()
-    assert [outbox._token for outbox in line._outboxes] != tokens
+    assert [each._token for each in line._outboxes] != tokens
     assert line.status.waiting == 0
 
 
@@ -392,7 +419,7 @@ def _line(edge: Elsewhere) -> EdgeLine:
     topology = one_region("redis://127.0.0.1:1/0")
     rw = Regionware(topology=topology, edges=[edge])
     (line,) = rw._parts.edges
-    kinds = [type(outbox) for outbox in line._outboxes]
+    kinds = [type(each) for each in line._outboxes]
     assert kinds == [EdgeOutbox, EdgeRepeat]
     assert TOKEN not in repr(rw) + repr(line)
     return line
