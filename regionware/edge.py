@@ -149,14 +149,14 @@ class Edge:
     def _dressed(
         self, control: str, loosened: FieldList, tags: Sequence[str], variance: FieldList | None
     ) -> FieldList:
-        fields = [("cache-control", control)]
         if not self.cdn.is_public:
-            return fields
+            return [("cache-control", control)]
         known = tag_fields(self.cdn.vendors, tags)
         if known is None:
             # An edge that does not know all tags of a response could not purge it.
             return _REFUSED
-        return [*fields, *loosened, *known, *(variance or ())]
+        # nginx obeys X-Accel-Expires only if it comes first, where Cache-Control forbids keeping.
+        return [*loosened, ("cache-control", control), *known, *(variance or ())]
 
 
 def _keeping(text: str, control: CacheControl) -> str:

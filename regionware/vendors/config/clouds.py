@@ -33,8 +33,8 @@ _STEPS: Final[dict[str, tuple[str, ...]]] = {
             "cache-control header if present, bypass cache if not. Never `Ignore cache-control`."
         ),
         (
-            "Cache Rule behind it: Bypass cache, where the request has a cookie other than those of "
-            "analytics."
+            "Cache Rule behind it: Bypass cache, where the request has a cookie other than those "
+            "of analytics."
         ),
         "Browser TTL: Respect existing headers. Always Online: off.",
         "Cache Deception Armor: on, for what is cached by its extension.",

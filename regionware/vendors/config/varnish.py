@@ -97,10 +97,6 @@ sub vcl_recv {
     }
 <<static>>}
 
-sub vcl_backend_fetch {
-    unset bereq.http.X-Regionware-Turn;
-}
-
 sub vcl_backend_response {
     # For bans; removed at delivery.
     set beresp.http.x-url = bereq.url;
@@ -109,8 +105,9 @@ sub vcl_backend_response {
     unset beresp.http.x-stale;
     set beresp.grace = 0s;
     if (beresp.status >= 500) {
-        # A failed refresh leaves what is there.
-        if (bereq.is_bgfetch) {
+        # A failed refresh leaves what is there, for stale-if-error.
+        if (bereq.is_bgfetch || (bereq.http.X-Regionware-Turn == "fetch"
+            && (beresp.status == 500 || (beresp.status >= 502 && beresp.status <= 504)))) {
             return (abandon);
         }
         set beresp.uncacheable = true;
@@ -160,12 +157,13 @@ sub vcl_hit {
     }
 }
 
-sub vcl_deliver {
-    if (req.http.X-Regionware-Turn == "fetch"
-        && (resp.status == 500 || (resp.status >= 502 && resp.status <= 504))) {
-        set req.http.X-Regionware-Turn = "stale";
-        return (restart);
+sub vcl_backend_error {
+    if (bereq.http.X-Regionware-Turn == "fetch") {
+        return (abandon);
     }
+}
+
+sub vcl_deliver {
     unset resp.http.x-url;
     unset resp.http.x-host;
     unset resp.http.x-cache-tags;
@@ -175,6 +173,10 @@ sub vcl_deliver {
 }
 
 sub vcl_synth {
+    if (req.http.X-Regionware-Turn == "fetch" && resp.status == 503) {
+        set req.http.X-Regionware-Turn = "stale";
+        return (restart);
+    }
     if (req.http.purged) {
         set resp.http.purged = req.http.purged;
     }
