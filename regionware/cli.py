@@ -169,7 +169,7 @@ def _inventory(options: argparse.Namespace) -> int:
             row["mode"],
             _cache_words(row["cache"]),
             _database_words(row["database"]),
-            _cdn_words(row["cdn"], row["edges"]),
+            _cdn_words(row["cdn"], row["at_edges"]),
         )
     console.print(table)
     return 0

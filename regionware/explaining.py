@@ -83,7 +83,7 @@ def explain(
         "cache": _cache(exchange),
         "database": _database(parts, exchange),
         "cdn": (told := _cdn(exchange)),
-        "edges": _edges(plan, told),
+        "at_edges": _at_edges(plan, told),
     }
 
 
@@ -160,7 +160,7 @@ def _cdn(exchange: Exchange) -> dict[str, str]:
     return dict(plan.edge.fields(200, None, tags, path=request.path, variance=variance))
 
 
-def _edges(plan: Plan, told: Mapping[str, str]) -> dict[str, dict[str, int] | None]:
+def _at_edges(plan: Plan, told: Mapping[str, str]) -> dict[str, dict[str, int] | None]:
     """Seconds for which each vendor's edge keeps what is told so; `None` for not at all."""
     if plan.edge is None:
         return {}
@@ -198,7 +198,7 @@ def _row(parts: "Parts", plan: Plan) -> dict[str, Any]:
             "compress": cache.compress,
         },
         "cdn": told,
-        "edges": _edges(plan, told),
+        "at_edges": _at_edges(plan, told),
         "database": None
         if not prepared.has_database
         else {

@@ -48,7 +48,7 @@ def test_explain_and_inventory_say_what_an_edge_keeps(vendor: str) -> None:
     for cdn in cdns(vendor).values():
         rw = Regionware(routes=[Route("/{kind}/{name}", cdn=cdn)])
         facts = rw.explain("GET", "/k/app.0123abcd4567.css")
-        kept, told = model(facts["cdn"]), facts["edges"][VENDORS[vendor].title]
+        kept, told = model(facts["cdn"]), facts["at_edges"][VENDORS[vendor].title]
         if kept is None or not (kept.fresh or kept.revalidate or kept.error):
             assert told is None or told == {"fresh": 0}
             continue
@@ -57,13 +57,13 @@ def test_explain_and_inventory_say_what_an_edge_keeps(vendor: str) -> None:
         assert told.get("stale-while-revalidate", 0) == kept.revalidate
         assert told.get("stale-if-error", 0) == kept.error
         row = rw.inventory()[0]
-        assert VENDORS[vendor].title in row["edges"]
+        assert VENDORS[vendor].title in row["at_edges"]
 
 
 def test_stacked_edges_are_told_apart() -> None:
     cdn = Cdn(max_age=1, shared_max_age=60, vendor=["cloudflare", "nginx"])
     facts = Regionware(routes=[Route("/x", cdn=cdn)]).explain("GET", "/x")
-    assert facts["edges"] == {"Cloudflare": {"fresh": 60}, "nginx": {"fresh": 60}}
+    assert facts["at_edges"] == {"Cloudflare": {"fresh": 60}, "nginx": {"fresh": 60}}
     assert facts["cdn"]["x-accel-expires"] == "60"
     assert facts["cdn"]["cloudflare-cdn-cache-control"] == "max-age=60"
-    assert Regionware(routes=[Route("/x")]).explain("GET", "/x")["edges"] == {}
+    assert Regionware(routes=[Route("/x")]).explain("GET", "/x")["at_edges"] == {}

@@ -1,5 +1,6 @@
 """Configuration for nginx, for the context `http`."""
 
+import re
 from typing import Final, Literal
 
 from regionware.vendors.config.filling import fill
@@ -68,6 +69,20 @@ map <<refresh_variable>> $regionware_refresh {
     default "";
 <<refresh>>}
 
+# A refresh says whether it was kept: clients do not see X-Accel-Expires.
+map $regionware_refresh $regionware_purged {
+    default "";
+    1 $upstream_http_x_accel_expires;
+}
+
+# nginx does not read Age: it would keep what is old already for a whole lifetime more. What takes
+# the place of something older is kept all the same.
+map "$regionware_refresh:$upstream_http_age" $regionware_aged {
+    default 1;
+    "~^:0*$" "";
+    "~^1:" "";
+}
+
 map $http_upgrade $regionware_connection {
     default upgrade;
     "" "";
@@ -96,10 +111,13 @@ proxy_set_header Cookie $regionware_cookies;
     proxy_cache_methods GET HEAD;
     proxy_cache_lock on;
     proxy_cache_revalidate on;
+    # nginx sends no Age, and a Date of its own; by the application's, clients see how old it is.
+    proxy_pass_header Date;
+    add_header Purged $regionware_purged;
     # Stale answers are served for as long as an answer says, not for as long as there are errors.
     proxy_cache_use_stale off;
     # No proxy_cache_valid: nothing is kept that nobody has given a lifetime.
-    proxy_no_cache $regionware_cookie $regionware_own $regionware_body;
+    proxy_no_cache $regionware_cookie $regionware_own $regionware_body $regionware_aged;
     proxy_cache_bypass $regionware_cookie $regionware_own $regionware_body $regionware_refresh;
 }
 <<replays>>"""
@@ -130,7 +148,8 @@ def render(setting: Setting, part: Part = "") -> str:
 
 def _http(setting: Setting) -> str:
     cookies = ": " + ", ".join(setting.private_cookies) if setting.private_cookies else ""
-    refresh = f'    "{setting.refresh_secret}" 1;\n' if setting.refresh_secret else ""
+    # As a pattern: strings are compared without regard to case.
+    refresh = f'    "~^{re.escape(setting.refresh_secret)}$" 1;\n' if setting.refresh_secret else ""
     regions = setting.regions if setting.varies else ()
     host = setting.backend_host
     return fill(

@@ -13,6 +13,7 @@ _VCL: Final = r"""vcl 4.1;
 
 import cookie;
 import std;
+import var;
 import xkey;
 
 backend application {
@@ -65,14 +66,15 @@ sub vcl_recv {
     if (req.restarts == 0) {
         unset req.http.X-Regionware-Turn;
         unset req.http.purged;
+        # Before x-host is removed, which is a part of purges as well as of attacks.
+        if (req.method == "PURGE" || req.method == "BAN") {
+            call regionware_purge;
+        }
         call regionware_hygiene;
     } elsif (req.http.X-Regionware-Turn == "fetch") {
         set req.grace = 0s;
     } else {
         set req.grace = 1y;
-    }
-    if (req.method == "PURGE" || req.method == "BAN") {
-        call regionware_purge;
     }
     if (req.http.Upgrade) {
         return (pipe);
@@ -97,6 +99,23 @@ sub vcl_recv {
     }
 <<static>>}
 
+sub vcl_backend_fetch {
+    var.set("turn", bereq.http.X-Regionware-Turn);
+    unset bereq.http.X-Regionware-Turn;
+}
+
+# A failed refresh leaves what is there. To be kept, even for no time at all, would make it the
+# newest answer, and hide the stale one.
+sub regionware_failed {
+    if (bereq.is_bgfetch || var.get("turn") == "fetch") {
+        return (abandon);
+    }
+}
+
+sub vcl_backend_error {
+    call regionware_failed;
+}
+
 sub vcl_backend_response {
     # For bans; removed at delivery.
     set beresp.http.x-url = bereq.url;
@@ -105,10 +124,8 @@ sub vcl_backend_response {
     unset beresp.http.x-stale;
     set beresp.grace = 0s;
     if (beresp.status >= 500) {
-        # A failed refresh leaves what is there, for stale-if-error.
-        if (bereq.is_bgfetch || (bereq.http.X-Regionware-Turn == "fetch"
-            && (beresp.status == 500 || (beresp.status >= 502 && beresp.status <= 504)))) {
-            return (abandon);
+        if (beresp.status == 500 || (beresp.status >= 502 && beresp.status <= 504)) {
+            call regionware_failed;
         }
         set beresp.uncacheable = true;
         set beresp.ttl = 0s;
@@ -157,12 +174,6 @@ sub vcl_hit {
     }
 }
 
-sub vcl_backend_error {
-    if (bereq.http.X-Regionware-Turn == "fetch") {
-        return (abandon);
-    }
-}
-
 sub vcl_deliver {
     unset resp.http.x-url;
     unset resp.http.x-host;
@@ -173,7 +184,7 @@ sub vcl_deliver {
 }
 
 sub vcl_synth {
-    if (req.http.X-Regionware-Turn == "fetch" && resp.status == 503) {
+    if (req.http.X-Regionware-Turn == "fetch") {
         set req.http.X-Regionware-Turn = "stale";
         return (restart);
     }
