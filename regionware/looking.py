@@ -211,4 +211,8 @@ class Looking(Answers):
         shared = (self.filling, self.heading, self.marker) != (None, None, None)
         if shared and keys is not None and not keys.by_region:
             return self.prepared.topology.here
-        return self.prepared.resolver.resolve(self.request).region
+        edge = self.plan.edge
+        if edge is not None and edge.cdn.is_public and not edge.varies:
+            return self.prepared.topology.here
+        located, variance = self.prepared.resolver.resolve(self.request), self.plan.variance
+        return located.region if variance is None else variance.region(located)

@@ -69,8 +69,12 @@ class Vendor:
         stale: the stale windows (RFC 5861) that it takes from `targeted`.
         unsaid: the stale windows that it grants by itself, unless `Cache-Control` says zero.
         tags: `None` if it has none.
+        ignores_vary: an answer is kept for everybody, whatever `Vary` says, unless the edge is
+            configured; `Accept-Encoding` is looked at everywhere.
         variance: how an answer can differ by region.
-        variance_field: the response field (`values`) or the request field (`vary`, `configured`).
+        variance_field: the request field by which the edge keeps regions apart: the name of a
+            region that the edge has been configured to send, or its own word for a country.
+        by_country: that field tells the country, not the region.
         strips: the fields of ours that clients do not see.
         purges: what it can be asked to purge.
         caches: whether it keeps responses at all.
@@ -85,8 +89,10 @@ class Vendor:
     stale: tuple[Window, ...] = ()
     unsaid: tuple[Window, ...] = ()
     tags: TagField | None = None
+    ignores_vary: bool = False
     variance: Variance = "impossible"
     variance_field: str = ""
+    by_country: bool = True
     strips: tuple[str, ...] = ()
     purges: tuple[Purge, ...] = ()
     caches: bool = True

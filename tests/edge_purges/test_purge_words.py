@@ -157,6 +157,28 @@ def test_edges_that_cannot_work(edges: Any, words: str) -> None:
     assert TOKEN not in str(caught.value)
 
 
+@pytest.mark.parametrize("vendor", [None, "cloudflare", "nginx", ["cloudflare", "netlify"]])
+def test_a_route_whose_tags_no_edge_reads(vendor: Any) -> None:
+    """To purge by them would do nothing, in silence."""
+    route = replace(PUBLIC, cdn=Cdn(max_age=60, vendor=vendor))
+    with pytest.raises(ConfigurationError, match=r"/p/\{id\}.*which fastly does not read"):
+        Regionware(topology=ALONE, routes=[route], edges=[FASTLY])
+
+
+@pytest.mark.parametrize(
+    ("cdn", "edges"),
+    [
+        (Cdn(max_age=60, vendor=["cloudflare", "fastly"]), [FASTLY]),
+        (Cdn(max_age=60, vendor="fastly"), [CLOUDFLARE, FASTLY]),
+        (Cdn(max_age=60), [CLOUDFLARE]),
+        (Cdn(max_age=60, tags=[]), [FASTLY]),
+        (Cdn.private(), [FASTLY]),
+    ],
+)
+def test_a_route_whose_tags_an_edge_reads(cdn: Cdn, edges: list[Any]) -> None:
+    Regionware(topology=ALONE, routes=[replace(PUBLIC, cdn=cdn)], edges=edges)
+
+
 def test_without_httpx_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "regionware.adapters.edges.transport", None)
     with pytest.raises(ConfigurationError, match=r"install .regionware\[purge\]"):
