@@ -1,4 +1,4 @@
-"""The command line: `regionware explain | inventory | purge | audit | install | … | demo`."""
+"""The command line: `regionware explain | inventory | purge | cdn-config | audit | … | demo`."""
 
 import argparse
 import importlib
@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_audit(commands.add_parser("audit", help="what answers depend on beside their keys"))
     _add_install(commands.add_parser("install", help="let purges ride in the database's log"))
     _add_uninstall(commands.add_parser("uninstall", help="undo what install has made"))
+    _add_cdn_config(commands.add_parser("cdn-config", help="what an edge must be told"))
     _add_demo(commands.add_parser("demo", help="an application becomes fast on another continent"))
     return parser
 
@@ -90,7 +91,9 @@ def _add_purge(purge: argparse.ArgumentParser) -> None:
     purge.add_argument(
         "--soft", action="store_true", help="stale-while-revalidate may still use them"
     )
-    purge.add_argument("--timeout", type=float, default=5.0, help="seconds to wait for all regions")
+    purge.add_argument(
+        "--timeout", type=float, default=5.0, help="seconds to wait for all regions and edges"
+    )
     purge.set_defaults(run=_purge)
 
 
@@ -120,6 +123,13 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--schema", help="where the table of purges is")
     parser.add_argument("--sql", action="store_true", help="print the SQL, and change nothing")
+
+
+def _add_cdn_config(parser: argparse.ArgumentParser) -> None:
+    from regionware.vendors.config import command
+
+    command.add_arguments(parser)
+    parser.set_defaults(run=command.run, load=load)
 
 
 def _add_demo(demo: argparse.ArgumentParser) -> None:
@@ -169,7 +179,7 @@ def _inventory(options: argparse.Namespace) -> int:
             row["mode"],
             _cache_words(row["cache"]),
             _database_words(row["database"]),
-            row["cdn"].get("cache-control", "as the application says"),
+            _cdn_words(row["cdn"], row["at_edges"]),
         )
     console.print(table)
     return 0
@@ -184,6 +194,16 @@ def _cache_words(cache: dict[str, Any] | None) -> str:
     return f"{cache['ttl']:g} s{windows}, {cache['consistency']}{tags}"
 
 
+def _cdn_words(told: dict[str, str], edges: dict[str, dict[str, int] | None]) -> str:
+    if not told:
+        return "as the application says"
+    lines = [told["cache-control"]]
+    for title, kept in edges.items():
+        windows = "".join(f", {name} {seconds} s" for name, seconds in (kept or {}).items())
+        lines.append(f"{title}: {windows[2:] or 'nothing'}")
+    return "\n".join(lines)
+
+
 def _database_words(database: dict[str, Any] | None) -> str:
     if database is None:
         return ""
@@ -195,10 +215,10 @@ def _purge(options: argparse.Namespace) -> int:
     with load(options.application) as rw:
         purged = rw.purge(
             options.tags, options.urls, everything=options.everything, soft=options.soft,
-            wait="all", timeout=options.timeout,
+            wait="edges" if rw.edges else "all", timeout=options.timeout,
         )  # fmt: skip
-    regions = ", ".join(purged.regions)
-    sys.stdout.write(f"purged: {purged.names} fences in {regions}\n")
+    places = ", ".join((*purged.regions, *(f"edge {name}" for name in purged.edges)))
+    sys.stdout.write(f"purged: {purged.names} fences in {places}\n")
     return 0
 
 

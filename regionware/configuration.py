@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from regionware.adapters.edges.protocol import EdgePurger
+from regionware.adapters.edges.wiring import check_edges
 from regionware.caching import compression
 from regionware.caching.dialing import check_url
 from regionware.caching.shadow import FASTEST
@@ -55,6 +57,8 @@ def _is_cookie(value: object) -> bool:
 
 
 _MODE: Final = one_of(*MODES)
+#: Not shown: it may hold a secret.
+_EDGE: Final = Kind("an edge, such as Fastly(…)", lambda value: isinstance(value, EdgePurger))
 
 _KINDS: Final[dict[str, Kind]] = {
     "topology": instance(Topology),
@@ -81,6 +85,7 @@ _KINDS: Final[dict[str, Kind]] = {
     "mapping": maybe(instance(RegionMap)),
     "probe": any_of("a path, a Probe(…) or None", maybe(TEXT), instance(Probe)),
     "hosts": maybe(list_of(TEXT, "hosts", least=1)),
+    "edges": list_of(_EDGE, "edges", ordered=True),
     "clock": FUNCTION,
     "wall": FUNCTION,
 }
@@ -110,6 +115,7 @@ class Options:
     mapping: RegionMap | None
     probe: str | Probe | None
     hosts: Sequence[str] | None
+    edges: Sequence[EdgePurger]
     clock: Callable[[], float]
     wall: Callable[[], float]
 
@@ -126,6 +132,7 @@ class Options:
             )
         self._check_secrets()
         self._check_redis()
+        check_edges(self.edges, self.routes)
         for route in self.routes:
             if route.cache is not None and route.cache.compress and not compression.AVAILABLE:
                 raise route.refuse("compress=True needs zstd: install regionware[zstd]")

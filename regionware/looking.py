@@ -224,11 +224,17 @@ class Looking(Answers):
 
     def _located(self) -> Located:
         """The client's region; where an answer may be for others too, only if it is in the key."""
-        keys, resolver = self.plan.keys, self.prepared.resolver
+        keys, resolver, edge = self.plan.keys, self.prepared.resolver, self.plan.edge
         if self._is_shared and keys is not None and not keys.by_region:
             return resolver.default
-        return resolver.resolve(self.request)
+        if edge is not None and edge.cdn.is_public and not edge.varies:
+            return resolver.default
+        located, variance = resolver.resolve(self.request), self.plan.variance
+        return located if variance is None else variance.located(located)
 
     def _client(self) -> Client:
         """The client's address; nobody's where an answer may be for others too."""
-        return NOBODY if self._is_shared else self.prepared.resolver.client(self.request)
+        edge = self.plan.edge
+        if self._is_shared or (edge is not None and edge.cdn.is_public):
+            return NOBODY
+        return self.prepared.resolver.client(self.request)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from regionware.adapters.asgi import App as AsgiApp
 from regionware.adapters.asgi import AsgiMiddleware
+from regionware.adapters.edges.line import EdgeStatus
+from regionware.adapters.edges.protocol import EdgePurger
 from regionware.adapters.wsgi import App as WsgiApp
 from regionware.adapters.wsgi import WsgiMiddleware
 from regionware.caching.coherence import BOUND, EVERYTHING, mark
@@ -65,6 +67,7 @@ class Regionware(Lifetime, Outside):
         mapping: RegionMap | None = None,
         probe: str | Probe | None = None,
         hosts: Sequence[str] | None = None,
+        edges: Sequence[EdgePurger] = (),
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -101,6 +104,8 @@ class Regionware(Lifetime, Outside):
             hosts: the hosts that answers are stored for, such as `example.com`, `*.example.com`
                 (all below it) or `localhost:8000`; a request for another one bypasses the cache.
                 `None` for any that is well-formed.
+            edges: CDNs and other caches in front, which purges are sent to as well; see
+                docs/cdn-purging.md.
             clock: monotonic seconds, for tests.
             wall: seconds since the epoch, for tests.
 
@@ -130,6 +135,7 @@ class Regionware(Lifetime, Outside):
             mapping=mapping,
             probe=probe,
             hosts=hosts,
+            edges=edges,
             clock=clock,
             wall=wall,
         )
@@ -235,13 +241,15 @@ class Regionware(Lifetime, Outside):
             after: what a new entry must have seen; by default this request's writes, and outside
                 a request the primary's position, read now.
             wait: until this region's Redis has applied it (`"region"`), all workers of this region
-                that may still trust their memory (`"workers"`), or every region's Redis (`"all"`).
+                that may still trust their memory (`"workers"`), every region's Redis (`"all"`), or
+                that and every edge (`"edges"`).
             timeout: seconds for this region's Redis, and once more for whom else to wait for;
                 the primary is asked for its position for no longer. Above 0, at most a day.
 
         Raises:
             PurgeError: it is not confirmed; says what is queued where.
-            ConfigurationError: nothing is named, or a word is of another kind.
+            ConfigurationError: nothing is named, a word is of another kind, or an edge cannot do
+                it; nothing is done then.
         """
         names = names_for(tags, urls, everything=everything, soft=soft)
         return self._parts.purger.purge(names, after=after, wait=wait, timeout=timeout)
@@ -302,6 +310,11 @@ class Regionware(Lifetime, Outside):
     def backplane(self) -> Backplane | None:
         """How well this process hears of the purges of others; `None` without a Redis."""
         return self._rim.backplane
+
+    @property
+    def edges(self) -> tuple[EdgeStatus, ...]:
+        """Of each edge, what this process has purged and the edge has not taken yet."""
+        return tuple(line.status for line in self._parts.edges)
 
     @property
     def memory(self) -> Memory:

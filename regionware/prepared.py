@@ -25,6 +25,7 @@ from regionware.policies.route import Mode
 from regionware.policies.table import Compiled, Table
 from regionware.session import FIELD, Sessions
 from regionware.topology import Topology
+from regionware.variance import Variance
 
 #: The request field that opens the debug fields, with the value given as `debug=`.
 DEBUG_FIELD = "regionware-debug"
@@ -92,6 +93,7 @@ class Plan:
         "sessions",
         "strong_sessions",
         "tags",
+        "variance",
         "yields",
     )
 
@@ -102,6 +104,7 @@ class Plan:
         *,
         has_database: bool,
         goes_back: bool = True,
+        variance: Variance | None = None,
     ) -> None:
         """Prepare a route's parts.
 
@@ -110,12 +113,14 @@ class Plan:
             keys: the rules of its cache policy.
             has_database: whether the topology names a database.
             goes_back: whether anything could show a session less than it has seen.
+            variance: how edges keep regions apart; `None` where answers do not differ by region.
         """
         route = compiled.route
         self.compiled = compiled
         self.keys = keys
         self.mode = route.mode
-        self.edge = None if route.cdn is None else Edge(route.cdn)
+        self.variance = variance
+        self.edge = None if route.cdn is None else Edge(route.cdn, varies=variance is not None)
         self.tags = tuple(route.cache.tags) if route.cache is not None else ()
         self.cdn_tags = (
             self.tags if route.cdn is None or route.cdn.tags is None else tuple(route.cdn.tags)
@@ -145,6 +150,12 @@ class Plan:
         self.idle_head = keys is None and self.edge is None
         #: Responses here are never touched.
         self.idle = self.idle_head and not has_database
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the route lets a cache in front keep its answers."""
+        cdn = self.compiled.route.cdn
+        return self.is_standard if cdn is None else cdn.is_public
 
 
 @dataclass(slots=True)

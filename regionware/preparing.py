@@ -24,9 +24,11 @@ from regionware.locate.probe import Endpoint
 from regionware.locate.resolver import Resolver
 from regionware.observe import Events
 from regionware.policies.check import check
-from regionware.policies.table import Table
+from regionware.policies.edges import varies_by_region
+from regionware.policies.table import Compiled, Table
 from regionware.prepared import Plan, Prepared
 from regionware.session import Sessions
+from regionware.variance import Variance
 
 
 def prepare(
@@ -168,13 +170,38 @@ def _plans(prepared: Prepared) -> dict[int, Plan]:
     )
     plans = {}
     for compiled in (*prepared.table.routes, prepared.table.fallback):
-        cache = compiled.route.cache
+        cache, variance = compiled.route.cache, _variance(compiled, prepared)
         keys = None if cache is None else KeyPlan(
             cache, session=session, trusts=lambda _: prepared.border is not None,
-            region=lambda request: prepared.resolver.resolve(request).region.name,
-            hosts=prepared.hosts,
+            region=_region_of(prepared.resolver, variance), hosts=prepared.hosts,
         )  # fmt: skip
         plans[compiled.index] = Plan(
-            compiled, keys, has_database=prepared.has_database, goes_back=goes_back
-        )
+            compiled, keys, has_database=prepared.has_database, goes_back=goes_back,
+            variance=variance,
+        )  # fmt: skip
     return plans
+
+
+def _variance(compiled: Compiled, prepared: Prepared) -> Variance | None:
+    """How the edges of a route keep regions apart; `None` where they need not."""
+    route, cookies = compiled.route, prepared.resolver.cookies
+    cdn = route.cdn
+    if cdn is None or not cdn.is_public or not varies_by_region(route):
+        return None
+    blind = [vendor.title for vendor in cdn.vendors if vendor.variance in {"values", "vary"}]
+    if cookies and blind:
+        raise route.refuse(
+            f"answers differ by region, and the cookie {min(cookies)} can choose one, which "
+            f"{blind[0]} does not look at"
+        )
+    return Variance(cdn.vendors, prepared.topology)
+
+
+def _region_of(resolver: Resolver, variance: Variance | None) -> Callable[[Request], str]:
+    """The client's region as a part of a key: an answer for the edge is not one for nobody."""
+
+    def named(request: Request) -> str:
+        located = resolver.resolve(request)
+        return located.region.name if variance is None else variance.key(request, located)
+
+    return named

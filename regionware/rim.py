@@ -27,6 +27,7 @@ from regionware.drive import drive
 from regionware.effects import Capture, Plan, Release
 from regionware.errors import Unavailable
 from regionware.exchange import Exchange
+from regionware.fencing import EdgeQueue
 from regionware.observe import Event
 from regionware.performing import Performer
 from regionware.prepared import Prepared
@@ -69,6 +70,7 @@ class Rim(Performer):
         outboxes: Sequence[OutboxRelay] = (),
         chores: Sequence[Chore] = (),
         watches: Sequence[Chore] = (),
+        edges: Sequence[EdgeQueue] = (),
     ) -> None:
         """Start nothing yet: a server may fork after this."""
         super().__init__(prepared, flights, tier, log, purger, leases, wakes)
@@ -79,6 +81,7 @@ class Rim(Performer):
         self._chores = chores
         #: Wanted without a Redis too.
         self._watches = watches
+        self._edges = edges
         self._starting = Lock()
         self._refreshes = Background("regionware-refresh", _REFRESHING, _REFRESHES)
         # Of its own: a refresh takes as long as the application does.
@@ -103,6 +106,8 @@ class Rim(Performer):
             self._log.start()
             for outbox in self.outboxes:
                 outbox.start()
+            for edge in self._edges:
+                edge.start()
             for chore in self._chores:
                 chore.start()
 
@@ -117,6 +122,8 @@ class Rim(Performer):
             relay.stop()
         for outbox in self.outboxes:
             outbox.stop()
+        for edge in self._edges:
+            edge.stop()
         self.leases.close()
         if self._log is not None:
             self._log.stop()
@@ -148,6 +155,8 @@ class Rim(Performer):
                 part.forget()
         for chore in (*self._chores, *self._watches):
             chore.forget()
+        for edge in self._edges:
+            edge.forget()
         self._patient = True
 
     @property

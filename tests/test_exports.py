@@ -53,7 +53,8 @@ KEYWORDS: list[tuple[Callable[..., Any], str]] = [
     (Cache, "ttl stale_while_revalidate stale_if_error tags vary query ignore_query cookies by"),
     (Cache, "statuses consistency allow_authorization shared authorize allow_set_cookie override"),
     (Cache, "compress targets"),
-    (Cdn, "max_age shared_max_age stale_while_revalidate stale_if_error tags vendor"),
+    (Cdn, "max_age shared_max_age stale_while_revalidate stale_if_error tags vendor by attested"),
+    (Cdn.static, "max_age hashed tags vendor"),
     (Database.primary, "wait unmet"),
     (Database.session, "wait unmet"),
     (Database.replica, "max_lag wait unmet"),
@@ -114,7 +115,7 @@ def test_constructors_of_the_policies() -> None:
     [
         Write.forward,
         lambda: Write.replay("fly"),
-        lambda: Cdn(vendor="akamai"),
+        lambda: Cdn(vendor="imperva"),
     ],
 )
 def test_what_is_not_there_yet_says_so(later: Callable[[], object]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice, takewhile
 from threading import Condition, Event
 from time import monotonic
+from typing import Protocol
 
 from regionware.caching.clients import background
 from regionware.caching.coherence import NO_POSITION, Fence
@@ -23,6 +24,8 @@ _PAUSE = 0.2
 _PAUSE_LIMIT = 2.0
 #: Names in one call: Lua unpacks them on its stack.
 _CHUNK = 1000
+#: What the script may be told: see there.
+ONCE, TO_EDGES, TO_REGIONS = 2, 4, 8
 #: Purges that a far region is told in one call.
 TOGETHER = 100
 
@@ -38,12 +41,14 @@ class Purged:
         stamp: the region's clock at that moment, microseconds; 0 without a Redis.
         regions: the regions that have applied it.
         deferred: it waits for the commit of the open write transaction.
+        edges: of each edge, where the purge is queued for it; none of those that have it.
     """
 
     names: int
     stamp: int = 0
     regions: tuple[str, ...] = ()
     deferred: bool = False
+    edges: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -61,16 +66,20 @@ class Order:
     retention: int
     done: dict[str, Event] = field(default_factory=dict)
 
-    def chunks(self, known: int = 0, *, onward: bool = False) -> list[tuple[str | int, ...]]:
+    def chunks(
+        self, known: int = 0, *, onward: bool = False, flags: int = 0
+    ) -> list[tuple[str | int, ...]]:
         """Arguments for the script.
 
         Args:
             known: the latest stamp of the same region that is known here.
-            onward: it goes to the outbox too, from which it is relayed to the other regions.
+            onward: it goes to the outbox too, from which it is relayed to the other regions, and
+                to edges.
+            flags: more of what the script may be told.
         """
         position = self.position.hex if self.position else NO_POSITION
         return [
-            (position, self.retention, known, int(onward), *self.names[at : at + _CHUNK])
+            (position, self.retention, known, flags | int(onward), *self.names[at : at + _CHUNK])
             for at in range(0, len(self.names), _CHUNK)
         ]
 
@@ -218,8 +227,18 @@ class Relay(Threaded):
             return list(islice(alike, most))
 
 
-def late(relays: Sequence[Relay], order: Order, timeout: float) -> list[str]:
-    """The regions that have not confirmed a queued purge within `timeout` seconds."""
+class Waited(Protocol):
+    """Who confirms a purge.
+
+    Attributes:
+        region: its name in `Order.done`.
+    """
+
+    region: str
+
+
+def late(relays: Sequence[Waited], order: Order, timeout: float) -> list[str]:
+    """Those who have not confirmed a queued purge within `timeout` seconds."""
     end = monotonic() + timeout
     waiting = ((relay.region, order.done[relay.region]) for relay in relays)
     return [region for region, done in waiting if not done.wait(max(end - monotonic(), 0))]
