@@ -122,7 +122,8 @@ class Ingresses:
 def _speaks(way: Way, platform: str, headers: frozenset[str]) -> bool:
     if way.believed is None:
         return True
-    return platform in way.platforms if platform else headers <= way.believed
+    # One that does not say what it reads may read anything.
+    return platform in way.platforms if platform else bool(headers) and headers <= way.believed
 
 
 def _believed_anything(peers: Peers) -> Way:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from regionware import ConfigurationError, Regionware
-from regionware.locate import Header, Ingress, Platform, Resolver, Trust
+from regionware.http.request import Request
+from regionware.locate import Claim, Header, Ingress, Platform, Resolver, Trust
 from regionware.locate.peers import Peers
 from regionware.locate.platforms import PLATFORMS
 from tests.locate.cases import (
@@ -63,6 +64,18 @@ def test_a_header_of_the_own_proxy_must_be_named() -> None:
     for ingress, region in ((Ingress(PROXY, headers=["X-Region"]), FRA), (Ingress(PROXY), IAD)):
         assert Resolver([Header("X-Region")], TOPOLOGY, [ingress]).resolve(asked).region == region
         asked = Asked(PROXY, {"X-Region": "fra"})
+
+
+def test_a_provider_that_does_not_say_what_it_reads_is_not_asked() -> None:
+    class Secretive:
+        forgeable = True
+
+        def __call__(self, request: Request, /) -> Claim | None:
+            return Claim(region="fra")
+
+    for trusted, region in ((Ingress(PROXY), IAD), (PROXY, FRA)):
+        resolver = Resolver([Secretive()], TOPOLOGY, [trusted])
+        assert resolver.resolve(Asked(PROXY)).region == region
 
 
 # --- Conditions
