@@ -1,0 +1,155 @@
+"""Applications behind real servers on threads of this process: uvicorn for ASGI, werkzeug for WSGI.
+
+One server of each kind serves all tests of a module, and the edges stand in front of it: which
+application answers is told by `Host`, which is part of every edge's cache key.
+"""
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import httpx
+import uvicorn
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from regionware import Regionware
+from regionware.parts.process import free_port
+from tests.conformance.application import DEADLINE, Application, Handler, Receive, Scope, Send
+from tests.conformance.harness import Flavour, until
+
+_HOSTS = itertools.count()
+_PATHS = itertools.count()
+
+
+class Quiet(WSGIRequestHandler):
+    """Keeps connections, as the servers that people deploy do, and logs nothing."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
+        """Say nothing."""
+
+
+class Origin:
+    """One real server; `mount` gives an application a host name of its own.
+
+    Attributes:
+        port: where it listens on 127.0.0.1.
+        loop: where the ASGI applications run.
+    """
+
+    loop: asyncio.AbstractEventLoop
+
+    def __init__(self, flavour: Flavour) -> None:
+        self.flavour = flavour
+        self.port = free_port()
+        self._mounted: dict[str, Any] = {}
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"origin-{flavour}")
+        self._stop: Callable[[], object] = lambda: None
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._started.wait(DEADLINE)
+        until(lambda: httpx.get(f"http://127.0.0.1:{self.port}/", trust_env=False).is_error)
+
+    def close(self) -> None:
+        self._stop()
+        self._thread.join(DEADLINE)
+
+    def mount(self, handler: Handler, rw: Regionware | None = None) -> "Mounted":
+        """Serve a handler, behind regionware or bare."""
+        app = Application(handler)
+        bare = app.asgi if self.flavour == "asgi" else app.wsgi
+        served: Any = bare
+        if rw is not None:
+            served = rw.asgi(app.asgi) if self.flavour == "asgi" else rw.wsgi(app.wsgi)
+        host = f"t{next(_HOSTS)}.test"
+        self._mounted[host] = served
+        return Mounted(host, app, rw)
+
+    def _run(self) -> None:
+        if self.flavour == "asgi":
+            self._run_asgi()
+        else:
+            self._run_wsgi()
+
+    def _run_asgi(self) -> None:
+        config = uvicorn.Config(
+            self._asgi, port=self.port, lifespan="off", log_level="error", proxy_headers=False
+        )
+        server = uvicorn.Server(config)
+        self._stop = lambda: setattr(server, "should_exit", True)
+        self.loop = asyncio.new_event_loop()
+        self._started.set()
+        self.loop.run_until_complete(server.serve())
+        self.loop.close()
+
+    def _run_wsgi(self) -> None:
+        server = make_server(
+            "127.0.0.1", self.port, self._wsgi, threaded=True, request_handler=Quiet
+        )
+        self._stop = server.shutdown
+        self._started.set()
+        server.serve_forever()
+        server.server_close()
+
+    async def _asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
+        host = dict(scope["headers"]).get(b"host", b"").decode()
+        app = self._mounted.get(host)
+        if app is not None:
+            await app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 421, "headers": []})
+        await send({"type": "http.response.body"})
+
+    def _wsgi(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        app = self._mounted.get(environ.get("HTTP_HOST", ""))
+        if app is not None:
+            found: Iterable[bytes] = app(environ, start_response)
+            return found
+        start_response("421 Misdirected Request", [("Content-Length", "0")])
+        return []
+
+
+class Mounted:
+    """An application of an origin, and what it has seen.
+
+    Attributes:
+        host: the host name that it answers to.
+    """
+
+    def __init__(self, host: str, app: Application, rw: Regionware | None) -> None:
+        self.host = host
+        self.app = app
+        self.rw = rw
+
+    @property
+    def calls(self) -> int:
+        """How often the application itself has answered."""
+        return len(self.app.calls)
+
+
+def new_path(prefix: str = "") -> str:
+    """A path that nobody has asked for."""
+    return f"{prefix}/p{next(_PATHS)}"
+
+
+class Browser:
+    """A client without a cache of its own, that asks an edge."""
+
+    def __init__(self, edge: str) -> None:
+        self._client = httpx.Client(base_url=edge, timeout=DEADLINE * 2, trust_env=False)
+
+    def ask(
+        self, site: Mounted, path: str, method: str = "GET", **fields: str
+    ) -> httpx.Response:
+        """One request; names of fields are written with underscores."""
+        headers = {name.replace("_", "-"): value for name, value in fields.items()}
+        self._client.cookies.clear()
+        return self._client.request(method, path, headers={**headers, "Host": site.host})
+
+    def close(self) -> None:
+        self._client.close()
