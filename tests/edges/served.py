@@ -143,9 +143,7 @@ class Browser:
     def __init__(self, edge: str) -> None:
         self._client = httpx.Client(base_url=edge, timeout=DEADLINE * 2, trust_env=False)
 
-    def ask(
-        self, site: Mounted, path: str, method: str = "GET", **fields: str
-    ) -> httpx.Response:
+    def ask(self, site: Mounted, path: str, method: str = "GET", **fields: str) -> httpx.Response:
         """One request; names of fields are written with underscores."""
         headers = {name.replace("_", "-"): value for name, value in fields.items()}
         self._client.cookies.clear()
