@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import uvicorn
@@ -45,17 +45,18 @@ class Origin:
     def __init__(self, flavour: Flavour) -> None:
         self.flavour = flavour
         self.port = free_port()
-        self._mounted: dict[str, Any] = {}
+        self._mounted: dict[str, tuple[Mounted, Any]] = {}
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"origin-{flavour}")
         self._stop: Callable[[], object] = lambda: None
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._started.wait(DEADLINE)
         until(lambda: httpx.get(f"http://127.0.0.1:{self.port}/", trust_env=False).is_error)
+        return self
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop()
         self._thread.join(DEADLINE)
 
@@ -66,9 +67,9 @@ class Origin:
         served: Any = bare
         if rw is not None:
             served = rw.asgi(app.asgi) if self.flavour == "asgi" else rw.wsgi(app.wsgi)
-        host = f"t{next(_HOSTS)}.test"
-        self._mounted[host] = served
-        return Mounted(host, app, rw)
+        site = Mounted(f"t{next(_HOSTS)}.test", app, rw)
+        self._mounted[site.host] = site, served
+        return site
 
     def _run(self) -> None:
         if self.flavour == "asgi":
@@ -78,7 +79,12 @@ class Origin:
 
     def _run_asgi(self) -> None:
         config = uvicorn.Config(
-            self._asgi, port=self.port, lifespan="off", log_level="error", proxy_headers=False
+            self._asgi,
+            interface="asgi3",
+            port=self.port,
+            lifespan="off",
+            log_level="error",
+            proxy_headers=False,
         )
         server = uvicorn.Server(config)
         self._stop = lambda: setattr(server, "should_exit", True)
@@ -97,19 +103,20 @@ class Origin:
         server.server_close()
 
     async def _asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
-        host = dict(scope["headers"]).get(b"host", b"").decode()
-        app = self._mounted.get(host)
-        if app is not None:
-            await app(scope, receive, send)
+        found = self._mounted.get(dict(scope["headers"]).get(b"host", b"").decode())
+        if found is not None:
+            found[0].asked += 1
+            await found[1](scope, receive, send)
             return
         await send({"type": "http.response.start", "status": 421, "headers": []})
         await send({"type": "http.response.body"})
 
     def _wsgi(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        app = self._mounted.get(environ.get("HTTP_HOST", ""))
-        if app is not None:
-            found: Iterable[bytes] = app(environ, start_response)
-            return found
+        found = self._mounted.get(environ.get("HTTP_HOST", ""))
+        if found is not None:
+            found[0].asked += 1
+            answer: Iterable[bytes] = found[1](environ, start_response)
+            return answer
         start_response("421 Misdirected Request", [("Content-Length", "0")])
         return []
 
@@ -119,12 +126,14 @@ class Mounted:
 
     Attributes:
         host: the host name that it answers to.
+        asked: how many requests have come through, whoever answered them then.
     """
 
     def __init__(self, host: str, app: Application, rw: Regionware | None) -> None:
         self.host = host
         self.app = app
         self.rw = rw
+        self.asked = 0
 
     @property
     def calls(self) -> int:
@@ -149,5 +158,8 @@ class Browser:
         self._client.cookies.clear()
         return self._client.request(method, path, headers={**headers, "Host": site.host})
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._client.close()
