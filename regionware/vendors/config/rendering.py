@@ -1,0 +1,52 @@
+"""One vendor's configuration, by its name."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from regionware.errors import ConfigurationError
+from regionware.vendors.config import nginx, varnish
+from regionware.vendors.config.setting import Setting, needs
+
+if TYPE_CHECKING:
+    from regionware.middleware import Regionware
+
+_RENDERERS: Final[Mapping[str, Callable[[Setting], str]]] = {
+    "nginx": nginx.render,
+    "varnish": varnish.render,
+}
+
+
+def render(
+    vendor: str,
+    rw: "Regionware | None" = None,
+    *,
+    backend_host: str = "127.0.0.1",
+    backend_port: int = 8000,
+    part: nginx.Part = "",
+    **options: Any,
+) -> str:
+    """The configuration of an edge, as text with comments.
+
+    Args:
+        vendor: a word of `Cdn(vendor=...)`.
+        rw: whose routes are served; without it, what any application needs.
+        backend_host: where the application listens.
+        backend_port: its port.
+        part: of nginx's, only what is for `http` or for `server`.
+        options: further ones; see `Setting`.
+
+    Raises:
+        ConfigurationError: an option is wrong, or there is nothing to configure at this vendor.
+    """
+    known = {} if rw is None else needs(rw)
+    setting = Setting(
+        **{**known, **options, "backend_host": backend_host, "backend_port": backend_port}
+    )
+    if vendor == "nginx":
+        return nginx.render(setting, part)
+    renderer = _RENDERERS.get(vendor)
+    if renderer is None:
+        raise ConfigurationError(
+            f"cdn-config: no vendor {vendor!r}; there is {', '.join(sorted(_RENDERERS))}"
+        )
+    return renderer(setting)

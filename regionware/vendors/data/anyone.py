@@ -1,0 +1,43 @@
+"""Fields that any CDN may read, and that hurt none."""
+
+from typing import Final
+
+from regionware.vendors.data.alphabets import USUAL
+from regionware.vendors.model import BOTH, Statement, TagField, Vendor
+
+VENDOR: Final = Vendor(
+    name="",
+    title="any CDN",
+    reads=("CDN-Cache-Control", "Cache-Control"),
+    targeted="CDN-Cache-Control",
+    stale=BOTH,
+    # The smallest limit of all vendors (Bunny's), since it is not known who reads this.
+    tags=TagField(name="Cache-Tag", separator=",", marks=USUAL, longest=128, total=1024),
+    statements=(
+        Statement(
+            "lifetime",
+            "A cache that knows the targeted field obeys it and ignores Cache-Control; all others "
+            "obey Cache-Control, which is therefore never looser.",
+            "RFC 9213, section 2.2",
+        ),
+        Statement(
+            "lifetime",
+            "Fastly, Varnish 7.7, nginx 1.28, Squid 6.13, Traffic Server 9.2, httpd 2.4, HAProxy "
+            "3.0 ignore CDN-Cache-Control: with private or no-store there, beside a positive "
+            "max-age, the second answer comes from their cache.",
+            "http-tests/cache-tests, published results, revision b55b8bd",
+            "measured",
+        ),
+        Statement(
+            "stale windows",
+            "s-maxage has the meaning of proxy-revalidate, so it ends stale serving; the targeted "
+            "field says max-age instead.",
+            "RFC 9111, section 5.2.2.10",
+        ),
+        Statement(
+            "cookies",
+            "Set-Cookie does not inhibit caching: that is the origin's job.",
+            "RFC 9111, section 7.3",
+        ),
+    ),
+)  # fmt: skip

@@ -1,0 +1,51 @@
+"""nginx."""
+
+from typing import Final
+
+from regionware.vendors.model import Statement, Vendor
+
+_DOCS: Final = "nginx.org/en/docs/http/ngx_http_proxy_module.html"
+
+VENDOR: Final = Vendor(
+    name="nginx",
+    title="nginx",
+    reads=("X-Accel-Expires", "Cache-Control"),
+    targeted="X-Accel-Expires",
+    form="seconds",
+    variance="configured",
+    variance_field="X-Region",
+    strips=("X-Accel-Expires",),
+    purges=("url",),
+    statements=(
+        Statement(
+            "lifetime",
+            "X-Accel-Expires, in seconds, then Expires and Cache-Control (s-maxage, then max-age), "
+            "then proxy_cache_valid. X-Accel-Expires beats private and no-store too: it is never "
+            "beside them.",
+            f"{_DOCS}#proxy_cache_valid",
+        ),
+        Statement("lifetime", "CDN-Cache-Control is ignored.",
+                  "http-tests/cache-tests, nginx 1.28", "measured"),
+        Statement(
+            "stale windows",
+            "proxy_cache_use_stale is configuration. The directives in Cache-Control are obeyed, "
+            "but browsers obey them there too, so they are not written.",
+            f"{_DOCS}#proxy_cache_use_stale",
+        ),
+        Statement("variants", "Vary is obeyed in full.", "http-tests/cache-tests, nginx 1.28",
+                  "measured"),
+        Statement("cookies", "An answer with Set-Cookie is not cached.",
+                  "http-tests/cache-tests, nginx 1.28", "measured"),
+        Statement("tags", "There are none.", _DOCS),
+        Statement("strips", "Fields X-Accel-* do not reach clients.",
+                  f"{_DOCS}#proxy_hide_header"),
+        Statement("region", "proxy_cache_key with a variable that nginx has set itself.",
+                  f"{_DOCS}#proxy_cache_key"),
+        Statement(
+            "purge",
+            "proxy_cache_purge is a part of the commercial product; a GET with a header that "
+            "proxy_cache_bypass names refreshes one URL.",
+            f"{_DOCS}#proxy_cache_purge",
+        ),
+    ),
+)  # fmt: skip

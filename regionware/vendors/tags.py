@@ -1,0 +1,59 @@
+"""Tags as an edge can carry them: the same form in a response and in a purge. No I/O here."""
+
+import re
+from base64 import b32encode
+from collections.abc import Iterable
+from functools import lru_cache
+from hashlib import blake2b
+
+from regionware.errors import ConfigurationError
+from regionware.vendors.catalogue import vendor_of
+from regionware.vendors.model import TagField
+
+#: Characters of a hashed tag: 60 bits. Two tags with one hash are purged together, no more.
+HASHED = 12
+
+
+def edge_tags(vendor: str | None, tags: Iterable[str]) -> tuple[str, ...]:
+    """The forms in which a vendor knows these tags, in order and each once.
+
+    A tag that the vendor's field cannot carry, for its characters or its length, is replaced by a
+    hash of 12 characters (`a-z2-7`). Whoever purges by these forms reaches what was sent with them.
+
+    Args:
+        vendor: a word of `Cdn(vendor=...)`, or `None`.
+        tags: as the application names them.
+
+    Raises:
+        ConfigurationError: there is no such vendor, or it has no tags.
+    """
+    known = vendor_of(vendor)
+    if known.tags is None:
+        raise ConfigurationError(f"{known.title} has no tags")
+    return forms(known.tags, tags)
+
+
+def forms(field: TagField, tags: Iterable[str]) -> tuple[str, ...]:
+    """The forms of tags that a field can carry, in order and each once."""
+    carries = _pattern(field.marks, field.longest).fullmatch
+    return tuple(dict.fromkeys(tag if carries(tag) else hashed(tag) for tag in tags))
+
+
+def joined(field: TagField, tags: Iterable[str]) -> str | None:
+    """The field's value; `None` if the tags are more, or longer, than the vendor takes."""
+    known = forms(field, tags)
+    text = field.separator.join(known)
+    too_many = field.count is not None and len(known) > field.count
+    return None if too_many or len(text) > field.total else text
+
+
+def hashed(tag: str) -> str:
+    """A tag in twelve characters that every vendor can carry."""
+    # A path may hold octets that are no UTF-8.
+    digest = blake2b(tag.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return b32encode(digest).decode("ascii")[:HASHED].lower()
+
+
+@lru_cache(maxsize=32)
+def _pattern(marks: str, longest: int) -> re.Pattern[str]:
+    return re.compile(rf"[A-Za-z0-9{re.escape(marks)}]{{1,{longest}}}")
