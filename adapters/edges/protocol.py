@@ -7,12 +7,13 @@ all of them.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 from regionware.errors import ConfigurationError
+from regionware.kinds import Kind, matching
 
-Kind = Literal["tags", "urls", "everything"]
+Ability = Literal["tags", "urls", "everything"]
 
 #: A secret, or a function that is asked for it each time: one that is rotated needs no restart.
 Secret = str | Callable[[], str]
@@ -57,7 +58,7 @@ class Capabilities:
     urls: int = 0
     paths: bool = True
     everything: bool = True
-    soft: frozenset[Kind] = frozenset()
+    soft: frozenset[Ability] = frozenset()
     soft_as_hard: bool = False
     octets: int = 1 << 20
     rate: Rate = Rate(a_second=10.0, burst=10)
@@ -194,6 +195,11 @@ def checked_name(name: object) -> str:
     raise ConfigurationError(
         "edges: a name is 1 to 32 lower-case letters, digits and hyphens, a letter first"
     )
+
+
+def identifier(pattern: str, words: str) -> Kind:
+    """A text all of which matches a pattern; never shown: it may be a secret in the wrong place."""
+    return replace(matching(pattern, words), shown=False)
 
 
 def check_secret(option: str, secret: object) -> None:

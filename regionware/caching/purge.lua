@@ -1,11 +1,13 @@
 -- Raises fences and tells the log, and where there are other regions the outbox, in one step.
 -- KEYS: clock, fences (hash), ages (sorted set), log (stream), outbox (stream), relayed (hash).
 -- ARGV: position (24 hex digits), microseconds after which the caller needs no fence, the latest
--- stamp that the caller knows of (0 from another region), 1 if it is to be relayed or 2 if it is to
--- be raised once only, which is known from the last name; names...
+-- stamp that the caller knows of (0 from another region), flags; names...
+-- Flags, added up: 1 if it is to be relayed to the receivers of the outbox; 2 if it is to be raised
+-- once only, which is known from the last name; 4 if it is to be relayed to edges alone.
 -- Returns the stamp.
 local function hex(n) return string.format('%08x%08x', math.floor(n / 4294967296), n % 4294967296) end
-local made = ARGV[4] == '2' and redis.call('HGET', KEYS[2], ARGV[#ARGV])
+local flags = tonumber(ARGV[4])
+local made = flags % 4 >= 2 and redis.call('HGET', KEYS[2], ARGV[#ARGV])
 if made then return string.sub(made, 1, 16) end
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
@@ -62,7 +64,11 @@ end
 local id = string.format('%.0f', now)
 redis.call('SET', KEYS[1], id)
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', 100000, id .. '-0', unpack(event))
-if ARGV[4] == '1' then
+if flags % 2 == 1 or flags >= 4 then
+  if flags >= 4 then
+    table.insert(onward, 1, '1')
+    table.insert(onward, 1, '>')
+  end
   local last = redis.call('HGET', KEYS[6], '<') or '0'
   redis.call('XADD', KEYS[5], 'MAXLEN', '~', 100000, id .. '-0', '<', last, unpack(onward))
   redis.call('HSET', KEYS[6], '<', id)

@@ -23,6 +23,8 @@ _PAUSE = 0.2
 _PAUSE_LIMIT = 2.0
 #: Names in one call: Lua unpacks them on its stack.
 _CHUNK = 1000
+#: What the script may be told: see there.
+ONCE, TO_EDGES = 2, 4
 #: Purges that a far region is told in one call.
 TOGETHER = 100
 
@@ -38,12 +40,14 @@ class Purged:
         stamp: the region's clock at that moment, microseconds; 0 without a Redis.
         regions: the regions that have applied it.
         deferred: it waits for the commit of the open write transaction.
+        edges: of each edge, where the purge is queued for it; none of those that have it.
     """
 
     names: int
     stamp: int = 0
     regions: tuple[str, ...] = ()
     deferred: bool = False
+    edges: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -61,16 +65,20 @@ class Order:
     retention: int
     done: dict[str, Event] = field(default_factory=dict)
 
-    def chunks(self, known: int = 0, *, onward: bool = False) -> list[tuple[str | int, ...]]:
+    def chunks(
+        self, known: int = 0, *, onward: bool = False, flags: int = 0
+    ) -> list[tuple[str | int, ...]]:
         """Arguments for the script.
 
         Args:
             known: the latest stamp of the same region that is known here.
-            onward: it goes to the outbox too, from which it is relayed to the other regions.
+            onward: it goes to the outbox too, from which it is relayed to the other regions, and
+                to edges.
+            flags: more of what the script may be told.
         """
         position = self.position.hex if self.position else NO_POSITION
         return [
-            (position, self.retention, known, int(onward), *self.names[at : at + _CHUNK])
+            (position, self.retention, known, flags | int(onward), *self.names[at : at + _CHUNK])
             for at in range(0, len(self.names), _CHUNK)
         ]
 

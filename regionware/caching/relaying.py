@@ -1,14 +1,17 @@
-"""Relays the purges of this region's outbox to one other region, at least once.
+"""Takes the purges of this region's outbox, and relays them to other regions, at least once.
 
 The outbox is a stream in this region's Redis, written by the script that raises the fences: an
 acknowledged purge is relayed although the process that made it has died. One worker of the region
-at a time relays to a region; Redis says which, and keeps the cursor.
+at a time relays to a region, or another receiver; Redis says which, and keeps the cursor.
 """
 
 import logging
+import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from threading import Event as Flag
 from time import monotonic
@@ -37,18 +40,20 @@ _PAUSE = 0.2
 _PAUSE_LIMIT = 5.0
 _SECOND = 1_000_000
 _BEFORE = b"<"
+#: Beside it where a purge is for edges alone: each region hears of it by another way.
+_ALONE = b">"
 
 logger = logging.getLogger("regionware")
 
 
 @dataclass(frozen=True, slots=True)
-class _Post:
+class Post:
     """What one read of the outbox gave.
 
     Attributes:
         orders: what is to be delivered.
         first: the stamp of the oldest of them.
-        last: the stamp up to which the region has confirmed once that is done.
+        last: the stamp up to which the receiver has confirmed once that is done.
     """
 
     orders: Sequence[Order]
@@ -56,15 +61,30 @@ class _Post:
     last: int
 
 
-class OutboxRelay(Threaded):
-    """Relays to one region whenever this worker has the right to."""
+#: Delivers a post, given the region's clock; false where it was told to stop, and raises what goes
+#: wrong.
+Deliver = Callable[[Post, int], bool]
+
+
+class OutboxReader(Threaded):
+    """Takes the outbox's purges to one receiver, whenever this worker has the right to.
+
+    Attributes:
+        region: the receiver: another region, or something else that has a cursor.
+    """
+
+    #: Purges of one read.
+    _together = TOGETHER
+    #: Whether purges that are for edges alone are delivered.
+    _takes_all = False
+    #: Whether it begins with whatever is there, even if something came before.
+    _joins = False
 
     def __init__(
         self,
         region: str,
         *,
         near: str,
-        far: str,
         names: Names,
         retention: int,
         regions: Sequence[str],
@@ -74,19 +94,17 @@ class OutboxRelay(Threaded):
         """Start nothing yet.
 
         Args:
-            region: which is relayed to.
+            region: the receiver.
             near: the URL of this region's Redis.
-            far: the URL of the other region's.
             names: the keys.
             retention: microseconds after which no entry can be older than a fence.
-            regions: all that are relayed to: what they have confirmed is dropped.
-            tell: told of `relayed`, and of `relay-lag` where that does not succeed.
+            regions: all receivers: what they have confirmed is dropped.
+            tell: told of `gap`, and of what a subclass tells.
             clock: monotonic seconds.
         """
         super().__init__(f"regionware-outbox-{region}")
         self.region = region
         self._near = near
-        self._far = far
         self._names = names
         self._retention = retention
         self._regions = tuple(regions)
@@ -103,7 +121,7 @@ class OutboxRelay(Threaded):
         self._unconfirmed = Unconfirmed(self._clock)
 
     def keep(self, order: Order, stamp: int) -> None:
-        """A purge is in the outbox: keep it until the region confirms it, and see to that."""
+        """A purge is in the outbox: keep it until the receiver confirms it, and see to that."""
         self._unconfirmed.add(stamp, order)
         self.start()
 
@@ -116,16 +134,24 @@ class OutboxRelay(Threaded):
         if (thread := self._ended()) is not None:
             thread.join(timeout)
 
+    def _delivering(self, near: redis.Redis, stop: Flag) -> AbstractContextManager[Deliver]:
+        """What is needed to deliver, for as long as the thread runs."""
+        raise NotImplementedError
+
+    def _done(self, post: Post, now: int) -> None:
+        """The receiver has confirmed a post, which Redis knows now."""
+        raise NotImplementedError
+
     def _run(self, stop: Flag) -> None:
         pause = _PAUSE
         with (
             background(self._near, FAR_DEADLINE) as near,
-            background(self._far, FAR_DEADLINE) as far,
+            self._delivering(near, stop) as deliver,
         ):
             while True:
                 ending = stop.is_set()  # read first: once more round after the order to stop
                 try:
-                    busy = self._turn(near, far, stop, ending=ending)
+                    busy = self._turn(near, deliver, stop, ending=ending)
                     pause = _PAUSE
                 except Exception as error:  # noqa: BLE001 - a reply may be anything; it goes on
                     logger.debug("the outbox cannot be relayed to %s: %s", self.region, error)
@@ -135,7 +161,7 @@ class OutboxRelay(Threaded):
                 if ending and not busy:
                     return
 
-    def _turn(self, near: redis.Redis, far: redis.Redis, stop: Flag, *, ending: bool) -> bool:
+    def _turn(self, near: redis.Redis, deliver: Deliver, stop: Flag, *, ending: bool) -> bool:
         """Take the right, and relay what one read gives; whether there was something."""
         held = self._hold(near)
         if held is None:
@@ -144,15 +170,15 @@ class OutboxRelay(Threaded):
             return False
         now, cursor = held
         self._furthest = max(self._furthest, cursor)
-        post = self._read(near, cursor, block=None if ending else _BLOCK)
-        if post is not None:
-            self._deliver(far, post, now)
+        post = self._next(near, now, cursor, ending=ending)
+        if post is not None and deliver(post, now):
             held = self._hold(near, confirmed=post.last)
             if held is not None:
-                self._told("relayed", held[0] - post.first)
-        elif ending:
+                self._done(post, held[0])
+            return True
+        if ending:
             self._hold(near, milliseconds=0)
-        return post is not None
+        return False
 
     def _look(self, near: redis.Redis) -> None:
         """How far the worker is that has the right."""
@@ -175,29 +201,48 @@ class OutboxRelay(Threaded):
         self._unconfirmed.confirm(cursor)
         return now, cursor
 
-    def _read(self, near: redis.Redis, cursor: int, *, block: int | None) -> _Post | None:
-        """What comes after the cursor; if some of it is missing, everything is to be purged."""
+    def _next(self, near: redis.Redis, now: int, cursor: int, *, ending: bool) -> Post | None:  # noqa: ARG002 - for subclasses
+        """What is to be delivered now; nobody is waited for by one who is about to end."""
+        return self._read(near, cursor, block=None if ending else _BLOCK)
+
+    def _read(
+        self, near: redis.Redis, cursor: int, *, block: int | None, until: float = math.inf
+    ) -> Post | None:
+        """What comes after the cursor; if some of it is missing, everything is to be purged.
+
+        Args:
+            near: this region's Redis.
+            cursor: the stamp up to which the receiver has confirmed.
+            block: milliseconds to wait for something.
+            until: the latest stamp that is wanted.
+        """
         outbox = self._names.outbox.encode()
-        reply: Any = near.xread({outbox: f"{cursor}-0"}, count=TOGETHER, block=block)
+        reply: Any = near.xread({outbox: f"{cursor}-0"}, count=self._together, block=block)
         orders: list[Order] = []
         stamps: list[int] = []
         for position, fields in dict(reply or ()).get(outbox, ()):
+            stamp = int(position.partition(b"-")[0])
+            if stamp > until:
+                break
             orders += self._orders(dict(as_mapping(fields)), stamps[-1] if stamps else cursor)
-            stamps.append(int(position.partition(b"-")[0]))
-        return _Post(orders, stamps[0], stamps[-1]) if stamps else None
+            stamps.append(stamp)
+        return Post(orders, stamps[0], stamps[-1]) if stamps else None
 
     def _orders(self, told: dict[bytes, bytes], before: int) -> list[Order]:
         """A purge as it was made; after something that is missing, or unreadable, everything."""
         everything = Order((mark(EVERYTHING, soft=False),), None, self._retention)
+        wanted = told.pop(_ALONE, None) is None or self._takes_all
         try:
             lost = before == 0 and self._furthest > 0  # the outbox and its cursors are gone
             missing = int(told.pop(_BEFORE, b"0")) != before or lost
+            if self._joins and before == self._furthest == 0:
+                missing = False
             order = self._order(told)
         except ValueError:
             missing, order = True, everything
         if missing:
             self._tell(Event("gap", detail=self.region))
-        return [everything, order] if missing else [order]
+        return [*([everything] if missing else []), *([order] if wanted else [])]
 
     def _order(self, told: Mapping[bytes, bytes]) -> Order:
         """Its names, and the position that all of them have."""
@@ -205,7 +250,28 @@ class OutboxRelay(Threaded):
         known = None if position == NO_POSITION else Position.from_hex(position)
         return Order([name.decode() for name in told], known, self._retention)
 
-    def _deliver(self, far: redis.Redis, post: _Post, now: int) -> None:
+
+class OutboxRelay(OutboxReader):
+    """Relays to one region."""
+
+    def __init__(self, region: str, *, far: str, **rest: Any) -> None:
+        """Start nothing yet.
+
+        Args:
+            region: which is relayed to.
+            far: the URL of its Redis.
+            rest: see `OutboxReader`. It is told of `relayed`, and of `relay-lag` where that does
+                not succeed.
+        """
+        super().__init__(region, **rest)
+        self._far = far
+
+    @contextmanager
+    def _delivering(self, near: redis.Redis, stop: Flag) -> Iterator[Deliver]:  # noqa: ARG002 - see there
+        with background(self._far, FAR_DEADLINE) as far:
+            yield partial(self._deliver, far)
+
+    def _deliver(self, far: redis.Redis, post: Post, now: int) -> bool:
         """Raise the fences there; a purge keeps its position, and goes no further."""
         began, keys = monotonic(), purge_keys(self._names)
         try:
@@ -216,6 +282,10 @@ class OutboxRelay(Threaded):
             logger.warning("purges for region %s wait: %s", self.region, error)
             self._told("relay-lag", now - post.first + int((monotonic() - began) * _SECOND))
             raise
+        return True
+
+    def _done(self, post: Post, now: int) -> None:
+        self._told("relayed", now - post.first)
 
     def _told(self, name: str, late: int) -> None:
         self._tell(Event(name, detail=self.region, seconds=max(late, 0) / _SECOND))

@@ -99,10 +99,13 @@ class SimulatedOutbox(OutboxRelay):
         while True:
             pause = Pause()
             try:
-                await carried(partial(self._turn, stop=pause, ending=False), *self._lines)
+                await carried(partial(self._pass_on, pause), *self._lines)
             except TROUBLE:
                 pause.wait(_PAUSE)
             await asyncio.sleep(pause.seconds)
+
+    def _pass_on(self, pause: Any, near: Any, far: Any) -> bool:
+        return self._turn(near, partial(self._deliver, far), pause, ending=False)
 
     def _hold(self, near: Any, *, confirmed: int | None = None, milliseconds: int = 5000) -> Any:
         held = super()._hold(near, confirmed=confirmed, milliseconds=milliseconds)
