@@ -1,7 +1,11 @@
-"""Edges as somebody sets them up who has read nothing: the positive controls stand on these."""
+"""Edges as regionware configures them; and as they come, on which the positive controls stand."""
 
+from typing import Any
+
+from regionware import Regionware
 from regionware.parts.nginx import Nginx
 from regionware.parts.varnish import Varnish
+from regionware.vendors.config import render
 
 
 def backend(port: int) -> str:
@@ -31,3 +35,17 @@ def location(port: int, more: str = "") -> str:
 def plain_nginx(port: int) -> Nginx:
     """Nothing but a cache: what nginx does by itself."""
     return Nginx(location(port), http=CACHE)
+
+
+def varnish(port: int, rw: Regionware | None = None, **options: Any) -> Varnish:
+    """Varnish with exactly what `regionware cdn-config varnish` prints."""
+    return Varnish(render("varnish", rw, backend_port=port, **options))
+
+
+def nginx(port: int, rw: Regionware | None = None, **options: Any) -> Nginx:
+    """An nginx with exactly what `regionware cdn-config nginx` prints, in the part's own server."""
+    options = {"directory": "cache", **options}
+    http, server = (
+        render("nginx", rw, backend_port=port, part=part, **options) for part in ("http", "server")
+    )
+    return Nginx(server, http=http)

@@ -33,3 +33,11 @@ def plain(kind: Kind, origin: Origin) -> Iterator[Browser]:
     make = {"varnish": configuration.plain_varnish, "nginx": configuration.plain_nginx}[kind]
     with make(origin.port) as edge, Browser(edge.url) as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def configured(kind: Kind, origin: Origin) -> Iterator[Browser]:
+    """A client of an edge with what `regionware cdn-config` prints, in front of the server."""
+    make = {"varnish": configuration.varnish, "nginx": configuration.nginx}[kind]
+    with make(origin.port) as edge, Browser(edge.url) as browser:
+        yield browser
