@@ -49,3 +49,8 @@ def nginx(port: int, rw: Regionware | None = None, **options: Any) -> Nginx:
         render("nginx", rw, backend_port=port, part=part, **options) for part in ("http", "server")
     )
     return Nginx(server, http=http)
+
+
+def careless_varnish(port: int) -> Varnish:
+    """What is often written, and keeps the built-in rules from being asked: look everything up."""
+    return Varnish(backend(port) + "sub vcl_recv { return (hash); }\n")

@@ -41,3 +41,11 @@ def configured(kind: Kind, origin: Origin) -> Iterator[Browser]:
     make = {"varnish": configuration.varnish, "nginx": configuration.nginx}[kind]
     with make(origin.port) as edge, Browser(edge.url) as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def careless(kind: Kind, origin: Origin) -> Iterator[Browser]:
+    """A client of an edge that looks at no cookie, in front of the server."""
+    make = {"varnish": configuration.careless_varnish, "nginx": configuration.plain_nginx}[kind]
+    with make(origin.port) as edge, Browser(edge.url) as browser:
+        yield browser

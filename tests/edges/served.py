@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Callable, Iterable
+from http.client import HTTPConnection, HTTPResponse, RemoteDisconnected
 from typing import Any, Self
 
 import httpx
@@ -146,20 +147,48 @@ def new_path(prefix: str = "") -> str:
     return f"{prefix}/p{next(_PATHS)}"
 
 
+class Answer:
+    """What a client received.
+
+    Attributes:
+        status: the status code.
+        headers: the fields; `headers["age"]` is `None` where there is none.
+        body: the content.
+    """
+
+    def __init__(self, response: HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
 class Browser:
-    """A client without a cache of its own, that asks an edge."""
+    """A client without a cache of its own, that asks an edge over one connection."""
 
     def __init__(self, edge: str) -> None:
-        self._client = httpx.Client(base_url=edge, timeout=DEADLINE * 2, trust_env=False)
+        self._host = edge.removeprefix("http://")
+        self._connection = HTTPConnection(self._host, timeout=DEADLINE * 2)
 
-    def ask(self, site: Mounted, path: str, method: str = "GET", **fields: str) -> httpx.Response:
+    def ask(self, site: Mounted | str, path: str, method: str = "GET", **fields: str) -> Answer:
         """One request; names of fields are written with underscores."""
         headers = {name.replace("_", "-"): value for name, value in fields.items()}
-        self._client.cookies.clear()
-        return self._client.request(method, path, headers={**headers, "Host": site.host})
+        headers["Host"] = site if isinstance(site, str) else site.host
+        try:
+            return self._ask(method, path, headers)
+        except (ConnectionError, RemoteDisconnected):  # The server has closed what was idle.
+            self._connection.close()
+            return self._ask(method, path, headers)
+
+    def _ask(self, method: str, path: str, headers: dict[str, str]) -> Answer:
+        self._connection.request(method, path, headers=headers)
+        return Answer(self._connection.getresponse())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
+        self._connection.close()
