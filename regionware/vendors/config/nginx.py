@@ -1,5 +1,6 @@
 """Configuration for nginx, for the context `http`."""
 
+import re
 from typing import Final, Literal
 
 from regionware.vendors.config.filling import fill
@@ -130,7 +131,8 @@ def render(setting: Setting, part: Part = "") -> str:
 
 def _http(setting: Setting) -> str:
     cookies = ": " + ", ".join(setting.private_cookies) if setting.private_cookies else ""
-    refresh = f'    "{setting.refresh_secret}" 1;\n' if setting.refresh_secret else ""
+    # As a pattern: strings are compared without regard to case.
+    refresh = f'    "~^{re.escape(setting.refresh_secret)}$" 1;\n' if setting.refresh_secret else ""
     regions = setting.regions if setting.varies else ()
     host = setting.backend_host
     return fill(

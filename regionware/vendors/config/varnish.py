@@ -65,14 +65,15 @@ sub vcl_recv {
     if (req.restarts == 0) {
         unset req.http.X-Regionware-Turn;
         unset req.http.purged;
+        # Before x-host is removed, which is a part of purges as well as of attacks.
+        if (req.method == "PURGE" || req.method == "BAN") {
+            call regionware_purge;
+        }
         call regionware_hygiene;
     } elsif (req.http.X-Regionware-Turn == "fetch") {
         set req.grace = 0s;
     } else {
         set req.grace = 1y;
-    }
-    if (req.method == "PURGE" || req.method == "BAN") {
-        call regionware_purge;
     }
     if (req.http.Upgrade) {
         return (pipe);
