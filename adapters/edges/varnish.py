@@ -38,7 +38,8 @@ LONGEST: Final = 7500
 _OCTETS_OF_BAN: Final = (LONGEST - 100) // 4
 
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9/_-]")
-_EDGES_OF_TAG: Final = ("(^|[ ,])(", ")([ ,]|$)")
+#: Without a space: it would begin another argument of the ban.
+_EDGES_OF_TAG: Final = (r"(^|[\x20,])(", r")([\x20,]|$)")
 _SEPARATING: Final = re.compile(r"[^\x21-\x2b\x2d-\x7e]")
 
 
