@@ -2,6 +2,7 @@
 
 from regionware.errors import ConfigurationError
 from regionware.policies.database import at_least
+from regionware.policies.edges import check_edges
 from regionware.policies.route import SAFE, Route
 from regionware.policies.table import Compiled, Table, check_tags
 
@@ -25,6 +26,7 @@ def check(table: Table, *, secret: bool, has_database: bool, session_days: int =
         _check_methods(compiled)
         _check_identity(compiled.route)
         _check_edge(compiled.route)
+        check_edges(compiled)
         _check_lifetime(compiled.route, session_days)
         if compiled.route.database is not None and not has_database:
             raise compiled.route.refuse("has a database policy, but the topology names no database")
@@ -75,7 +77,7 @@ def _check_edge(route: Route) -> None:
             'and CDNs know no sessions; say consistency="eventual", or keep it out of the edge'
         )
     cache = route.cache
-    if cache.dimensions or not isinstance(cache.cookies, str):
+    if set(cache.dimensions) - {"region"} or not isinstance(cache.cookies, str):
         raise route.refuse("a public Cdn lifetime with by= or named cookies: no edge keys on them")
     if cache.authorize is not None:
         raise route.refuse("a public Cdn lifetime with authorize=: the edge asks nobody")

@@ -5,10 +5,19 @@ only loosen it, since most CDNs ignore that field.
 """
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from regionware.http.directives import CacheControl
-from regionware.policies.cdn import DIALECTS, Cdn
+from regionware.policies.cache import YEAR
+from regionware.policies.cdn import Cdn
+from regionware.vendors.catalogue import VENDORS
+from regionware.vendors.dialect import (
+    FieldList,
+    Lifetimes,
+    denied,
+    loosening,
+    shared_in_common,
+)
+from regionware.vendors.tags import tag_fields
 
 #: What nobody may keep. Both words: some edges look only for `private`.
 NOBODY = "private, no-store"
@@ -16,33 +25,50 @@ NOBODY = "private, no-store"
 #: Where the application is silent on a route that regionware caches: a browser asks each time.
 ASK = "private, no-cache"
 
+_TAG_FIELDS = {vendor.tags.name for vendor in VENDORS.values() if vendor.tags is not None}
 #: Every field by which some edge might be told to keep a response, or to purge it.
 TARGETED = frozenset(
-    {name.lower() for dialect in DIALECTS.values() for name in (dialect.targeted, dialect.tags)}
+    {vendor.targeted.lower() for vendor in VENDORS.values() if vendor.targeted}
+    | {name.lower() for name in _TAG_FIELDS}
     | {"cdn-cache-control", "surrogate-control", "surrogate-key", "edge-control", "x-accel-expires"}
 )
 
 _LONG_LIVED = frozenset({200, 203, 204, 206, 300, 301, 304, 308})
-_TAGS_LIMIT = 1024
+#: Statuses with the content that a name with a hash stands for (RFC 8246).
+_UNCHANGING = frozenset({200, 203, 206, 304})
 NO_CONTROL = CacheControl({})
 #: Each of these words keeps a response from shared caches that do not ask.
 FORBIDDING = ("no-store", "private", "no-cache")
 _KEPT = ("must-revalidate", "proxy-revalidate", "no-transform")
-
-FieldList = list[tuple[str, str]]
+_REFUSED: FieldList = [("cache-control", NOBODY)]
 
 
 class Edge:
-    """The fields of one route's `Cdn`, prepared."""
+    """The fields of one route's `Cdn`, prepared.
 
-    __slots__ = ("_control", "_dialect", "_targeted", "cdn")
+    Attributes:
+        cdn: the policy.
+        varies: what is kept by an edge must be kept for each region apart.
+    """
 
-    def __init__(self, cdn: Cdn) -> None:
-        """Prepare the fields for an application that is silent."""
+    __slots__ = ("_control", "_immutable", "_loosened", "cdn", "varies")
+
+    def __init__(self, cdn: Cdn, *, varies: bool = False) -> None:
+        """Prepare the fields for an application that is silent.
+
+        Args:
+            cdn: the policy.
+            varies: answers differ by region, as `Cdn` or `Cache` say.
+        """
         self.cdn = cdn
+        self.varies = varies and cdn.is_public
+        life = self._life(cdn.max_age, cdn.shared_max_age)
         self._control = control_of(cdn, cdn.max_age, cdn.shared_max_age)
-        self._targeted = _targeted(cdn, cdn.shared_max_age)
-        self._dialect = cdn.dialect
+        self._loosened = loosening(cdn.vendors, life)
+        self._immutable: Edge | None = None
+        if cdn.hashed is not None:
+            fixed = Cdn(max_age=YEAR, is_immutable=True, vendor=cdn.vendor, tags=cdn.tags)
+            self._immutable = Edge(fixed)
 
     def fields(
         self,
@@ -50,6 +76,9 @@ class Edge:
         control: CacheControl | None,
         tags: Sequence[str],
         lifetime: float | None = None,
+        *,
+        path: str = "",
+        variance: FieldList | None = None,
     ) -> FieldList:
         """The fields to set in place of every other caching field; none if those stand.
 
@@ -58,15 +87,34 @@ class Edge:
             control: the application's own `Cache-Control`, `None` if it sent none.
             tags: the rendered tags.
             lifetime: the application's explicit lifetime in seconds, however it said it.
+            path: the request's path, decoded.
+            variance: the fields by which the edge keeps regions apart; `None` if it cannot.
         """
         if self.cdn.visibility != "public":
             return [("cache-control", self._personal(status, control or NO_CONTROL, lifetime))]
+        if self._immutable is not None and status in _UNCHANGING and self._is_hashed(path):
+            return self._immutable.fields(status, control, tags, lifetime)
         if status not in _LONG_LIVED:
             silent = control is None and lifetime is None
-            return [("cache-control", NOBODY)] if silent else []
+            named = self.cdn.is_immutable or self.cdn.hashed is not None
+            return _REFUSED if silent or (named and status >= 400) else []
+        if self.varies and variance is None:
+            return _REFUSED
         if control is None and lifetime is None:
-            return self._dressed(self._control, self._targeted, tags)
-        return self._narrowed(control or NO_CONTROL, tags, lifetime)
+            return self._dressed(self._control, self._loosened, tags, variance)
+        return self._narrowed(control or NO_CONTROL, tags, lifetime, variance)
+
+    def _is_hashed(self, path: str) -> bool:
+        return self.cdn.hashed is not None and self.cdn.hashed(path)
+
+    def _life(self, browser: float, shared: float | None) -> Lifetimes:
+        cdn = self.cdn
+        return Lifetimes(
+            browser,
+            browser if shared is None else shared,
+            cdn.stale_while_revalidate,
+            cdn.stale_if_error,
+        )
 
     def _personal(self, status: int, control: CacheControl, lifetime: float | None) -> str:
         if control.malformed or "no-store" in control:
@@ -78,33 +126,37 @@ class Edge:
         return _keeping(control_of(self.cdn, browser, None), control)
 
     def _narrowed(
-        self, control: CacheControl, tags: Sequence[str], lifetime: float | None
+        self,
+        control: CacheControl,
+        tags: Sequence[str],
+        lifetime: float | None,
+        variance: FieldList | None,
     ) -> FieldList:
         if control.malformed:
-            return [("cache-control", NOBODY)]
+            return _REFUSED
         if any(name in control for name in FORBIDDING):
             return []
         browser, shared = _tightened(self.cdn, control, lifetime)
-        strict = "must-revalidate" in control or "proxy-revalidate" in control
-        targeted = "" if strict else _targeted(self.cdn, shared)
+        if "must-revalidate" in control or "proxy-revalidate" in control:
+            # Not all edges obey these words beside a targeted field: nothing is loosened.
+            shared = browser if shared is None else min(shared, browser)
+            loosened: FieldList = []
+        else:
+            loosened = loosening(self.cdn.vendors, self._life(browser, shared))
         text = _keeping(control_of(self.cdn, browser, shared), control)
-        return self._dressed(text, targeted, tags)
+        return self._dressed(text, loosened, tags, variance)
 
-    def _dressed(self, control: str, targeted: str, tags: Sequence[str]) -> FieldList:
+    def _dressed(
+        self, control: str, loosened: FieldList, tags: Sequence[str], variance: FieldList | None
+    ) -> FieldList:
         fields = [("cache-control", control)]
         if not self.cdn.is_public:
             return fields
-        if targeted:
-            fields.append((self._dialect.targeted.lower(), targeted))
-        text = self._dialect.separator.join(
-            quote(tag, safe="!#$'()*+-./:;=?@^_`|~") for tag in tags
-        )
-        if len(text) > _TAGS_LIMIT:
+        known = tag_fields(self.cdn.vendors, tags)
+        if known is None:
             # An edge that does not know all tags of a response could not purge it.
-            return [("cache-control", NOBODY)]
-        if text:
-            fields.append((self._dialect.tags.lower(), text))
-        return fields
+            return _REFUSED
+        return [*fields, *loosened, *known, *(variance or ())]
 
 
 def _keeping(text: str, control: CacheControl) -> str:
@@ -126,7 +178,11 @@ def _tightened(
 
 
 def control_of(cdn: Cdn, browser: float, shared: float | None) -> str:
-    """The `Cache-Control` field (RFC 9111, section 5.2.2) for these lifetimes in seconds."""
+    """The `Cache-Control` field (RFC 9111, section 5.2.2) for these lifetimes in seconds.
+
+    `s-maxage` is in it where an edge may keep less than a browser; or more, and the vendor has no
+    targeted field to say so.
+    """
     if cdn.visibility == "no-store":
         return NOBODY
     if cdn.visibility == "private":
@@ -134,19 +190,10 @@ def control_of(cdn: Cdn, browser: float, shared: float | None) -> str:
     if not browser and not shared:
         return "no-cache"
     control = f"public, max-age={int(browser)}" if browser else "public, max-age=0, must-revalidate"
-    if shared is not None and shared < browser:
+    if shared is not None and (
+        shared < browser or (shared > browser and shared_in_common(cdn.vendors))
+    ):
         control += f", s-maxage={int(shared)}"
+    for window in denied(cdn.vendors):
+        control += f", {window}=0"
     return control + (", immutable" if cdn.is_immutable else "")
-
-
-def _targeted(cdn: Cdn, shared: float | None) -> str:
-    lifetime = cdn.max_age if shared is None else shared
-    longer = shared is not None and shared > cdn.max_age
-    if not lifetime or not (longer or cdn.stale_while_revalidate or cdn.stale_if_error):
-        return ""
-    parts = [f"max-age={int(lifetime)}"]
-    if cdn.stale_while_revalidate:
-        parts.append(f"stale-while-revalidate={int(cdn.stale_while_revalidate)}")
-    if cdn.stale_if_error:
-        parts.append(f"stale-if-error={int(cdn.stale_if_error)}")
-    return ", ".join(parts)

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from regionware.at_edges import for_edges_alone
 from regionware.caching.freshness import Values, explicit_lifetime
 from regionware.edge import ASK, FORBIDDING, NO_CONTROL, NOBODY, TARGETED
-from regionware.http.directives import CacheControl, parse_cache_control, parse_targeted
+from regionware.http.directives import CacheControl, parse_cache_control
 from regionware.http.paths import is_ambiguous
 from regionware.policies.table import render
 from regionware.seeing import is_public, lost, shown, written_by
@@ -176,7 +177,7 @@ def _for_edge(exchange: "Exchange", edits: HeadEdits, status: int, values: Value
         return
     cache = exchange.plan.compiled.route.cache
     personal = "authorization" in exchange.request.special
-    forbids, at_edges = _for_edges_alone(values)
+    forbids, at_edges = for_edges_alone(values)
     if (personal and not (cache is not None and cache.shared)) or forbids:
         # RFC 9111, section 3.5: a shared cache may not keep it unless somebody says so. And what
         # the application forbids to edges alone must be forbidden where all of them read it.
@@ -191,7 +192,10 @@ def _for_edge(exchange: "Exchange", edits: HeadEdits, status: int, values: Value
         control = CacheControl({**known.directives, "s-maxage": str(shared)}, known.malformed)
     tags = render(exchange.plan.cdn_tags, exchange.plan.compiled.arguments(exchange.request.path))
     own = exchange.state.tags if exchange.state is not None else ()
-    fields = edge.fields(status, control, (*tags, *sorted(own)), lifetime)
+    fields = edge.fields(
+        status, control, (*tags, *sorted(own)), lifetime,
+        path=exchange.request.path, variance=_variance(exchange),
+    )  # fmt: skip
     if fields:
         edits.add += fields
         edits.remove = LIFETIMES
@@ -200,16 +204,13 @@ def _for_edge(exchange: "Exchange", edits: HeadEdits, status: int, values: Value
         edits.remove = TARGETED
 
 
-def _for_edges_alone(values: Values) -> tuple[bool, int | None]:
-    """What the application says to edges: it forbids them to keep it; or for how many seconds."""
-    said = (
-        parse_targeted(values.get("cdn-cache-control", ())),
-        parse_cache_control(values.get("surrogate-control", ())),
-    )
-    controls = [control for control in said if control is not None and control.directives]
-    ages = [seconds for each in controls if (seconds := each.seconds("max-age")) is not None]
-    shortest = min(ages, default=None)
-    return shortest == 0 or any(n in each for each in controls for n in FORBIDDING), shortest
+def _variance(exchange: "Exchange") -> list[tuple[str, str]] | None:
+    """The fields by which edges keep this answer's region apart from the others."""
+    variance = exchange.plan.variance
+    if variance is None:
+        return None
+    request = exchange.request
+    return variance.fields(request, exchange.prepared.resolver.resolve(request))
 
 
 def _said(exchange: "Exchange", values: Values) -> tuple[CacheControl | None, float | None]:

@@ -211,4 +211,7 @@ class Looking(Answers):
         shared = (self.filling, self.heading, self.marker) != (None, None, None)
         if shared and keys is not None and not keys.by_region:
             return self.prepared.topology.here
+        edge = self.plan.edge
+        if edge is not None and edge.cdn.is_public and not edge.varies:
+            return self.prepared.topology.here
         return self.prepared.resolver.resolve(self.request).region

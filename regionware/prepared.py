@@ -20,6 +20,7 @@ from regionware.policies.route import Mode
 from regionware.policies.table import Compiled, Table
 from regionware.session import FIELD, Sessions
 from regionware.topology import Topology
+from regionware.variance import Variance
 
 #: The request field that opens the debug fields, with the value given as `debug=`.
 DEBUG_FIELD = "regionware-debug"
@@ -87,6 +88,7 @@ class Plan:
         "sessions",
         "strong_sessions",
         "tags",
+        "variance",
         "yields",
     )
 
@@ -97,6 +99,7 @@ class Plan:
         *,
         has_database: bool,
         goes_back: bool = True,
+        variance: Variance | None = None,
     ) -> None:
         """Prepare a route's parts.
 
@@ -105,12 +108,14 @@ class Plan:
             keys: the rules of its cache policy.
             has_database: whether the topology names a database.
             goes_back: whether anything could show a session less than it has seen.
+            variance: how edges keep regions apart; `None` where answers do not differ by region.
         """
         route = compiled.route
         self.compiled = compiled
         self.keys = keys
         self.mode = route.mode
-        self.edge = None if route.cdn is None else Edge(route.cdn)
+        self.variance = variance
+        self.edge = None if route.cdn is None else Edge(route.cdn, varies=variance is not None)
         self.tags = tuple(route.cache.tags) if route.cache is not None else ()
         self.cdn_tags = (
             self.tags if route.cdn is None or route.cdn.tags is None else tuple(route.cdn.tags)

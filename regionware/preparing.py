@@ -12,12 +12,16 @@ from regionware.configuration import Options
 from regionware.database.timelines import Timelines
 from regionware.database.token import Signer
 from regionware.dice import DICE
+from regionware.http.request import Request
 from regionware.locate import Resolver
 from regionware.observe import Events
 from regionware.policies.check import check
-from regionware.policies.table import Table
+from regionware.policies.edges import varies_by_region
+from regionware.policies.table import Compiled, Table
 from regionware.prepared import Plan, Prepared
 from regionware.session import Sessions
+from regionware.topology import Topology
+from regionware.variance import Variance
 
 
 def prepare(
@@ -108,12 +112,30 @@ def _plans(prepared: Prepared) -> dict[int, Plan]:
     )
     plans = {}
     for compiled in (*prepared.table.routes, prepared.table.fallback):
-        cache = compiled.route.cache
+        cache, variance = compiled.route.cache, _variance(compiled, prepared.topology)
         keys = None if cache is None else KeyPlan(
             cache, session=session, trusts=prepared.resolver.peers.trusts,
-            region=lambda request: prepared.resolver.resolve(request).region.name,
+            region=_region_of(prepared.resolver, variance),
         )  # fmt: skip
         plans[compiled.index] = Plan(
-            compiled, keys, has_database=prepared.has_database, goes_back=goes_back
-        )
+            compiled, keys, has_database=prepared.has_database, goes_back=goes_back,
+            variance=variance,
+        )  # fmt: skip
     return plans
+
+
+def _variance(compiled: Compiled, topology: Topology) -> Variance | None:
+    """How the edges of a route keep regions apart; `None` where they need not."""
+    cdn = compiled.route.cdn
+    varies = cdn is not None and cdn.is_public and varies_by_region(compiled.route)
+    return Variance(cdn.vendors, topology) if cdn is not None and varies else None
+
+
+def _region_of(resolver: Resolver, variance: Variance | None) -> Callable[[Request], str]:
+    """The client's region as a part of a key: an answer for the edge is not one for nobody."""
+
+    def named(request: Request) -> str:
+        located = resolver.resolve(request)
+        return located.region.name if variance is None else variance.key(request, located)
+
+    return named

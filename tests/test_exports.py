@@ -113,7 +113,7 @@ def test_constructors_of_the_policies() -> None:
         Write.forward,
         lambda: Write.replay("fly"),
         lambda: GeoIP("GeoLite2-City.mmdb"),
-        lambda: Cdn(vendor="akamai"),
+        lambda: Cdn(vendor="imperva"),
     ],
 )
 def test_what_is_not_there_yet_says_so(later: Callable[[], object]) -> None:

@@ -25,6 +25,7 @@ DECIDING = frozenset(
         "cache-groups",
         "cache-status",
         "cdn-cache-control",
+        "cloudflare-cdn-cache-control",
         "connection",
         "content-encoding",
         "content-length",
@@ -32,10 +33,12 @@ DECIDING = frozenset(
         "content-range",
         "content-type",
         "date",
+        "edge-control",
         "etag",
         "expires",
         "last-modified",
         "location",
+        "netlify-cdn-cache-control",
         "no-vary-search",
         "pragma",
         "regionware-cache-control",
@@ -43,6 +46,8 @@ DECIDING = frozenset(
         "surrogate-control",
         "transfer-encoding",
         "vary",
+        "vercel-cdn-cache-control",
+        "x-accel-expires",
     }
 )
 

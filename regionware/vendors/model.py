@@ -70,7 +70,9 @@ class Vendor:
         unsaid: the stale windows that it grants by itself, unless `Cache-Control` says zero.
         tags: `None` if it has none.
         variance: how an answer can differ by region.
-        variance_field: the response field (`values`) or the request field (`vary`, `configured`).
+        variance_field: the request field by which the edge keeps regions apart: the name of a
+            region that the edge has been configured to send, or its own word for a country.
+        by_country: that field tells the country, not the region.
         strips: the fields of ours that clients do not see.
         purges: what it can be asked to purge.
         caches: whether it keeps responses at all.
@@ -87,6 +89,7 @@ class Vendor:
     tags: TagField | None = None
     variance: Variance = "impossible"
     variance_field: str = ""
+    by_country: bool = True
     strips: tuple[str, ...] = ()
     purges: tuple[Purge, ...] = ()
     caches: bool = True

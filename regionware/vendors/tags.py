@@ -2,13 +2,13 @@
 
 import re
 from base64 import b32encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 
 from regionware.errors import ConfigurationError
 from regionware.vendors.catalogue import vendor_of
-from regionware.vendors.model import TagField
+from regionware.vendors.model import TagField, Vendor
 
 #: Characters of a hashed tag: 60 bits. Two tags with one hash are purged together, no more.
 HASHED = 12
@@ -39,12 +39,26 @@ def forms(field: TagField, tags: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag if carries(tag) else hashed(tag) for tag in tags))
 
 
-def joined(field: TagField, tags: Iterable[str]) -> str | None:
-    """The field's value; `None` if the tags are more, or longer, than the vendor takes."""
-    known = forms(field, tags)
-    text = field.separator.join(known)
-    too_many = field.count is not None and len(known) > field.count
-    return None if too_many or len(text) > field.total else text
+def tag_fields(vendors: Iterable[Vendor], tags: Sequence[str]) -> list[tuple[str, str]] | None:
+    """The fields, in lower case, that tell each of these vendors the tags; none without tags.
+
+    Vendors that share a field, and not the characters of its tags, find the forms of each in it.
+
+    Returns:
+        `None` if one of them could not take them all.
+    """
+    known: dict[str, dict[str, None]] = {}
+    readers = [vendor.tags for vendor in vendors if vendor.tags is not None] if tags else []
+    for field in readers:
+        known.setdefault(field.name.lower(), {}).update(dict.fromkeys(forms(field, tags)))
+    found: dict[str, str] = {}
+    for field in readers:
+        name = field.name.lower()
+        text = field.separator.join(known[name])
+        if len(text) > field.total or len(known[name]) > (field.count or len(known[name])):
+            return None
+        found[name] = text
+    return list(found.items())
 
 
 def hashed(tag: str) -> str:

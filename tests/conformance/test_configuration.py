@@ -122,7 +122,7 @@ def test_an_option_that_cannot_work_is_named(case: str) -> None:
 LATER: dict[str, Build] = {
     "Write.forward": Write.forward,
     "Write.replay": lambda: Write.replay("fly"),
-    "vendor": lambda: Cdn(max_age=30, vendor="akamai"),
+    "vendor": lambda: Cdn(max_age=30, vendor="imperva"),
     "GeoIP": lambda: GeoIP("/nowhere.mmdb"),
 }
 

@@ -9,7 +9,7 @@ import pytest
 from httplint import HttpRequestLinter, HttpResponseLinter, Note, levels
 
 from regionware.policies import Cache, Cdn, Route
-from regionware.policies.cdn import DIALECTS
+from regionware.vendors.catalogue import VENDORS as DIALECTS
 from tests.conformance.application import Fields, Response, Seen
 from tests.conformance.conftest import Clock, World
 from tests.conformance.harness import Answer, Site

@@ -11,6 +11,7 @@ from regionware.errors import ConfigurationError
 from regionware.http.fields import is_token
 from regionware.kinds import TEXT, check_all, list_of, matching, whole
 from regionware.locate.platforms import PLATFORMS
+from regionware.policies.edges import varies_by_region
 
 if TYPE_CHECKING:
     from regionware.middleware import Regionware
@@ -104,20 +105,15 @@ def needs(rw: "Regionware") -> dict[str, tuple[str, ...] | bool]:
     routes = [compiled.route for compiled in prepared.table.routes]
     return {
         "regions": tuple(region.name for region in prepared.topology.regions),
-        "varies": any(route.cdn is not None and varies(route) for route in routes),
+        "varies": any(route.cdn is not None and varies_by_region(route) for route in routes),
         "private_cookies": tuple(sorted(prepared.sessions.cookies | prepared.resolver.cookies)),
         "static": tuple(
             raw_pattern(compiled.pattern.pattern)
             for compiled in prepared.table.routes
-            if compiled.route.cdn is not None and compiled.route.cdn.is_immutable
+            if compiled.route.cdn is not None
+            and (compiled.route.cdn.is_immutable or compiled.route.cdn.hashed is not None)
         ),
     }
-
-
-def varies(route: object) -> bool:
-    """Whether a route's answers differ by region at the edge."""
-    cdn, cache = getattr(route, "cdn", None), getattr(route, "cache", None)
-    return getattr(cdn, "by", None) == "region" or "region" in getattr(cache, "dimensions", ())
 
 
 def raw_pattern(pattern: str) -> str:

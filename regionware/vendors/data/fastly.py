@@ -16,6 +16,7 @@ VENDOR: Final = Vendor(
     tags=TagField(name="Surrogate-Key", separator=" ", marks=USUAL, longest=1024, total=16_384),
     variance="configured",
     variance_field="X-Region",
+    by_country=False,
     strips=("Surrogate-Control", "Surrogate-Key"),
     purges=("tag", "url", "everything", "soft"),
     statements=(

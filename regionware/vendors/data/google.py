@@ -15,8 +15,6 @@ VENDOR: Final = Vendor(
     tags=TagField(
         name="Cache-Tag", separator=",", marks=USUAL, longest=120, total=4096, count=50
     ),
-    variance="configured",
-    variance_field="X-Client-Geo",
     purges=("tag", "url", "prefix", "host", "everything"),
     statements=(
         Statement(
@@ -47,8 +45,8 @@ VENDOR: Final = Vendor(
         Statement("strips", "Nothing of ours.", f"{_DOCS}/caching", "unverified"),
         Statement(
             "region",
-            "A custom cache key can include a request header of the client, but custom request "
-            "headers are added behind the cache: without proof of your own it cannot be done.",
+            "A cache key can include a request header of the client, but custom headers are "
+            "added behind the cache: it cannot be done.",
             f"{_DOCS}/caching", "unverified",
         ),
         Statement("purge", "500 requests a minute, about 10 seconds; there is no soft purge.",

@@ -17,7 +17,7 @@ VENDOR: Final = Vendor(
         name="Netlify-Cache-Tag", separator=",", marks=USUAL, longest=1024, total=8192, count=500
     ),
     variance="values",
-    variance_field="Netlify-Vary",
+    variance_field="X-Nf-Geo",
     strips=("Netlify-CDN-Cache-Control",),
     purges=("tag", "everything"),
     statements=(

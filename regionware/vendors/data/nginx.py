@@ -14,6 +14,7 @@ VENDOR: Final = Vendor(
     form="seconds",
     variance="configured",
     variance_field="X-Region",
+    by_country=False,
     strips=("X-Accel-Expires",),
     purges=("url",),
     statements=(

@@ -15,6 +15,7 @@ VENDOR: Final = Vendor(
     tags=TagField(name="xkey", separator=" ", marks=USUAL, longest=1024, total=7500),
     variance="configured",
     variance_field="X-Region",
+    by_country=False,
     strips=("CDN-Cache-Control", "xkey"),
     purges=("tag", "url", "everything", "soft", "ban"),
     statements=(

@@ -1,0 +1,78 @@
+"""How an edge is told that an answer is for one region alone. No I/O here.
+
+An edge keys on what it knows: a country, or a field that it has set itself. An answer may be kept
+only if that alone leads to the region that the answer was made for. Whatever else placed the
+client, a cookie or an address, the edge does not see: such an answer is kept by nobody.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from regionware.http.request import Request
+from regionware.locate import Located
+from regionware.locate.countries import POINTS
+from regionware.topology import Topology
+from regionware.vendors.dialect import FieldList
+from regionware.vendors.model import Vendor
+
+#: What stands behind a region's name in the key of an answer that no edge may keep.
+APART: Final = "!"
+
+
+class Variance:
+    """Tells whether, and how, the edges of one route keep regions apart."""
+
+    __slots__ = ("_countries", "_fields", "_vendors")
+
+    def __init__(self, vendors: tuple[Vendor, ...], topology: Topology) -> None:
+        """Prepare the fields, which are the same for every answer.
+
+        Args:
+            vendors: whose edges stand before the application.
+            topology: which region is nearest to a country.
+        """
+        self._vendors = tuple(vendor for vendor in vendors if vendor.caches)
+        self._countries = nearest(topology)
+        self._fields = list(dict.fromkeys(self._said()))
+
+    def _said(self) -> Iterator[tuple[str, str]]:
+        for vendor in self._vendors:
+            if vendor.variance == "values":
+                yield "netlify-vary", f"country={_groups(self._countries)}"
+            elif vendor.variance == "vary" or not vendor.by_country:
+                yield "vary", vendor.variance_field
+
+    def fields(self, request: Request, located: Located) -> FieldList | None:
+        """The fields for an answer to this client; `None` if an edge could not keep it apart."""
+        if all(self._leads(vendor, request, located) for vendor in self._vendors):
+            return self._fields
+        return None
+
+    def key(self, request: Request, located: Located) -> str:
+        """The part of a key that keeps apart what edges may keep and what not."""
+        kept = self.fields(request, located) is not None
+        return located.region.name if kept else located.region.name + APART
+
+    def _leads(self, vendor: Vendor, request: Request, located: Located) -> bool:
+        if vendor.variance == "impossible":
+            return False
+        if not vendor.by_country:
+            return request.header(vendor.variance_field.lower()) == located.region.name
+        claim = located.claim
+        if claim is None or claim.country is None or located.source != f"platform:{vendor.name}":
+            return False
+        return self._countries.get(claim.country) == located.region.name
+
+
+def nearest(topology: Topology) -> Mapping[str, str]:
+    """The name of the nearest region of each country; empty where no region has a location."""
+    found = {code: topology.nearest(*point) for code, point in POINTS.items()}
+    return {code: region.name for code, region in found.items() if region is not None}
+
+
+def _groups(countries: Mapping[str, str]) -> str:
+    """Countries of one region in one group: `de+fr|us`."""
+    groups: dict[str, list[str]] = {}
+    for code, name in countries.items():
+        groups.setdefault(name, []).append(code.lower())
+    return "|".join("+".join(group) for group in groups.values())
