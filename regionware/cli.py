@@ -89,7 +89,9 @@ def _add_purge(purge: argparse.ArgumentParser) -> None:
     purge.add_argument(
         "--soft", action="store_true", help="stale-while-revalidate may still use them"
     )
-    purge.add_argument("--timeout", type=float, default=5.0, help="seconds to wait for all regions")
+    purge.add_argument(
+        "--timeout", type=float, default=5.0, help="seconds to wait for all regions and edges"
+    )
     purge.set_defaults(run=_purge)
 
 
@@ -187,10 +189,10 @@ def _purge(options: argparse.Namespace) -> int:
     with load(options.application) as rw:
         purged = rw.purge(
             options.tags, options.urls, everything=options.everything, soft=options.soft,
-            wait="all", timeout=options.timeout,
+            wait="edges" if rw.edges else "all", timeout=options.timeout,
         )  # fmt: skip
-    regions = ", ".join(purged.regions)
-    sys.stdout.write(f"purged: {purged.names} fences in {regions}\n")
+    places = ", ".join((*purged.regions, *(f"edge {name}" for name in purged.edges)))
+    sys.stdout.write(f"purged: {purged.names} fences in {places}\n")
     return 0
 
 

@@ -1,9 +1,11 @@
 """How the parts of a `Regionware` are put together; nothing is connected or started."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from regionware.adapters.edges.line import AGAIN, PREFIX, EdgeLine
+from regionware.adapters.edges.wiring import lines, tells_edges
 from regionware.caching.chore import Chore
 from regionware.caching.flights import Flights
 from regionware.caching.following import Follower
@@ -46,6 +48,7 @@ class Parts:
     rim: Rim
     purger: Purger
     databases: "Databases | None"
+    edges: Sequence[EdgeLine]
     longest: float
 
 
@@ -77,23 +80,31 @@ def compose(options: Options) -> Parts:
     tier, log = _tier(options, names, prepared, on_reset=reset, on_wake=wakes.wake)
     leases = _leases(tier, prepared.events)
     relays, own = _relays(options.topology, names, prepared)
-    outboxes = _outboxes(options, names, prepared.events)
+    receivers = _receivers(options)
+    outboxes = _outboxes(options, names, prepared.events, receivers)
+    edges = lines(
+        options.edges, prepared, names, retention=options.retention, receivers=receivers,
+        reached=_reached(databases),
+    )  # fmt: skip
     purger = Purger(
         prepared=prepared, tier=tier, here=own, relays=relays, outboxes=outboxes,
-        retention=options.retention,
+        edges=edges, retention=options.retention,
         position=_nowhere if databases is None else databases.primary_position,
         aposition=_anowhere if databases is None else databases.aprimary_position,
     )  # fmt: skip
     every = [*relays, *([own] if own is not None else [])]
     chores = _chores(options, prepared, memory, tier, log)
     if databases is not None:
-        databases.purges = LogPurges(prepared, tier, own, retention=options.retention)
+        databases.purges = LogPurges(
+            prepared, tier, own, retention=options.retention,
+            edges=edges if tells_edges(options.topology) else (),
+        )  # fmt: skip
         chores.append(databases.purges)
     rim = Rim(
         prepared, memory, flights, tier, log, every, databases, purger, leases, wakes, outboxes,
-        chores,
+        chores, edges,
     )  # fmt: skip
-    return Parts(prepared, rim, purger, databases, options.longest)
+    return Parts(prepared, rim, purger, databases, edges, options.longest)
 
 
 def _databases(
@@ -164,7 +175,18 @@ def _relays(
     return relays, own
 
 
-def _outboxes(options: Options, names: Names, events: Events) -> list[OutboxRelay]:
+def _receivers(options: Options) -> list[str]:
+    """Whom this region's outbox waits for: the other regions with a Redis, and the edges."""
+    topology = options.topology
+    others = [region.name for region in topology.regions if region.redis is not None]
+    edges = [PREFIX + edge.name for edge in options.edges]
+    again = [key + AGAIN for key in edges]
+    return [*(name for name in others if name != topology.here.name), *edges, *again]
+
+
+def _outboxes(
+    options: Options, names: Names, events: Events, receivers: Sequence[str]
+) -> list[OutboxRelay]:
     """What relays from this region's Redis to each other one."""
     here = options.topology.here
     others = {
@@ -175,10 +197,33 @@ def _outboxes(options: Options, names: Names, events: Events) -> list[OutboxRela
     return [] if here.redis is None else [
         OutboxRelay(
             name, near=here.redis, far=far, names=names, retention=options.retention,
-            regions=list(others), tell=events.emit,
+            regions=receivers, tell=events.emit,
         )
         for name, far in others.items()
     ]  # fmt: skip
+
+
+def _reached(databases: "Databases | None") -> Callable[[Position | None], bool]:
+    """Whether no replica of any region can show anything older than a position."""
+
+    def reached(position: Position | None) -> bool:
+        if databases is None:
+            return True
+        known = databases.known
+        replicas = [
+            mark
+            for name, mark in known.marks.items()
+            if known.primary is not None and name != known.primary.name
+        ]
+        return (
+            position is not None
+            and known.primary is not None
+            and all(
+                mark.position is not None and mark.position.reached(position) for mark in replicas
+            )
+        )
+
+    return reached
 
 
 def _chores(

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from regionware.adapters.edges.protocol import EdgePurger
+from regionware.adapters.edges.wiring import check_edges
 from regionware.caching import compression
 from regionware.caching.dialing import check_url
 from regionware.caching.shadow import FASTEST
@@ -55,6 +57,8 @@ def _is_cookie(value: object) -> bool:
 
 
 _MODE: Final = one_of(*MODES)
+#: Not shown: it may hold a secret.
+_EDGE: Final = Kind("an edge, such as Fastly(…)", lambda value: isinstance(value, EdgePurger))
 
 _KINDS: Final[dict[str, Kind]] = {
     "topology": instance(Topology),
@@ -78,6 +82,7 @@ _KINDS: Final[dict[str, Kind]] = {
     "mode": _MODE,
     "debug": maybe(TEXT),
     "sinks": list_of(FUNCTION, "functions"),
+    "edges": list_of(_EDGE, "edges", ordered=True),
     "clock": FUNCTION,
     "wall": FUNCTION,
 }
@@ -104,6 +109,7 @@ class Options:
     mode: Mode
     debug: str | None
     sinks: Sequence[Sink]
+    edges: Sequence[EdgePurger]
     clock: Callable[[], float]
     wall: Callable[[], float]
 
@@ -120,6 +126,7 @@ class Options:
             )
         self._check_secrets()
         self._check_redis()
+        check_edges(self.edges)
         for route in self.routes:
             if route.cache is not None and route.cache.compress and not compression.AVAILABLE:
                 raise route.refuse("compress=True needs zstd: install regionware[zstd]")

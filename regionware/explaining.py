@@ -1,6 +1,6 @@
 """`rw.explain` and `rw.inventory`: the decisions in words, without executing anything."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +18,7 @@ from regionware.prepared import Plan
 from regionware.seeing import owed
 
 if TYPE_CHECKING:
+    from regionware.adapters.edges.line import EdgeLine
     from regionware.composition import Parts
 
 
@@ -82,6 +83,7 @@ def explain(
         "cache": _cache(exchange),
         "database": _database(parts, exchange),
         "cdn": _cdn(plan, request),
+        "edges": _edges(parts, plan, request),
     }
 
 
@@ -153,6 +155,23 @@ def _cdn(plan: Plan, request: Request) -> dict[str, str]:
     return dict(plan.edge.fields(200, None, tags))
 
 
+def _edges(parts: "Parts", plan: Plan, request: Request) -> dict[str, Any]:
+    """What each edge knows this answer by, and how its purges are going."""
+    tags = render(plan.cdn_tags, plan.compiled.arguments(request.path))
+    return {line.name: _edge(line, plan, tags) for line in parts.edges}
+
+
+def _edge(line: "EdgeLine", plan: Plan, tags: Iterable[str]) -> dict[str, Any]:
+    status = line.status
+    known = line.written(tags) if _is_public(plan) and line.capabilities.tags else ()
+    return {"tags": list(known), "waiting": status.waiting, "oldest": status.oldest}
+
+
+def _is_public(plan: Plan) -> bool:
+    cdn = plan.compiled.route.cdn
+    return cdn is not None and cdn.is_public
+
+
 def inventory(parts: "Parts") -> list[dict[str, Any]]:
     """One row for each route, in the order of matching; the last is for everything else."""
     prepared = parts.prepared
@@ -181,6 +200,7 @@ def _row(parts: "Parts", plan: Plan) -> dict[str, Any]:
             "compress": cache.compress,
         },
         "cdn": {} if plan.edge is None else dict(plan.edge.fields(200, None, ())),
+        "edges": [line.name for line in parts.edges] if _is_public(plan) else [],
         "database": None
         if not prepared.has_database
         else {

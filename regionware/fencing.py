@@ -6,9 +6,18 @@ response. What is not confirmed at once is queued, and reported.
 
 import logging
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from regionware.caching.awaiting import IN_PROCESS
-from regionware.caching.purging import Chunks, Order, Purged, Relay, araise_here, raise_here
+from regionware.caching.purging import (
+    Chunks,
+    Order,
+    Purged,
+    Relay,
+    Waited,
+    araise_here,
+    raise_here,
+)
 from regionware.caching.redis import RedisTier
 from regionware.caching.relaying import OutboxRelay
 from regionware.database.position import Position
@@ -28,6 +37,45 @@ _COMMITTED = 0.25
 logger = logging.getLogger("regionware")
 
 
+class EdgeQueue(Protocol):
+    """What carries purges to a cache in front; the rim knows no more of it.
+
+    Attributes:
+        name: of the edge.
+        key: of its cursor.
+        sender: carries what is in no outbox.
+    """
+
+    name: str
+    key: str
+
+    @property
+    def sender(self) -> Waited:
+        """See the class."""
+
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse what the edge cannot do.
+
+        Raises:
+            ConfigurationError: naming the edge, and what.
+        """
+
+    def take(self, order: Order, stamp: int) -> str:
+        """Take a purge, which is in the outbox if it has a stamp; where it is queued."""
+
+    def resend(self) -> None:
+        """The outbox may have been lost."""
+
+    def start(self) -> None:
+        """Take from the outbox."""
+
+    def stop(self) -> None:
+        """Deliver what can be, then end."""
+
+    def forget(self) -> None:
+        """After a fork."""
+
+
 class Fencing:
     """What a purge, a commit and a response have in common."""
 
@@ -39,6 +87,7 @@ class Fencing:
         here: Relay | None,
         relays: Sequence[Relay],
         outboxes: Sequence[OutboxRelay],
+        edges: Sequence[EdgeQueue] = (),
         retention: int,
     ) -> None:
         """Prepare.
@@ -49,6 +98,7 @@ class Fencing:
             here: carries what this region's Redis did not confirm.
             relays: one for each other region with a Redis, for what has no outbox to be in.
             outboxes: one for each other region with a Redis, if this one has a Redis too.
+            edges: one for each cache in front that is purged.
             retention: microseconds after which no entry can be older than a fence.
         """
         self._prepared = prepared
@@ -56,6 +106,7 @@ class Fencing:
         self._here = here
         self._relays = relays
         self._outboxes = outboxes
+        self._edges = edges
         self._retention = retention
 
     def committed(self, items: Iterable[Sequence[str]], position: Position | None) -> None:
@@ -132,7 +183,7 @@ class Fencing:
         return Order(names, position, self._retention)
 
     def _chunks(self, order: Order) -> Chunks:
-        return order.chunks(self._prepared.fences.stamp, onward=bool(self._outboxes))
+        return order.chunks(self._prepared.fences.stamp, onward=bool(self._outboxes or self._edges))
 
     def _relay(self, order: Order, stamp: int) -> Purged:
         """Apply a confirmed purge in this process, and send it on."""
@@ -149,8 +200,11 @@ class Fencing:
                 outbox.keep(order, stamp)
         else:
             self._send(order)
+        # Last: what an edge asks for next must not come from what is purged.
+        edges = {edge.name: edge.take(order, stamp) for edge in self._edges}
         self._prepared.events.emit(Event("purge"))
-        return Purged(len(order.names), stamp, (self._prepared.topology.here.name,))
+        here = self._prepared.topology.here.name
+        return Purged(len(order.names), stamp, (here,), edges=edges)
 
     def _send(self, order: Order) -> None:
         for relay in self._relays:
@@ -170,11 +224,14 @@ class Fencing:
         for outbox in self._outboxes:
             for order in outbox.lost():
                 relays[outbox.region].send(order)
+        for edge in self._edges:
+            edge.resend()
 
     def _not_confirmed(self, order: Order, error: PurgeError) -> PurgeError:
         """Purge here at once all the same, and queue the rest."""
         here = self._prepared.topology.here.name
-        queued = {relay.region: IN_PROCESS for relay in self._relays}
+        waiting = [*self._relays, *(edge.sender for edge in self._edges)]
+        queued = {each.region: IN_PROCESS for each in waiting}
         if self._here is not None:
             self._here.send(order)
             queued[here] = IN_PROCESS

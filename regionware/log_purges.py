@@ -3,6 +3,9 @@
 A row's purge is raised in this region's Redis, once for the whole region: the row has a name among
 the fences, and the script leaves alone what that name says was raised before. Other workers hear
 of it as of any purge. Without a Redis each process raises its own fences.
+
+Every region takes every row, but one region alone tells the caches in front, which are all
+regions' own: see `regionware.composition`.
 """
 
 import logging
@@ -13,7 +16,7 @@ from time import monotonic
 from typing import Final
 
 from regionware.caching.chore import Chore
-from regionware.caching.purging import Order, Relay, raise_here
+from regionware.caching.purging import ONCE, TO_EDGES, Order, Relay, raise_here
 from regionware.caching.redis import TROUBLE, RedisTier
 from regionware.database.position import Position
 from regionware.database.purge_sql import MARK, prune
@@ -29,6 +32,7 @@ from regionware.database.purges import (
 from regionware.database.selector import Host
 from regionware.dice import DICE
 from regionware.errors import PurgeError
+from regionware.fencing import EdgeQueue
 from regionware.observe import Event
 from regionware.prepared import Prepared
 
@@ -44,8 +48,6 @@ _CONFIRM: Final = 0.25
 _KEEP: Final = 5.0
 #: Seconds between two deletions of old rows by one process, give or take a half.
 _PRUNE: Final = 60.0
-#: The fourth argument of the script: once only, by the name that comes last.
-_ONCE: Final = 2
 
 logger = logging.getLogger("regionware")
 
@@ -58,7 +60,13 @@ class LogPurges(Chore):
     """
 
     def __init__(
-        self, prepared: Prepared, tier: RedisTier | None, here: Relay | None, *, retention: int
+        self,
+        prepared: Prepared,
+        tier: RedisTier | None,
+        here: Relay | None,
+        *,
+        retention: int,
+        edges: Sequence[EdgeQueue] = (),
     ) -> None:
         """Start nothing yet.
 
@@ -67,12 +75,14 @@ class LogPurges(Chore):
             tier: this region's Redis.
             here: carries what it did not confirm.
             retention: microseconds after which no entry can be older than a fence.
+            edges: the caches in front, in the one region that tells them of the log.
         """
         super().__init__("regionware-purges")
         self._prepared = prepared
         self._tier = tier
         self._here = here
         self._retention = retention
+        self._edges = edges
         self._begin()
 
     def _begin(self) -> None:
@@ -235,6 +245,7 @@ class LogPurges(Chore):
         order = Order(names, need, self._retention)
         if self._tier is None:
             fences.raise_alone(names, need)
+            self._take(order)
         else:
             self._raise(self._tier, order)
         tell(Event("log-purge", seconds=max(row.age, 0.0)))
@@ -243,17 +254,23 @@ class LogPurges(Chore):
         fences = self._prepared.fences
         known = fences.stamp
         try:
-            stamp = raise_here(tier, _once(order, known), _CONFIRM)
+            stamp = raise_here(tier, _once(order, known, onward=bool(self._edges)), _CONFIRM)
         except PurgeError as error:
             fences.raise_alone(order.names, order.position)
             if self._here is not None:
                 self._here.send(order)
+            self._take(order)
             here = self._prepared.topology.here.name
             logger.warning("region %s: a purge from the database waits: %s", here, error)
             self._prepared.events.emit(Event("purge-queued", detail=here))
         else:
             # Given to another worker, it does not know how far this one has read the clock.
             (fences.raise_to if stamp > known else fences.hear)(order.fences(stamp))
+
+    def _take(self, order: Order) -> None:
+        """Tell the edges, where no outbox does."""
+        for edge in self._edges:
+            edge.take(order, 0)
 
     @property
     def _key(self) -> str:
@@ -278,9 +295,10 @@ class LogPurges(Chore):
             logger.debug("the cursor of purges is not kept: %s", error)
 
 
-def _once(order: Order, known: int) -> list[tuple[str | int, ...]]:
+def _once(order: Order, known: int, *, onward: bool) -> list[tuple[str | int, ...]]:
     """Arguments for the script, which leaves alone what was raised before."""
-    chunks = order.chunks(known)
+    flags = TO_EDGES if onward else 0
+    chunks = order.chunks(known, flags=flags)
     if order.names[-1].startswith(MARK):
-        chunks[-1] = (*chunks[-1][:3], _ONCE, *chunks[-1][4:])
+        chunks[-1] = (*chunks[-1][:3], flags | ONCE, *chunks[-1][4:])
     return chunks

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from regionware.adapters.asgi import App as AsgiApp
 from regionware.adapters.asgi import AsgiMiddleware
+from regionware.adapters.edges.line import EdgeStatus
+from regionware.adapters.edges.protocol import EdgePurger
 from regionware.adapters.wsgi import App as WsgiApp
 from regionware.adapters.wsgi import WsgiMiddleware
 from regionware.caching.coherence import BOUND, EVERYTHING, mark
@@ -62,6 +64,7 @@ class Regionware(Lifetime, Outside):
         mode: Mode = "on",
         debug: str | None = None,
         sinks: Sequence[Sink] = (),
+        edges: Sequence[EdgePurger] = (),
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -92,6 +95,8 @@ class Regionware(Lifetime, Outside):
             debug: an unguessable value, at least 16 characters; a request that sends it in
                 `Regionware-Debug` is told what its answer was made from.
             sinks: called with every event.
+            edges: CDNs and other caches in front, which purges are sent to as well; see
+                docs/cdn-purging.md.
             clock: monotonic seconds, for tests.
             wall: seconds since the epoch, for tests.
 
@@ -118,6 +123,7 @@ class Regionware(Lifetime, Outside):
             mode=mode,
             debug=debug,
             sinks=sinks,
+            edges=edges,
             clock=clock,
             wall=wall,
         )
@@ -223,13 +229,15 @@ class Regionware(Lifetime, Outside):
             after: what a new entry must have seen; by default this request's writes, and outside
                 a request the primary's position, read now.
             wait: until this region's Redis has applied it (`"region"`), all workers of this region
-                that may still trust their memory (`"workers"`), or every region's Redis (`"all"`).
+                that may still trust their memory (`"workers"`), every region's Redis (`"all"`), or
+                that and every edge (`"edges"`).
             timeout: seconds for this region's Redis, and once more for whom else to wait for;
                 the primary is asked for its position for no longer. Above 0, at most a day.
 
         Raises:
             PurgeError: it is not confirmed; says what is queued where.
-            ConfigurationError: nothing is named, or a word is of another kind.
+            ConfigurationError: nothing is named, a word is of another kind, or an edge cannot do
+                it; nothing is done then.
         """
         names = names_for(tags, urls, everything=everything, soft=soft)
         return self._parts.purger.purge(names, after=after, wait=wait, timeout=timeout)
@@ -290,6 +298,11 @@ class Regionware(Lifetime, Outside):
     def backplane(self) -> Backplane | None:
         """How well this process hears of the purges of others; `None` without a Redis."""
         return self._rim.backplane
+
+    @property
+    def edges(self) -> tuple[EdgeStatus, ...]:
+        """Of each edge, what this process has purged and the edge has not taken yet."""
+        return tuple(line.status for line in self._parts.edges)
 
     @property
     def memory(self) -> Memory:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final, Literal
 
 from regionware.caching.awaiting import IN_PROCESS, Awaited
@@ -11,13 +12,17 @@ from regionware.caching.redis import RedisTier
 from regionware.caching.relaying import OutboxRelay
 from regionware.context import current, open_writes
 from regionware.database.position import Position
-from regionware.errors import PurgeError, Unavailable
-from regionware.fencing import Fencing
+from regionware.errors import ConfigurationError, PurgeError, Unavailable
+from regionware.fencing import EdgeQueue, Fencing
 from regionware.kinds import instance, maybe, number, one_of
 from regionware.prepared import Prepared
 
-WaitFor = Literal["region", "workers", "all"]
-_WAIT_FOR: Final = one_of("region", "workers", "all")
+WaitFor = Literal["region", "workers", "all", "edges"]
+_WAIT_FOR: Final = one_of("region", "workers", "all", "edges")
+#: What has been queued for an edge and taken by it.
+_TAKEN: Final = "purged"
+#: More than this region.
+_BEYOND: Final = frozenset({"all", "edges"})
 _AFTER: Final = maybe(instance(Position))
 _TIMEOUT: Final = number("seconds", 0, 86_400, above=True)
 
@@ -33,6 +38,7 @@ class Purger(Fencing):
         here: Relay | None,
         relays: Sequence[Relay],
         outboxes: Sequence[OutboxRelay],
+        edges: Sequence[EdgeQueue] = (),
         retention: int,
         position: Callable[[float], Position | None],
         aposition: Callable[[float], Awaitable[Position | None]],
@@ -45,13 +51,14 @@ class Purger(Fencing):
             here: see there.
             relays: see there.
             outboxes: see there.
+            edges: see there.
             retention: see there.
             position: reads the primary's position, now, within so many seconds.
             aposition: its async twin.
         """
         super().__init__(
             prepared=prepared, tier=tier, here=here, relays=relays, outboxes=outboxes,
-            retention=retention,
+            edges=edges, retention=retention,
         )  # fmt: skip
         self._position = position
         self._aposition = aposition
@@ -84,9 +91,9 @@ class Purger(Fencing):
             raise self._without_position(unknown)
         if wait != "region" and (awaited := self._awaited(wait, stamp)) is not None:
             awaited.wait(timeout)
-        elif wait == "all":
-            self._await_all(order, timeout)
-        return self._everywhere(confirmed) if wait == "all" else confirmed
+        elif wait in _BEYOND:
+            self._await_all(wait, order, timeout)
+        return self._everywhere(wait, confirmed) if wait in _BEYOND else confirmed
 
     async def apurge(
         self,
@@ -121,9 +128,9 @@ class Purger(Fencing):
             raise self._without_position(unknown)
         if wait != "region" and (awaited := self._awaited(wait, stamp)) is not None:
             await awaited.await_(timeout)
-        elif wait == "all":
-            await asyncio.to_thread(self._await_all, order, timeout)
-        return self._everywhere(confirmed) if wait == "all" else confirmed
+        elif wait in _BEYOND:
+            await asyncio.to_thread(self._await_all, wait, order, timeout)
+        return self._everywhere(wait, confirmed) if wait in _BEYOND else confirmed
 
     @contextmanager
     def _unconfirmed(self, order: Order) -> Iterator[None]:
@@ -144,6 +151,10 @@ class Purger(Fencing):
         _AFTER.check("purge: after", after)
         _WAIT_FOR.check("purge: wait", wait)
         _TIMEOUT.check("purge: timeout", timeout)
+        if wait == "edges" and not self._edges:
+            raise ConfigurationError('purge: wait="edges": no edge is configured')
+        for edge in self._edges:
+            edge.check(names)
         state = current()
         waiting = open_writes.get() or (state.deferred if state is not None else ())
         if not waiting and state is not None and state.joining is not None:
@@ -170,18 +181,23 @@ class Purger(Fencing):
 
     def _awaited(self, wait: WaitFor, stamp: int) -> Awaited | None:
         """Whom this region's Redis can be asked about; `None` if there is nobody."""
-        if self._tier is None or (wait == "all" and not self._outboxes):
+        if self._tier is None:
             return None
-        regions = [outbox.region for outbox in self._outboxes] if wait == "all" else ()
-        return Awaited(self._tier, stamp, self._prepared.topology.here.name, regions)
+        others = [outbox.region for outbox in self._outboxes] if wait in _BEYOND else []
+        others += [edge.key for edge in self._edges] if wait == "edges" else []
+        if wait in _BEYOND and not others:
+            return None
+        return Awaited(self._tier, stamp, self._prepared.topology.here.name, others)
 
-    def _await_all(self, order: Order, timeout: float) -> None:
-        if missing := late(self._relays, order, timeout):
+    def _await_all(self, wait: WaitFor, order: Order, timeout: float) -> None:
+        edges = [edge.sender for edge in self._edges] if wait == "edges" else []
+        if missing := late([*self._relays, *edges], order, timeout):
             raise PurgeError(
                 f"not confirmed within {timeout} s by: {', '.join(missing)}",
                 queued=dict.fromkeys(missing, IN_PROCESS),
             )
 
-    def _everywhere(self, purged: Purged) -> Purged:
+    def _everywhere(self, wait: WaitFor, purged: Purged) -> Purged:
         regions = (*purged.regions, *(relay.region for relay in self._relays))
-        return Purged(purged.names, purged.stamp, regions)
+        edges = dict.fromkeys(purged.edges, _TAKEN) if wait == "edges" else purged.edges
+        return replace(purged, regions=regions, edges=edges)

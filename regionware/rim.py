@@ -27,6 +27,7 @@ from regionware.drive import drive
 from regionware.effects import Capture, Plan, Release
 from regionware.errors import Unavailable
 from regionware.exchange import Exchange
+from regionware.fencing import EdgeQueue
 from regionware.observe import Event
 from regionware.performing import Performer
 from regionware.prepared import Prepared
@@ -68,6 +69,7 @@ class Rim(Performer):
         wakes: Wakes,
         outboxes: Sequence[OutboxRelay] = (),
         chores: Sequence[Chore] = (),
+        edges: Sequence[EdgeQueue] = (),
     ) -> None:
         """Start nothing yet: a server may fork after this."""
         super().__init__(prepared, flights, tier, log, purger, leases, wakes)
@@ -76,6 +78,7 @@ class Rim(Performer):
         self.outboxes = outboxes
         self.databases = databases
         self._chores = chores
+        self._edges = edges
         self._starting = Lock()
         self._refreshes = Background("regionware-refresh", _REFRESHING, _REFRESHES)
         # Of its own: a refresh takes as long as the application does.
@@ -98,6 +101,8 @@ class Rim(Performer):
             self._log.start()
             for outbox in self.outboxes:
                 outbox.start()
+            for edge in self._edges:
+                edge.start()
             for chore in self._chores:
                 chore.start()
 
@@ -112,6 +117,8 @@ class Rim(Performer):
             relay.stop()
         for outbox in self.outboxes:
             outbox.stop()
+        for edge in self._edges:
+            edge.stop()
         self.leases.close()
         if self._log is not None:
             self._log.stop()
@@ -141,6 +148,8 @@ class Rim(Performer):
         for part in (*threads, *shared, *self.relays, *self.outboxes, *self._chores):
             if part is not None:
                 part.forget()
+        for edge in self._edges:
+            edge.forget()
         self._patient = True
 
     @property

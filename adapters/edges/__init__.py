@@ -1,1 +1,31 @@
 """CDNs and reverse proxies in front, which purges are sent to; one small file each."""
+
+from regionware.adapters.edges.bunny import Bunny
+from regionware.adapters.edges.cloudflare import Cloudflare
+from regionware.adapters.edges.cloudfront import CloudFront
+from regionware.adapters.edges.fastly import Fastly
+from regionware.adapters.edges.protocol import (
+    Capabilities,
+    EdgeAnswer,
+    EdgePurge,
+    EdgePurger,
+    EdgeRequest,
+    Rate,
+    Verdict,
+)
+from regionware.adapters.edges.sigv4 import Credentials
+
+__all__ = [
+    "Bunny",
+    "Capabilities",
+    "CloudFront",
+    "Cloudflare",
+    "Credentials",
+    "EdgeAnswer",
+    "EdgePurge",
+    "EdgePurger",
+    "EdgeRequest",
+    "Fastly",
+    "Rate",
+    "Verdict",
+]

@@ -141,7 +141,7 @@ class EdgePurger(Protocol):
         """Which one: 1 to 32 lower-case letters, digits and hyphens, a letter first."""
 
     @property
-    def vendor(self) -> str:
+    def vendor(self) -> str | None:
         """Whose dialect of tags it speaks, as in `Cdn(vendor=...)`."""
 
     @property

@@ -23,7 +23,7 @@ _SILENCE = int((BOUND + 0.5) * 1_000_000)
 _FORGOTTEN = "whoever Redis has forgotten"
 
 IN_PROCESS = "queued in this process"
-_IN_REDIS = "queued in this region's Redis"
+IN_REDIS = "queued in this region's Redis"
 
 Names = Sequence[str]
 
@@ -78,7 +78,7 @@ class Awaited:
         if not late:
             return
         who = ", ".join(late)
-        queued = dict.fromkeys(self._regions and late, _IN_REDIS) or {
+        queued = dict.fromkeys(self._regions and late, IN_REDIS) or {
             self._here: f"applied; not yet by {len(late)} of its workers: {who}"
         }
         raise PurgeError(f"not confirmed within {timeout} s by: {who}", queued=queued)
@@ -88,7 +88,7 @@ class Awaited:
         said = {self._here: "applied; who else has, it cannot say"}
         return PurgeError(
             f"region {self._here} cannot say who has applied it: {error}",
-            queued={**said, **dict.fromkeys(self._regions, _IN_REDIS)},
+            queued={**said, **dict.fromkeys(self._regions, IN_REDIS)},
         )
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice, takewhile
 from threading import Condition, Event
 from time import monotonic
+from typing import Protocol
 
 from regionware.caching.clients import background
 from regionware.caching.coherence import NO_POSITION, Fence
@@ -226,8 +227,18 @@ class Relay(Threaded):
             return list(islice(alike, most))
 
 
-def late(relays: Sequence[Relay], order: Order, timeout: float) -> list[str]:
-    """The regions that have not confirmed a queued purge within `timeout` seconds."""
+class Waited(Protocol):
+    """Who confirms a purge.
+
+    Attributes:
+        region: its name in `Order.done`.
+    """
+
+    region: str
+
+
+def late(relays: Sequence[Waited], order: Order, timeout: float) -> list[str]:
+    """Those who have not confirmed a queued purge within `timeout` seconds."""
     end = monotonic() + timeout
     waiting = ((relay.region, order.done[relay.region]) for relay in relays)
     return [region for region, done in waiting if not done.wait(max(end - monotonic(), 0))]

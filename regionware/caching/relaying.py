@@ -6,7 +6,6 @@ at a time relays to a region, or another receiver; Redis says which, and keeps t
 """
 
 import logging
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -73,8 +72,11 @@ class OutboxReader(Threaded):
         region: the receiver: another region, or something else that has a cursor.
     """
 
-    #: Purges of one read.
+    #: Purges of one read, and names at which it is enough.
     _together = TOGETHER
+    _names_together = 1_000_000
+    #: Milliseconds for which the right holds.
+    _holds = _HOLDS
     #: Whether purges that are for edges alone are delivered.
     _takes_all = False
     #: Whether it begins with whatever is there, even if something came before.
@@ -129,10 +131,19 @@ class OutboxReader(Threaded):
         """The outbox may have been lost: what this process must send itself."""
         return self._unconfirmed.take()
 
+    @property
+    def waiting(self) -> tuple[int, float]:
+        """How many purges of this process are not confirmed, and for how many seconds."""
+        return self._unconfirmed.waiting()
+
+    def end(self) -> Callable[[float], None]:
+        """Tell the thread to end once it has tried; what is returned waits for that."""
+        thread = self._ended()
+        return lambda timeout: None if thread is None else thread.join(timeout)
+
     def stop(self, timeout: float = 2.0) -> None:
         """Deliver what can be delivered within `timeout` seconds, then end."""
-        if (thread := self._ended()) is not None:
-            thread.join(timeout)
+        self.end()(timeout)
 
     def _delivering(self, near: redis.Redis, stop: Flag) -> AbstractContextManager[Deliver]:
         """What is needed to deliver, for as long as the thread runs."""
@@ -187,13 +198,14 @@ class OutboxReader(Threaded):
             self._unconfirmed.confirm(int(confirmed or 0))
 
     def _hold(
-        self, near: redis.Redis, *, confirmed: int | None = None, milliseconds: int = _HOLDS
+        self, near: redis.Redis, *, confirmed: int | None = None, milliseconds: int | None = None
     ) -> tuple[int, int] | None:
         """Take, keep or give back the right; the region's clock and the cursor, if it is ours."""
         keys = f"{self._names.relayed}:{self.region}", self._names.relayed, self._names.outbox
         news = "" if confirmed is None else confirmed
+        holds = self._holds if milliseconds is None else milliseconds
         reply: Any = near.eval(
-            RELAY.text, 3, *keys, self._token, milliseconds, self.region, news, *self._regions
+            RELAY.text, 3, *keys, self._token, holds, self.region, news, *self._regions
         )
         if not reply:
             return None
@@ -206,7 +218,12 @@ class OutboxReader(Threaded):
         return self._read(near, cursor, block=None if ending else _BLOCK)
 
     def _read(
-        self, near: redis.Redis, cursor: int, *, block: int | None, until: float = math.inf
+        self,
+        near: redis.Redis,
+        cursor: int,
+        *,
+        block: int | None,
+        wanted: Callable[[int, Sequence[Order]], bool] = lambda *_: True,
     ) -> Post | None:
         """What comes after the cursor; if some of it is missing, everything is to be purged.
 
@@ -214,18 +231,23 @@ class OutboxReader(Threaded):
             near: this region's Redis.
             cursor: the stamp up to which the receiver has confirmed.
             block: milliseconds to wait for something.
-            until: the latest stamp that is wanted.
+            wanted: asked in turn; what comes after the first that is not is left for later.
         """
         outbox = self._names.outbox.encode()
         reply: Any = near.xread({outbox: f"{cursor}-0"}, count=self._together, block=block)
         orders: list[Order] = []
         stamps: list[int] = []
+        count = 0
         for position, fields in dict(reply or ()).get(outbox, ()):
             stamp = int(position.partition(b"-")[0])
-            if stamp > until:
+            some = self._orders(dict(as_mapping(fields)), stamps[-1] if stamps else cursor)
+            if not wanted(stamp, some):
                 break
-            orders += self._orders(dict(as_mapping(fields)), stamps[-1] if stamps else cursor)
+            orders += some
             stamps.append(stamp)
+            count += sum(len(order.names) for order in some)
+            if count >= self._names_together:
+                break
         return Post(orders, stamps[0], stamps[-1]) if stamps else None
 
     def _orders(self, told: dict[bytes, bytes], before: int) -> list[Order]:
@@ -241,8 +263,11 @@ class OutboxReader(Threaded):
         except ValueError:
             missing, order = True, everything
         if missing:
-            self._tell(Event("gap", detail=self.region))
+            self._missed()
         return [*([everything] if missing else []), *([order] if wanted else [])]
+
+    def _missed(self) -> None:
+        self._tell(Event("gap", detail=self.region))
 
     def _order(self, told: Mapping[bytes, bytes]) -> Order:
         """Its names, and the position that all of them have."""

@@ -60,6 +60,12 @@ class Unconfirmed:
         others = [order for order in orders if order.position is None]
         return [joined(alike) for alike in (known, others) if alike]
 
+    def waiting(self) -> tuple[int, float]:
+        """How many purges are not confirmed, and for how many seconds the oldest is not."""
+        with self._lock:
+            made = [at for stamp, at, _ in self._kept if stamp > self._cursor]
+        return len(made), self._clock() - made[0] if made else 0.0
+
     def __len__(self) -> int:
         """How many purges are kept."""
         return len(self._kept)

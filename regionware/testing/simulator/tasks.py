@@ -107,7 +107,9 @@ class SimulatedOutbox(OutboxRelay):
     def _pass_on(self, pause: Any, near: Any, far: Any) -> bool:
         return self._turn(near, partial(self._deliver, far), pause, ending=False)
 
-    def _hold(self, near: Any, *, confirmed: int | None = None, milliseconds: int = 5000) -> Any:
+    def _hold(
+        self, near: Any, *, confirmed: int | None = None, milliseconds: int | None = None
+    ) -> Any:
         held = super()._hold(near, confirmed=confirmed, milliseconds=milliseconds)
         if held is not None:
             self._confirmed(self.region, held[1])
