@@ -13,6 +13,7 @@ from regionware.parts.part import Part
 from regionware.parts.process import (
     ServerFailed,
     ServerProcess,
+    accepts,
     free_port,
     remove_folder,
     temporary_folder,
@@ -20,6 +21,8 @@ from regionware.parts.process import (
 
 #: Seconds an edge may take to start; Varnish runs a C compiler first.
 PATIENCE = 60.0
+#: Seconds for which its port may stay open when its processes have ended.
+CLOSING = 5.0
 
 
 def environ() -> dict[str, str]:
@@ -90,11 +93,13 @@ class Edge(Part):
         """End it; what it had cached is gone."""
         if self._process is not None:
             self._process.end()
+            self._closed()
 
     def kill(self) -> None:
         """Kill it and its children; what it had cached is gone."""
         if self._process is not None:
             self._process.kill()
+            self._closed()
 
     def restart(self) -> None:
         """End it and start it, with nothing cached, on the same port."""
@@ -156,6 +161,12 @@ class Edge(Part):
             if self._account is not None:
                 os.chown(self._directory, self._account.uid, self._account.gid)
         return self._directory
+
+    def _closed(self) -> None:
+        """Wait for the last thread of a killed process, which holds the port open."""
+        limit = time.monotonic() + CLOSING
+        while accepts(self.port) and time.monotonic() < limit:
+            time.sleep(0.01)
 
     def _answers(self) -> bool:
         """Whether it refuses what is no HTTP: that needs no application and is never cached."""
