@@ -69,6 +69,20 @@ map <<refresh_variable>> $regionware_refresh {
     default "";
 <<refresh>>}
 
+# A refresh says whether it was kept: clients do not see X-Accel-Expires.
+map $regionware_refresh $regionware_purged {
+    default "";
+    1 $upstream_http_x_accel_expires;
+}
+
+# nginx does not read Age: it would keep what is old already for a whole lifetime more. What takes
+# the place of something older is kept all the same.
+map "$regionware_refresh:$upstream_http_age" $regionware_aged {
+    default 1;
+    "~^:0*$" "";
+    "~^1:" "";
+}
+
 map $http_upgrade $regionware_connection {
     default upgrade;
     "" "";
@@ -97,10 +111,13 @@ proxy_set_header Cookie $regionware_cookies;
     proxy_cache_methods GET HEAD;
     proxy_cache_lock on;
     proxy_cache_revalidate on;
+    # nginx sends no Age, and a Date of its own; by the application's, clients see how old it is.
+    proxy_pass_header Date;
+    add_header Purged $regionware_purged;
     # Stale answers are served for as long as an answer says, not for as long as there are errors.
     proxy_cache_use_stale off;
     # No proxy_cache_valid: nothing is kept that nobody has given a lifetime.
-    proxy_no_cache $regionware_cookie $regionware_own $regionware_body;
+    proxy_no_cache $regionware_cookie $regionware_own $regionware_body $regionware_aged;
     proxy_cache_bypass $regionware_cookie $regionware_own $regionware_body $regionware_refresh;
 }
 <<replays>>"""

@@ -13,6 +13,7 @@ _VCL: Final = r"""vcl 4.1;
 
 import cookie;
 import std;
+import var;
 import xkey;
 
 backend application {
@@ -99,7 +100,20 @@ sub vcl_recv {
 <<static>>}
 
 sub vcl_backend_fetch {
+    var.set("turn", bereq.http.X-Regionware-Turn);
     unset bereq.http.X-Regionware-Turn;
+}
+
+# A failed refresh leaves what is there. To be kept, even for no time at all, would make it the
+# newest answer, and hide the stale one.
+sub regionware_failed {
+    if (bereq.is_bgfetch || var.get("turn") == "fetch") {
+        return (abandon);
+    }
+}
+
+sub vcl_backend_error {
+    call regionware_failed;
 }
 
 sub vcl_backend_response {
@@ -110,9 +124,8 @@ sub vcl_backend_response {
     unset beresp.http.x-stale;
     set beresp.grace = 0s;
     if (beresp.status >= 500) {
-        # A failed refresh leaves what is there.
-        if (bereq.is_bgfetch) {
-            return (abandon);
+        if (beresp.status == 500 || (beresp.status >= 502 && beresp.status <= 504)) {
+            call regionware_failed;
         }
         set beresp.uncacheable = true;
         set beresp.ttl = 0s;
@@ -162,11 +175,6 @@ sub vcl_hit {
 }
 
 sub vcl_deliver {
-    if (req.http.X-Regionware-Turn == "fetch"
-        && (resp.status == 500 || (resp.status >= 502 && resp.status <= 504))) {
-        set req.http.X-Regionware-Turn = "stale";
-        return (restart);
-    }
     unset resp.http.x-url;
     unset resp.http.x-host;
     unset resp.http.x-cache-tags;
@@ -176,6 +184,10 @@ sub vcl_deliver {
 }
 
 sub vcl_synth {
+    if (req.http.X-Regionware-Turn == "fetch") {
+        set req.http.X-Regionware-Turn = "stale";
+        return (restart);
+    }
     if (req.http.purged) {
         set resp.http.purged = req.http.purged;
     }
