@@ -156,7 +156,9 @@ class Edge:
         if known is None:
             # An edge that does not know all tags of a response could not purge it.
             return _REFUSED
-        return [*fields, *loosened, *known, *(variance or ())]
+        # X-Accel-Expires stands first: before version 1.23 nginx does not look at it any more once
+        # it has read `max-age=0`.
+        return [*loosened, *fields, *known, *(variance or ())]
 
 
 def _keeping(text: str, control: CacheControl) -> str:
