@@ -58,6 +58,9 @@ class Origin:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._stop()
         self._thread.join(DEADLINE)
 
