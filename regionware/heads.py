@@ -202,6 +202,10 @@ def _for_edge(exchange: "Exchange", edits: HeadEdits, status: int, values: Value
     else:
         # The application forbids it: its own fields stand, and no targeted one may loosen them.
         edits.remove = TARGETED
+        if control is not None and "cache-control" not in values:
+            # It says so with Pragma alone, beside which many edges keep what has no Cache-Control.
+            edits.add.append(("cache-control", NOBODY))
+            edits.remove = LIFETIMES
 
 
 def _variance(exchange: "Exchange") -> list[tuple[str, str]] | None:

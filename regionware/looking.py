@@ -214,4 +214,5 @@ class Looking(Answers):
         edge = self.plan.edge
         if edge is not None and edge.cdn.is_public and not edge.varies:
             return self.prepared.topology.here
-        return self.prepared.resolver.resolve(self.request).region
+        located, variance = self.prepared.resolver.resolve(self.request), self.plan.variance
+        return located.region if variance is None else variance.region(located)

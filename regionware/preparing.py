@@ -20,7 +20,6 @@ from regionware.policies.edges import varies_by_region
 from regionware.policies.table import Compiled, Table
 from regionware.prepared import Plan, Prepared
 from regionware.session import Sessions
-from regionware.topology import Topology
 from regionware.variance import Variance
 
 
@@ -112,7 +111,7 @@ def _plans(prepared: Prepared) -> dict[int, Plan]:
     )
     plans = {}
     for compiled in (*prepared.table.routes, prepared.table.fallback):
-        cache, variance = compiled.route.cache, _variance(compiled, prepared.topology)
+        cache, variance = compiled.route.cache, _variance(compiled, prepared)
         keys = None if cache is None else KeyPlan(
             cache, session=session, trusts=prepared.resolver.peers.trusts,
             region=_region_of(prepared.resolver, variance),
@@ -124,11 +123,19 @@ def _plans(prepared: Prepared) -> dict[int, Plan]:
     return plans
 
 
-def _variance(compiled: Compiled, topology: Topology) -> Variance | None:
+def _variance(compiled: Compiled, prepared: Prepared) -> Variance | None:
     """How the edges of a route keep regions apart; `None` where they need not."""
-    cdn = compiled.route.cdn
-    varies = cdn is not None and cdn.is_public and varies_by_region(compiled.route)
-    return Variance(cdn.vendors, topology) if cdn is not None and varies else None
+    route, cookies = compiled.route, prepared.resolver.cookies
+    cdn = route.cdn
+    if cdn is None or not cdn.is_public or not varies_by_region(route):
+        return None
+    blind = [vendor.title for vendor in cdn.vendors if vendor.variance in {"values", "vary"}]
+    if cookies and blind:
+        raise route.refuse(
+            f"answers differ by region, and the cookie {min(cookies)} can choose one, which "
+            f"{blind[0]} does not look at"
+        )
+    return Variance(cdn.vendors, prepared.topology)
 
 
 def _region_of(resolver: Resolver, variance: Variance | None) -> Callable[[Request], str]:

@@ -1,8 +1,9 @@
 """How an edge is told that an answer is for one region alone. No I/O here.
 
-An edge keys on what it knows: a country, or a field that it has set itself. An answer may be kept
-only if that alone leads to the region that the answer was made for. Whatever else placed the
-client, a cookie or an address, the edge does not see: such an answer is kept by nobody.
+An edge keys on what it knows: a country, or a field that it has set itself. So where it keys on
+countries, a client belongs to the region of the country, and not to one that is nearer to its city:
+the next client of that country is given the same answer. Whatever else placed the client, a cookie
+or an address, the edge does not see: such an answer is kept by nobody.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import Final
 from regionware.http.request import Request
 from regionware.locate import Located
 from regionware.locate.countries import POINTS
-from regionware.topology import Topology
+from regionware.topology import Region, Topology
 from regionware.vendors.dialect import FieldList
 from regionware.vendors.model import Vendor
 
@@ -42,6 +43,11 @@ class Variance:
             elif vendor.variance == "vary" or not vendor.by_country:
                 yield "vary", vendor.variance_field
 
+    def region(self, located: Located) -> Region:
+        """The region that the edges mean too, where they place the client by its country."""
+        country = self._country(located)
+        return self._countries.get(country, located.region) if country else located.region
+
     def fields(self, request: Request, located: Located) -> FieldList | None:
         """The fields for an answer to this client; `None` if an edge could not keep it apart."""
         if all(self._leads(vendor, request, located) for vendor in self._vendors):
@@ -50,29 +56,35 @@ class Variance:
 
     def key(self, request: Request, located: Located) -> str:
         """The part of a key that keeps apart what edges may keep and what not."""
-        kept = self.fields(request, located) is not None
-        return located.region.name if kept else located.region.name + APART
+        name = self.region(located).name
+        return name if self.fields(request, located) is not None else name + APART
 
     def _leads(self, vendor: Vendor, request: Request, located: Located) -> bool:
         if vendor.variance == "impossible":
             return False
         if not vendor.by_country:
-            return request.header(vendor.variance_field.lower()) == located.region.name
+            return request.header(vendor.variance_field.lower()) == self.region(located).name
+        return located.source == f"platform:{vendor.name}" and self._country(located) is not None
+
+    def _country(self, located: Located) -> str | None:
+        """The client's country, as one of the edges that key on it has said."""
         claim = located.claim
-        if claim is None or claim.country is None or located.source != f"platform:{vendor.name}":
-            return False
-        return self._countries.get(claim.country) == located.region.name
+        if claim is None or claim.country not in self._countries:
+            return None
+        by_country = (vendor for vendor in self._vendors if vendor.by_country)
+        said = any(located.source == f"platform:{vendor.name}" for vendor in by_country)
+        return claim.country if said else None
 
 
-def nearest(topology: Topology) -> Mapping[str, str]:
-    """The name of the nearest region of each country; empty where no region has a location."""
+def nearest(topology: Topology) -> Mapping[str, Region]:
+    """The nearest region of each country; empty where no region has a location."""
     found = {code: topology.nearest(*point) for code, point in POINTS.items()}
-    return {code: region.name for code, region in found.items() if region is not None}
+    return {code: region for code, region in found.items() if region is not None}
 
 
-def _groups(countries: Mapping[str, str]) -> str:
+def _groups(countries: Mapping[str, Region]) -> str:
     """Countries of one region in one group: `de+fr|us`."""
     groups: dict[str, list[str]] = {}
-    for code, name in countries.items():
-        groups.setdefault(name, []).append(code.lower())
+    for code, region in countries.items():
+        groups.setdefault(region.name, []).append(code.lower())
     return "|".join("+".join(group) for group in groups.values())
