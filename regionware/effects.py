@@ -200,11 +200,13 @@ class Invalidate(Effect[None]):
         position: what a refill must have reached.
         digests: keys that are known to be meant: their entries end at once, for workers too that
             have not heard of the fences yet.
+        edges: caches in front may keep what they are about.
     """
 
     names: tuple[str, ...]
     position: Position | None
     digests: tuple[str, ...] = ()
+    edges: bool = True
 
 
 class Flight:

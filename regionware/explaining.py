@@ -163,13 +163,8 @@ def _edges(parts: "Parts", plan: Plan, request: Request) -> dict[str, Any]:
 
 def _edge(line: "EdgeLine", plan: Plan, tags: Iterable[str]) -> dict[str, Any]:
     status = line.status
-    known = line.written(tags) if _is_public(plan) and line.capabilities.tags else ()
+    known = line.written(tags) if plan.is_public and line.capabilities.tags else ()
     return {"tags": list(known), "waiting": status.waiting, "oldest": status.oldest}
-
-
-def _is_public(plan: Plan) -> bool:
-    cdn = plan.compiled.route.cdn
-    return cdn is not None and cdn.is_public
 
 
 def inventory(parts: "Parts") -> list[dict[str, Any]]:
@@ -200,7 +195,7 @@ def _row(parts: "Parts", plan: Plan) -> dict[str, Any]:
             "compress": cache.compress,
         },
         "cdn": {} if plan.edge is None else dict(plan.edge.fields(200, None, ())),
-        "edges": [line.name for line in parts.edges] if _is_public(plan) else [],
+        "edges": [line.name for line in parts.edges] if plan.is_public else [],
         "database": None
         if not prepared.has_database
         else {

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from regionware.caching.awaiting import IN_PROCESS
 from regionware.caching.purging import (
+    TO_REGIONS,
     Chunks,
     Order,
     Purged,
@@ -145,34 +146,34 @@ class Fencing:
         """Raise the fences of a response; what is not confirmed at once is queued."""
         order = self._order(ask.names, ask.position)
         if self._tier is None:
-            self._relay(order, 0)
+            self._relay(order, 0, edges=ask.edges)
             return
         stamp = 0
         try:
-            for chunk in self._chunks(order):
+            for chunk in self._chunks(order, edges=ask.edges):
                 stamp = self._tier.invalidate(chunk, ask.digests)
         finally:
-            self._invalidated(order, stamp)
+            self._invalidated(order, stamp, edges=ask.edges)
 
     async def ainvalidate(self, ask: Invalidate) -> None:
         """The async twin of `invalidate`."""
         order = self._order(ask.names, ask.position)
         if self._tier is None:
-            self._relay(order, 0)
+            self._relay(order, 0, edges=ask.edges)
             return
         stamp = 0
         try:
-            for chunk in self._chunks(order):
+            for chunk in self._chunks(order, edges=ask.edges):
                 stamp = await self._tier.ainvalidate(chunk, ask.digests)
         finally:
             # The client may go meanwhile; what its request has changed stands.
-            self._invalidated(order, stamp)
+            self._invalidated(order, stamp, edges=ask.edges)
 
-    def _invalidated(self, order: Order, stamp: int) -> None:
+    def _invalidated(self, order: Order, stamp: int, *, edges: bool) -> None:
         if stamp:
-            self._relay(order, stamp)
+            self._relay(order, stamp, edges=edges)
         else:
-            self._not_confirmed(order, PurgeError("not confirmed", queued={}))
+            self._not_confirmed(order, PurgeError("not confirmed", queued={}), edges=edges)
 
     def _orders(self, items: Iterable[Sequence[str]], position: Position | None) -> list[Order]:
         """All purges of one transaction are one."""
@@ -182,10 +183,12 @@ class Fencing:
     def _order(self, names: Sequence[str], position: Position | None) -> Order:
         return Order(names, position, self._retention)
 
-    def _chunks(self, order: Order) -> Chunks:
-        return order.chunks(self._prepared.fences.stamp, onward=bool(self._outboxes or self._edges))
+    def _chunks(self, order: Order, *, edges: bool = True) -> Chunks:
+        onward = bool(self._outboxes or (edges and self._edges))
+        flags = TO_REGIONS if onward and not edges else 0
+        return order.chunks(self._prepared.fences.stamp, onward=onward, flags=flags)
 
-    def _relay(self, order: Order, stamp: int) -> Purged:
+    def _relay(self, order: Order, stamp: int, *, edges: bool = True) -> Purged:
         """Apply a confirmed purge in this process, and send it on."""
         fences = self._prepared.fences
         # Without a Redis there is no clock but this process's own count.
@@ -201,10 +204,11 @@ class Fencing:
         else:
             self._send(order)
         # Last: what an edge asks for next must not come from what is purged.
-        edges = {edge.name: edge.take(order, stamp) for edge in self._edges}
+        taking = self._edges if edges else ()
+        queued = {edge.name: edge.take(order, stamp) for edge in taking}
         self._prepared.events.emit(Event("purge"))
         here = self._prepared.topology.here.name
-        return Purged(len(order.names), stamp, (here,), edges=edges)
+        return Purged(len(order.names), stamp, (here,), edges=queued)
 
     def _send(self, order: Order) -> None:
         for relay in self._relays:
@@ -227,7 +231,7 @@ class Fencing:
         for edge in self._edges:
             edge.resend()
 
-    def _not_confirmed(self, order: Order, error: PurgeError) -> PurgeError:
+    def _not_confirmed(self, order: Order, error: PurgeError, *, edges: bool = True) -> PurgeError:
         """Purge here at once all the same, and queue the rest."""
         here = self._prepared.topology.here.name
         waiting = [*self._relays, *(edge.sender for edge in self._edges)]
@@ -235,6 +239,6 @@ class Fencing:
         if self._here is not None:
             self._here.send(order)
             queued[here] = IN_PROCESS
-        self._relay(order, 0)
+        self._relay(order, 0, edges=edges)
         self._prepared.events.emit(Event("purge-queued", detail=here))
         return PurgeError(f"region {here}: {error}", queued=queued)

@@ -41,7 +41,7 @@ def invalidates(exchange: "Exchange", status: int, values: Values) -> Invalidate
     names = (*found.names, *(mark(tag_name(tag), soft=False) for tag in tags))
     if not names:
         return None
-    return Invalidate(tuple(dict.fromkeys(names)), found.position, found.digests)
+    return Invalidate(tuple(dict.fromkeys(names)), found.position, found.digests, found.edges)
 
 
 def ends(exchange: "Exchange") -> Invalidate:
@@ -53,17 +53,19 @@ def ends(exchange: "Exchange") -> Invalidate:
 
 def _ends(exchange: "Exchange", origin: Origin, targets: Iterable[tuple[str, str]]) -> Invalidate:
     request, prepared = exchange.request, exchange.prepared
-    names, digests = [], []
+    names, digests, public = [], [], False
     for path, query in targets:
-        keys = prepared.keys_of(request.host, path.removeprefix(request.root))
+        plan = prepared.plan_of(request.host, path.removeprefix(request.root))
+        keys = plan.keys
         if keys is None:
             continue
+        public = public or plan.is_public
         key = (*origin, path, keys.counting(query))
         names.append(mark(url_names(key)[0], soft=False))
         if keys.plain:
             digests.append(digest(canonical(key)))
     written = exchange.state.written if exchange.state is not None else None
-    return Invalidate(tuple(names), written, tuple(digests))
+    return Invalidate(tuple(names), written, tuple(digests), public)
 
 
 def _same(request: Request, origin: Origin, reference: str) -> tuple[str, str] | None:

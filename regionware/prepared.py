@@ -146,6 +146,12 @@ class Plan:
         #: Responses here are never touched.
         self.idle = self.idle_head and not has_database
 
+    @property
+    def is_public(self) -> bool:
+        """Whether the route lets a cache in front keep its answers."""
+        cdn = self.compiled.route.cdn
+        return self.is_standard if cdn is None else cdn.is_public
+
 
 @dataclass(slots=True)
 class Prepared:

@@ -1,6 +1,11 @@
 """A token bucket: how fast requests may be sent. Time is given, and nothing waits here."""
 
+from typing import Final
+
 from regionware.adapters.edges.protocol import Rate
+
+#: Of a token: whoever has waited as long as it was told is not told to wait for a rounding error.
+_ROUNDING: Final = 1e-6
 
 
 class Bucket:
@@ -29,7 +34,7 @@ class Bucket:
             gained = max(now - self._at, 0.0) * self._rate.a_second
             self._tokens = min(self._tokens + gained, float(self._rate.burst))
         self._at = now
-        if self._tokens >= 1.0:
+        if self._tokens >= 1.0 - _ROUNDING:
             self._tokens -= 1.0
             return 0.0
         return (1.0 - self._tokens) / self._rate.a_second

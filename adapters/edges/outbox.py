@@ -64,7 +64,7 @@ class Lag:
 class EdgeOutbox(OutboxReader):
     """Delivers for the first time."""
 
-    _takes_all = True
+    _kind = b"edges"
     _joins = True
     _holds = 10_000
 

@@ -3,7 +3,8 @@
 -- ARGV: position (24 hex digits), microseconds after which the caller needs no fence, the latest
 -- stamp that the caller knows of (0 from another region), flags; names...
 -- Flags, added up: 1 if it is to be relayed to the receivers of the outbox; 2 if it is to be raised
--- once only, which is known from the last name; 4 if it is to be relayed to edges alone.
+-- once only, which is known from the last name; 4 if it is to be relayed to edges alone; 8 beside
+-- 1 if to regions alone.
 -- Returns the stamp.
 local function hex(n) return string.format('%08x%08x', math.floor(n / 4294967296), n % 4294967296) end
 local flags = tonumber(ARGV[4])
@@ -66,7 +67,7 @@ redis.call('SET', KEYS[1], id)
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', 100000, id .. '-0', unpack(event))
 if flags % 2 == 1 or flags >= 4 then
   if flags >= 4 then
-    table.insert(onward, 1, '1')
+    table.insert(onward, 1, flags >= 8 and 'regions' or 'edges')
     table.insert(onward, 1, '>')
   end
   local last = redis.call('HGET', KEYS[6], '<') or '0'

@@ -25,7 +25,7 @@ _PAUSE_LIMIT = 2.0
 #: Names in one call: Lua unpacks them on its stack.
 _CHUNK = 1000
 #: What the script may be told: see there.
-ONCE, TO_EDGES = 2, 4
+ONCE, TO_EDGES, TO_REGIONS = 2, 4, 8
 #: Purges that a far region is told in one call.
 TOGETHER = 100
 

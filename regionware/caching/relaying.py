@@ -39,7 +39,8 @@ _PAUSE = 0.2
 _PAUSE_LIMIT = 5.0
 _SECOND = 1_000_000
 _BEFORE = b"<"
-#: Beside it where a purge is for edges alone: each region hears of it by another way.
+#: Beside it where a purge is for `edges` alone, since each region hears of it by another way, or
+#: for `regions` alone, since no edge keeps what it is about.
 _ALONE = b">"
 
 logger = logging.getLogger("regionware")
@@ -77,8 +78,8 @@ class OutboxReader(Threaded):
     _names_together = 1_000_000
     #: Milliseconds for which the right holds.
     _holds = _HOLDS
-    #: Whether purges that are for edges alone are delivered.
-    _takes_all = False
+    #: What it is, where purges are for some receivers alone.
+    _kind = b"regions"
     #: Whether it begins with whatever is there, even if something came before.
     _joins = False
 
@@ -253,7 +254,7 @@ class OutboxReader(Threaded):
     def _orders(self, told: dict[bytes, bytes], before: int) -> list[Order]:
         """A purge as it was made; after something that is missing, or unreadable, everything."""
         everything = Order((mark(EVERYTHING, soft=False),), None, self._retention)
-        wanted = told.pop(_ALONE, None) is None or self._takes_all
+        wanted = told.pop(_ALONE, self._kind) == self._kind
         try:
             lost = before == 0 and self._furthest > 0  # the outbox and its cursors are gone
             missing = int(told.pop(_BEFORE, b"0")) != before or lost
