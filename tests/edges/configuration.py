@@ -54,3 +54,13 @@ def nginx(port: int, rw: Regionware | None = None, **options: Any) -> Nginx:
 def careless_varnish(port: int) -> Varnish:
     """What is often written, and keeps the built-in rules from being asked: look everything up."""
     return Varnish(backend(port) + "sub vcl_recv { return (hash); }\n")
+
+
+def varying_varnish(port: int) -> Varnish:
+    """One in which somebody was annoyed by `Vary`."""
+    return Varnish(backend(port) + "sub vcl_backend_response { unset beresp.http.Vary; }\n")
+
+
+def varying_nginx(port: int) -> Nginx:
+    """The same of nginx."""
+    return Nginx(location(port, "proxy_ignore_headers Vary;"), http=CACHE)

@@ -142,10 +142,10 @@ def test_by_url_and_everything(origin: Origin, varnish: Edge, redis_url: str) ->
 
 
 def test_a_soft_purge_serves_stale_once(origin: Origin, varnish: Edge, redis_url: str) -> None:
-    edge, window = Varnish(varnish.url), {"stale_while_revalidate": 600}
+    edge, window = Varnish(varnish.url), 600.0
     with (
         Browser(varnish.url) as browser,
-        site(origin, redis_url, edge, **window) as (mounted, rw),
+        site(origin, redis_url, edge, stale_while_revalidate=window) as (mounted, rw),
     ):
         page = Page(browser, mounted)
         rw.purge(tags=["all"], soft=True, wait="edges", timeout=20)
