@@ -105,8 +105,10 @@ def test_regions_are_kept_apart(kind: Kind, origin: Origin, browser: Browser) ->
 def test_whoever_is_placed_by_something_else_has_nothing_kept(
     kind: Kind, origin: Origin, browser: Browser
 ) -> None:
-    """What was made for them reaches nobody else. They may get what is kept for their edge's region:
-    an edge cannot look at what it does not know."""
+    """What was made for them reaches nobody else.
+
+    They may get what is kept for their edge's region: an edge looks at no field but its own.
+    """
     pinned = regional_page(origin, worker(kind))
     assert not leaks(browser, pinned, {THERE: PINNED[THERE]})
     assert pinned.asked == ROUNDS
