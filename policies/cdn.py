@@ -65,8 +65,9 @@ class Cdn:
         visibility: `"public"`, `"private"` or `"no-store"`; see the three constructors.
         by: `"region"`: answers differ by the client's region. The vendor must be able to keep them
             apart; what it cannot is kept by nobody.
-        attested: the explicit word that the edge is configured to keep regions apart, where that is
-            not said in a response; see `regionware cdn-config`.
+        attested: the explicit word that the edge is configured to keep apart what differs by
+            region, or by a field in `Vary`, where it does not do so by itself; see
+            `regionware cdn-config`.
         hashed: which names carry a hash of their content; see `static`.
         vendors: what is known of each vendor.
     """

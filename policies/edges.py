@@ -34,6 +34,7 @@ def check_edges(compiled: Compiled) -> None:
         return
     if varies_by_region(route):
         _check_variance(route, cdn)
+    _check_vary(route, cdn)
     for vendor in cdn.vendors:
         _check_tags(compiled, cdn, vendor)
         _check_windows(route, cdn, vendor)
@@ -56,6 +57,18 @@ def _check_variance(route: Route, cdn: Cdn) -> None:
                 f"as it is configured; see `regionware cdn-config {vendor.name}`, and say "
                 "Cdn(attested=True)"
             )
+
+
+def _check_vary(route: Route, cdn: Cdn) -> None:
+    names = [] if route.cache is None else [
+        name for name in route.cache.vary if name.lower() != "accept-encoding"
+    ]  # fmt: skip
+    blind = [vendor.title for vendor in cdn.vendors if vendor.ignores_vary and vendor.caches]
+    if names and blind and not cdn.attested:
+        raise route.refuse(
+            f"a public Cdn lifetime with vary={names}: {blind[0]} keeps these apart only as it is "
+            "configured; say Cdn(attested=True) if it is"
+        )
 
 
 def _check_tags(compiled: Compiled, cdn: Cdn, vendor: Vendor) -> None:

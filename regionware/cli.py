@@ -1,4 +1,4 @@
-"""The command line: `regionware explain | inventory | purge | install | uninstall | demo`."""
+"""The command line: `regionware explain | inventory | purge | cdn-config | install | …`."""
 
 import argparse
 import importlib
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_purge(commands.add_parser("purge", help="make entries unusable in every region"))
     _add_install(commands.add_parser("install", help="let purges ride in the database's log"))
     _add_uninstall(commands.add_parser("uninstall", help="undo what install has made"))
+    _add_cdn_config(commands.add_parser("cdn-config", help="what an edge must be told"))
     _add_demo(commands.add_parser("demo", help="an application becomes fast on another continent"))
     return parser
 
@@ -123,6 +124,13 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sql", action="store_true", help="print the SQL, and change nothing")
 
 
+def _add_cdn_config(parser: argparse.ArgumentParser) -> None:
+    from regionware.vendors.config import command
+
+    command.add_arguments(parser)
+    parser.set_defaults(run=command.run, load=load)
+
+
 def _add_demo(demo: argparse.ArgumentParser) -> None:
     from regionware.demo import command
 
@@ -163,7 +171,7 @@ def _inventory(options: argparse.Namespace) -> int:
             row["mode"],
             _cache_words(row["cache"]),
             _database_words(row["database"]),
-            row["cdn"].get("cache-control", "as the application says"),
+            _cdn_words(row["cdn"], row["at_edges"]),
         )
     console.print(table)
     return 0
@@ -176,6 +184,16 @@ def _cache_words(cache: dict[str, Any] | None) -> str:
     windows = "".join(f", stale {name} {span:g} s" for name, span in stale.items() if span)
     tags = f", tags {_text(cache['tags'])}" if cache["tags"] else ""
     return f"{cache['ttl']:g} s{windows}, {cache['consistency']}{tags}"
+
+
+def _cdn_words(told: dict[str, str], edges: dict[str, dict[str, int] | None]) -> str:
+    if not told:
+        return "as the application says"
+    lines = [told["cache-control"]]
+    for title, kept in edges.items():
+        windows = "".join(f", {name} {seconds} s" for name, seconds in (kept or {}).items())
+        lines.append(f"{title}: {windows[2:] or 'nothing'}")
+    return "\n".join(lines)
 
 
 def _database_words(database: dict[str, Any] | None) -> str:

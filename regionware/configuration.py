@@ -126,7 +126,7 @@ class Options:
             )
         self._check_secrets()
         self._check_redis()
-        check_edges(self.edges)
+        check_edges(self.edges, self.routes)
         for route in self.routes:
             if route.cache is not None and route.cache.compress and not compression.AVAILABLE:
                 raise route.refuse("compress=True needs zstd: install regionware[zstd]")

@@ -4,7 +4,7 @@
 only loosen it, since most CDNs ignore that field.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from regionware.http.directives import CacheControl
 from regionware.policies.cache import YEAR
@@ -40,6 +40,9 @@ NO_CONTROL = CacheControl({})
 #: Each of these words keeps a response from shared caches that do not ask.
 FORBIDDING = ("no-store", "private", "no-cache")
 _KEPT = ("must-revalidate", "proxy-revalidate", "no-transform")
+#: All edges keep content codings apart.
+_NEGOTIATED = frozenset({"", "accept-encoding"})
+_PERSONAL = frozenset({"*", "cookie", "authorization"})
 _REFUSED: FieldList = [("cache-control", NOBODY)]
 
 
@@ -103,6 +106,19 @@ class Edge:
         if control is None and lifetime is None:
             return self._dressed(self._control, self._loosened, tags, variance)
         return self._narrowed(control or NO_CONTROL, tags, lifetime, variance)
+
+    def mixes(self, names: Iterable[str]) -> bool:
+        """Whether some edge would give an answer that varies on these fields to others too.
+
+        What varies on who asks is for nobody else, even where an edge does as `Vary` says.
+        """
+        if not self.cdn.is_public:
+            return False
+        varying = {name.strip().lower() for name in names} - _NEGOTIATED
+        if varying & _PERSONAL:
+            return True
+        blind = any(vendor.ignores_vary and vendor.caches for vendor in self.cdn.vendors)
+        return bool(varying) and blind and not self.cdn.attested
 
     def _is_hashed(self, path: str) -> bool:
         return self.cdn.hashed is not None and self.cdn.hashed(path)

@@ -16,6 +16,7 @@ from regionware.policies.database import at_least
 from regionware.policies.table import render
 from regionware.prepared import Plan
 from regionware.seeing import owed
+from regionware.vendors.obeying import obeyed
 
 if TYPE_CHECKING:
     from regionware.adapters.edges.line import EdgeLine
@@ -82,7 +83,8 @@ def explain(
         else None,
         "cache": _cache(exchange),
         "database": _database(parts, exchange),
-        "cdn": _cdn(plan, request),
+        "cdn": (told := _cdn(exchange)),
+        "at_edges": _at_edges(plan, told),
         "edges": _edges(parts, plan, request),
     }
 
@@ -148,11 +150,23 @@ def _purges(parts: "Parts") -> dict[str, Any] | None:
     return {"table": table.name, "taken": table.reads, "ride": table.adds}
 
 
-def _cdn(plan: Plan, request: Request) -> dict[str, str]:
+def _cdn(exchange: Exchange) -> dict[str, str]:
+    """The fields of an answer of which the application says nothing."""
+    plan, request = exchange.plan, exchange.request
     if plan.edge is None:
         return {}
     tags = render(plan.cdn_tags, plan.compiled.arguments(request.path))
-    return dict(plan.edge.fields(200, None, tags))
+    variance = None
+    if plan.variance is not None:
+        variance = plan.variance.fields(request, exchange.prepared.resolver.resolve(request))
+    return dict(plan.edge.fields(200, None, tags, path=request.path, variance=variance))
+
+
+def _at_edges(plan: Plan, told: Mapping[str, str]) -> dict[str, dict[str, int] | None]:
+    """Seconds for which each vendor's edge keeps what is told so; `None` for not at all."""
+    if plan.edge is None:
+        return {}
+    return {vendor.title: obeyed(vendor, told.items()) for vendor in plan.edge.cdn.vendors}
 
 
 def _edges(parts: "Parts", plan: Plan, request: Request) -> dict[str, Any]:
@@ -177,6 +191,9 @@ def inventory(parts: "Parts") -> list[dict[str, Any]]:
 def _row(parts: "Parts", plan: Plan) -> dict[str, Any]:
     prepared = parts.prepared
     route, cache, database = plan.compiled.route, plan.compiled.route.cache, plan.compiled.database
+    told: dict[str, str] = {}
+    if plan.edge is not None:
+        told = dict(plan.edge.fields(200, None, (), variance=[]))
     pinned = database.consistency == "strong" or not prepared.topology.here.replicas
     return {
         "path": plan.compiled.name or "(everything else)",
@@ -194,7 +211,8 @@ def _row(parts: "Parts", plan: Plan) -> dict[str, Any]:
             "stale_if_error": cache.stale_if_error,
             "compress": cache.compress,
         },
-        "cdn": {} if plan.edge is None else dict(plan.edge.fields(200, None, ())),
+        "cdn": told,
+        "at_edges": _at_edges(plan, told),
         "edges": [line.name for line in parts.edges] if plan.is_public else [],
         "database": None
         if not prepared.has_database

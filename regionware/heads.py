@@ -178,9 +178,12 @@ def _for_edge(exchange: "Exchange", edits: HeadEdits, status: int, values: Value
     cache = exchange.plan.compiled.route.cache
     personal = "authorization" in exchange.request.special
     forbids, at_edges = for_edges_alone(values)
-    if (personal and not (cache is not None and cache.shared)) or forbids:
+    varies = [name for line in values.get("vary", ()) for name in line.split(",")]
+    shared_word = cache is not None and cache.shared
+    if (personal and not shared_word) or forbids or edge.mixes(varies):
         # RFC 9111, section 3.5: a shared cache may not keep it unless somebody says so. And what
-        # the application forbids to edges alone must be forbidden where all of them read it.
+        # the application forbids to edges alone must be forbidden where all of them read it; what
+        # they would not keep apart too.
         edits.add.append(("cache-control", NOBODY))
         edits.remove = LIFETIMES
         return

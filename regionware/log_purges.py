@@ -16,7 +16,8 @@ from time import monotonic
 from typing import Final
 
 from regionware.caching.chore import Chore
-from regionware.caching.purging import ONCE, TO_EDGES, Order, Relay, raise_here
+from regionware.caching.purging import ONCE as _ONCE
+from regionware.caching.purging import TO_EDGES, Order, Relay, raise_here
 from regionware.caching.redis import TROUBLE, RedisTier
 from regionware.database.position import Position
 from regionware.database.purge_sql import MARK, prune
@@ -300,5 +301,5 @@ def _once(order: Order, known: int, *, onward: bool) -> list[tuple[str | int, ..
     flags = TO_EDGES if onward else 0
     chunks = order.chunks(known, flags=flags)
     if order.names[-1].startswith(MARK):
-        chunks[-1] = (*chunks[-1][:3], flags | ONCE, *chunks[-1][4:])
+        chunks[-1] = (*chunks[-1][:3], flags | _ONCE, *chunks[-1][4:])
     return chunks

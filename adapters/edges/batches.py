@@ -19,7 +19,13 @@ from regionware.database.purge_sql import MARK
 Written = Callable[[Sequence[str]], Iterable[str]]
 
 #: An absolute URL, or a path for every host, as fences name them: decoded, but for the query.
-_URL: Final = re.compile(r"((?:https?://[^/?]+)?)(/[^?]*)(\?.*)?", re.DOTALL)
+#: No answer that is kept has another host, or a dot segment: as part of a vendor's URL these would
+#: lead elsewhere there.
+_URL: Final = re.compile(
+    r"((?:https?://[a-z0-9._\[\]:-]+)?)((?:/(?!\.\.?(?:/|\?|\Z))[^/?]*)+)(\?.*)?", re.DOTALL
+)
+#: What is said of a URL that is none of these.
+UNKNOWN: Final = "URLs of more than 255 characters, or that nothing is kept under"
 #: `*` stands for anything at some edges, so it is always encoded.
 _IN_PATH: Final = "/:@!$&'()+,;=~-._"
 _IN_QUERY: Final = _IN_PATH + "?%"
@@ -31,7 +37,7 @@ class Meant:
 
     Attributes:
         purges: at most two, the hard one first; with tags as the application names them.
-        unknown: names that are digests of longer URLs: nobody can say what they were.
+        unknown: names that are digests of longer URLs, and what is no URL at all.
     """
 
     purges: tuple[EdgePurge, ...]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import Final, Protocol
 
-from regionware.adapters.edges.batches import batches, cannot, halves, meant
+from regionware.adapters.edges.batches import UNKNOWN, batches, cannot, halves, meant
 from regionware.adapters.edges.bucket import Bucket
 from regionware.adapters.edges.protocol import (
     DONE,
@@ -84,6 +84,8 @@ class Courier:
         """
         self.edge = edge
         self._make = transport
+        #: What it cannot do, as far as that has been logged: a few words at most.
+        self._said: set[str] = set()
         self._tell = tell
         self._clock, self._wall, self._random = clock, wall, random
         self.forget()
@@ -114,12 +116,12 @@ class Courier:
             again, all of it.
         """
         began, able, plan = self._clock() - age, self.edge.capabilities, meant(names)
-        for _ in range(plan.unknown):
-            self._dead("a URL of more than 255 characters is not known by its name")
+        if plan.unknown:
+            self._unable(UNKNOWN)
         pending: deque[EdgePurge] = deque()
         for purge in plan.purges:
             if lacking := [words for words in cannot(purge, able) if "soft" not in words]:
-                self._dead(f"it cannot purge {' and '.join(lacking)}")
+                self._unable(" and ".join(lacking))
             pending += batches(purge, able, self._written)
         while pending:
             left = self._batch(pending.popleft(), wait, began)
@@ -192,6 +194,13 @@ class Courier:
         pause = min(_FIRST * 2.0 ** min(tries - 1, 16), _LONGEST)
         least = min(asked or 0.0, _ASKED)
         return max(pause, least) * (1.0 + self._random() / 2)
+
+    def _unable(self, what: str) -> None:
+        """It cannot do that: logged once, since clients may cause it again and again."""
+        if what not in self._said:
+            self._said.add(what)
+            logger.error("edge %s cannot purge %s: they are left there", self.edge.name, what)
+        self._tell(Event("edge-purge-dead", detail=self.edge.name))
 
     def _dead(self, reason: str) -> None:
         logger.error("a purge is given up at edge %s: %s", self.edge.name, reason)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from regionware.adapters.edges.batches import cannot, meant
+from regionware.adapters.edges.batches import UNKNOWN, cannot, meant
 from regionware.adapters.edges.courier import Courier
 from regionware.adapters.edges.outbox import EdgeOutbox, EdgeRepeat
 from regionware.adapters.edges.sender import EdgeSender
@@ -71,7 +71,7 @@ class EdgeLine:
         plan = meant(names)
         lacking = [words for purge in plan.purges for words in cannot(purge, self.capabilities)]
         if plan.unknown:
-            lacking.append("URLs of more than 255 characters")
+            lacking.append(UNKNOWN)
         if lacking:
             raise ConfigurationError(
                 f"purge: edge {self.name} cannot purge {', '.join(lacking)}: see "

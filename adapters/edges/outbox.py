@@ -153,10 +153,11 @@ class EdgeRepeat(EdgeOutbox):
             patient = stamp > confirmed and age < lag.most + _REGIONS_AGAIN
             return not patient and lag.over(age, [order.position for order in orders])
 
-        post = self._read(near, cursor, block=None, wanted=due)
-        if post is None and not ending:
+        if self._read(near, cursor, block=None, wanted=due, count=1) is not None:
+            return self._read(near, cursor, block=None, wanted=due)
+        if not ending:
             self._stop.wait(_LOOK_AGAIN)
-        return post
+        return None
 
     def _news(self, name: str, late: float) -> Event:
         return Event("edge-repeated", detail=name, seconds=late)

@@ -12,19 +12,25 @@ from regionware.caching.scripts import Names
 from regionware.database.position import Position
 from regionware.errors import ConfigurationError
 from regionware.policies.database import LARGEST_LAG
+from regionware.policies.route import Route
 from regionware.policies.table import Compiled
 from regionware.prepared import Prepared
 from regionware.topology import Topology
+from regionware.vendors.catalogue import VENDORS
 from regionware.vendors.tags import edge_tags
 
 Reached = Callable[[Position | None], bool]
 
 
-def check_edges(edges: Sequence[EdgePurger]) -> None:
+def check_edges(edges: Sequence[EdgePurger], routes: Sequence[Route] = ()) -> None:
     """Refuse edges that cannot be purged, or told apart.
 
+    Args:
+        edges: as they were given.
+        routes: what is told of tags.
+
     Raises:
-        ConfigurationError: naming the edge and the reason.
+        ConfigurationError: naming the edge or the route, and the reason.
     """
     names = [checked_name(edge.name) for edge in edges]
     for name in names:
@@ -33,8 +39,31 @@ def check_edges(edges: Sequence[EdgePurger]) -> None:
     for edge in edges:
         if edge.capabilities.tags:
             edge_tags(edge.vendor, ["x"])
+    for route in routes:
+        _check_route(route, [edge for edge in edges if edge.capabilities.tags])
     if edges:
         _httpx()
+
+
+def _check_route(route: Route, edges: Sequence[EdgePurger]) -> None:
+    """Refuse a route whose tags no edge reads: to purge by them would do nothing there."""
+    if route.cdn is None or not route.cdn.is_public or not edges:
+        return
+    tags = route.cdn.tags if route.cdn.tags is not None else route.cache and route.cache.tags
+    told = {vendor.tags.name for vendor in route.cdn.vendors if vendor.tags is not None}
+    read = {edge.name: tags_of(edge.vendor) for edge in edges}
+    if tags and told.isdisjoint(read.values()):
+        names = " and ".join(read)
+        raise route.refuse(
+            f"tells its tags in {' and '.join(sorted(told)) or 'no field'}, which {names} "
+            "does not read: say Cdn(vendor=...)"
+        )
+
+
+def tags_of(vendor: str | None) -> str:
+    """The field in which a vendor reads tags."""
+    found = VENDORS[vendor].tags
+    return "" if found is None else found.name
 
 
 def _httpx() -> Callable[[], Transport]:

@@ -224,6 +224,7 @@ class OutboxReader(Threaded):
         cursor: int,
         *,
         block: int | None,
+        count: int | None = None,
         wanted: Callable[[int, Sequence[Order]], bool] = lambda *_: True,
     ) -> Post | None:
         """What comes after the cursor; if some of it is missing, everything is to be purged.
@@ -232,13 +233,14 @@ class OutboxReader(Threaded):
             near: this region's Redis.
             cursor: the stamp up to which the receiver has confirmed.
             block: milliseconds to wait for something.
+            count: purges at most.
             wanted: asked in turn; what comes after the first that is not is left for later.
         """
         outbox = self._names.outbox.encode()
-        reply: Any = near.xread({outbox: f"{cursor}-0"}, count=self._together, block=block)
+        reply: Any = near.xread({outbox: f"{cursor}-0"}, count=count or self._together, block=block)
         orders: list[Order] = []
         stamps: list[int] = []
-        count = 0
+        size = 0
         for position, fields in dict(reply or ()).get(outbox, ()):
             stamp = int(position.partition(b"-")[0])
             some = self._orders(dict(as_mapping(fields)), stamps[-1] if stamps else cursor)
@@ -246,8 +248,8 @@ class OutboxReader(Threaded):
                 break
             orders += some
             stamps.append(stamp)
-            count += sum(len(order.names) for order in some)
-            if count >= self._names_together:
+            size += sum(len(order.names) for order in some)
+            if size >= self._names_together:
                 break
         return Post(orders, stamps[0], stamps[-1]) if stamps else None
 

@@ -69,6 +69,8 @@ class Vendor:
         stale: the stale windows (RFC 5861) that it takes from `targeted`.
         unsaid: the stale windows that it grants by itself, unless `Cache-Control` says zero.
         tags: `None` if it has none.
+        ignores_vary: an answer is kept for everybody, whatever `Vary` says, unless the edge is
+            configured; `Accept-Encoding` is looked at everywhere.
         variance: how an answer can differ by region.
         variance_field: the request field by which the edge keeps regions apart: the name of a
             region that the edge has been configured to send, or its own word for a country.
@@ -87,6 +89,7 @@ class Vendor:
     stale: tuple[Window, ...] = ()
     unsaid: tuple[Window, ...] = ()
     tags: TagField | None = None
+    ignores_vary: bool = False
     variance: Variance = "impossible"
     variance_field: str = ""
     by_country: bool = True

@@ -4,7 +4,7 @@ import re
 from base64 import b32encode
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from hashlib import blake2b
+from hashlib import blake2b, sha1
 
 from regionware.errors import ConfigurationError
 from regionware.vendors.catalogue import vendor_of
@@ -12,6 +12,8 @@ from regionware.vendors.model import TagField, Vendor
 
 #: Characters of a hashed tag: 60 bits. Two tags with one hash are purged together, no more.
 HASHED = 12
+#: Characters: see `_fenced`.
+_LONGEST = 255
 
 
 def edge_tags(vendor: str | None, tags: Iterable[str]) -> tuple[str, ...]:
@@ -36,7 +38,7 @@ def edge_tags(vendor: str | None, tags: Iterable[str]) -> tuple[str, ...]:
 def forms(field: TagField, tags: Iterable[str]) -> tuple[str, ...]:
     """The forms of tags that a field can carry, in order and each once."""
     carries = _pattern(field.marks, field.longest).fullmatch
-    return tuple(dict.fromkeys(tag if carries(tag) else hashed(tag) for tag in tags))
+    return tuple(dict.fromkeys(tag if carries(tag) else hashed(tag) for tag in map(_fenced, tags)))
 
 
 def tag_fields(vendors: Iterable[Vendor], tags: Sequence[str]) -> list[tuple[str, str]] | None:
@@ -66,6 +68,13 @@ def hashed(tag: str) -> str:
     # A path may hold octets that are no UTF-8.
     digest = blake2b(tag.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return b32encode(digest).decode("ascii")[:HASHED].lower()
+
+
+def _fenced(tag: str) -> str:
+    """A tag as a purge still has it: fences know a long one by a digest (`coherence.bounded`)."""
+    if len(tag) <= _LONGEST:
+        return tag
+    return sha1(f"t{tag}".encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
 
 
 @lru_cache(maxsize=32)

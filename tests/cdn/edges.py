@@ -178,6 +178,19 @@ def nobody(fields: Fields) -> Kept | None:
     return None
 
 
+#: They keep one answer whatever `Vary` says.
+BLIND = {"azure", "bunny", "cloudflare", "cloudfront"}
+#: What no edge should be trusted to keep apart.
+PERSONAL = {"cookie", "authorization", "*"}
+
+
+def mixed(vendor: str, fields: Fields) -> frozenset[str]:
+    """The fields in `Vary` by which an edge does not keep answers apart."""
+    names = {name.strip().lower() for name in fields.get("vary", "").split(",")}
+    blind = names if vendor in BLIND else names & PERSONAL
+    return frozenset(blind - {"", "accept-encoding"})
+
+
 #: Every edge reads what was written for any other: nobody knows who stands where.
 EDGES: dict[str, Callable[[Fields], Kept | None]] = {
     "akamai": akamai, "azure": azure, "bunny": bunny, "cloudflare": cloudflare,

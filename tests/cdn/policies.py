@@ -70,6 +70,10 @@ SAID = {
          "Surrogate-Control": "max-age=600", "X-Accel-Expires": "600",
          "Edge-Control": "cache-maxage=600s"}, forbidden=True,
     ),
+    "varies": Said({"Vary": "Accept-Language, Accept-Encoding"}),
+    "varies by coding": Said({"Vary": "accept-encoding"}),
+    "varies by cookie": Said({"Cache-Control": "max-age=60", "Vary": "Accept, Cookie"}, 60, 60),
+    "varies by anything": Said({"Vary": "*"}),
     "every tag": Said({"Cache-Tag": "x", "Surrogate-Key": "x", "xkey": "x", "Edge-Cache-Tag": "x"}),
 }  # fmt: skip
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from regionware import ConfigurationError, Region, Regionware, Topology
+from regionware.cli import main
 from regionware.policies import Cdn, Route
+from regionware.vendors.catalogue import VENDORS
 from regionware.vendors.config import render
 from regionware.vendors.config.setting import Setting
 
@@ -140,6 +142,55 @@ def test_what_would_write_another_configuration_is_refused(
 def test_an_unknown_vendor_is_named() -> None:
     with pytest.raises(ConfigurationError, match="no vendor 'nobody'"):
         render("nobody")
+
+
+@pytest.mark.parametrize("vendor", sorted(filter(None, VENDORS)))
+def test_there_is_one_for_every_vendor(vendor: str) -> None:
+    text = render(vendor, application(vendor))
+    assert f"cdn-config {vendor}" in text
+    assert "<<" not in text
+    if VENDORS[vendor].caches:
+        assert "regionware-session" in text or vendor == "fastly", "any cookie passes by there"
+        assert "x-forwarded-host" in text
+        assert "/static/" in text or vendor in {"netlify", "vercel"} or "static" in text
+
+
+def application(vendor: str) -> Regionware:
+    cdn = Cdn(max_age=10, shared_max_age=60, vendor=vendor)
+    return Regionware(
+        topology=TOPOLOGY, secret="a secret of the tests",
+        routes=[Route("/static/{path:path}", cdn=Cdn.static(vendor=vendor)), Route("/x", cdn=cdn)],
+    )  # fmt: skip
+
+
+def test_a_region_is_told_to_fastly_by_the_country() -> None:
+    cdn = Cdn(max_age=10, by="region", attested=True, vendor="fastly")
+    rw = Regionware(topology=TOPOLOGY, secret="a secret of the tests",
+                    routes=[Route("/x", cdn=cdn)])  # fmt: skip
+    text = render("fastly", rw)
+    assert '"DE": "fra"' in text
+    assert '"US": "iad"' in text
+    assert "set req.http.X-Region = table.lookup(regionware_regions" in text
+    assert "regionware_regions" not in render("fastly", application("fastly"))
+
+
+def test_a_replay_has_its_named_location(tmp_path: Path) -> None:
+    places = (("@primary", "https://iad.internal"),)
+    text = render("nginx", directory="cache", listen="127.0.0.1:8099", replays=places)
+    assert "location @primary" in text
+    assert "proxy_pass https://iad.internal;" in text
+    done = load_nginx(text, tmp_path)
+    assert done.returncode == 0 or "host not found" in done.stderr, done.stderr
+
+
+def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["cdn-config", "varnish", "--backend-port", "9000", "--front", "10.0.0.0/8"]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert printed == render("varnish", backend_port=9000, fronts=["10.0.0.0/8"])
+    assert main(["cdn-config", "nginx", "regionware.demo.asgi:nothing"]) == 2
+    assert main(["cdn-config", "nobody"]) == 2
+    assert main(["cdn-config", "varnish", "--front", "everyone"]) == 2
 
 
 def test_parts_of_nginx_make_the_whole() -> None:

@@ -17,7 +17,7 @@ from regionware.http.directives import parse_cache_control
 from regionware.policies import Cdn, Route
 from regionware.vendors.catalogue import VENDORS
 from regionware.vendors.dialect import FieldList, Lifetimes
-from tests.cdn.edges import EDGES, FOREVER, TAGS, Kept, browser, granted, tags_of
+from tests.cdn.edges import EDGES, FOREVER, TAGS, Kept, browser, granted, mixed, tags_of
 from tests.cdn.policies import (
     HASHED,
     PLAIN,
@@ -99,6 +99,8 @@ def wrong(vendor: Vendor, case: Case, answer: Answer) -> Iterator[str]:
     for name, edge in EDGES.items():
         if is_looser(kept := edge(fields), at_edge):
             yield f"{name} keeps {kept}, allowed is {at_edge}: {case} {fields}"
+        if kept is not None and kept.fresh and mixed("", fields):
+            yield f"{name} keeps what varies on who asks: {case} {fields}"
     if is_looser(kept := browser(fields), at_browser):
         yield f"a browser keeps {kept}, allowed is {at_browser}: {case} {fields}"
     if at_edge is None and (told := TARGETED & fields.keys()):
@@ -114,6 +116,8 @@ def _of_vendor(
         kept = EDGES[name](fields) if name else None
         if name is None or kept is None or not kept.fresh or case.status not in {200, 203, 204}:
             continue
+        if found := mixed(name, fields):
+            yield f"{name} gives it to everybody, whatever their {set(found)}: {case} {fields}"
         most = 0 if at_edge is None else at_edge.revalidate + at_edge.error
         targeted = VENDORS[name].targeted.lower()
         if targeted not in fields and granted(name, fields) > most:
@@ -245,6 +249,18 @@ def few(bench: Bench) -> Iterator[tuple[Case, Answer]]:
         for said in (SAID["nothing"], SAID["private"], SAID["max-age"]):
             case = Case(cdn, cache, said)
             yield case, bench.ask(name, case)
+
+
+@pytest.mark.parametrize("flavour", ["asgi"], indirect=True)
+def test_an_answer_that_an_edge_would_mix_up_is_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regionware.edge.Edge, "mixes", lambda *_: False)
+    bench = Bench(world, "cloudflare")
+    name, (cdn, cache) = next(iter(bench.kinds.items()))
+    case = Case(cdn, cache, SAID["varies"])
+    assert any("Accept" in text or "accept" in text
+               for text in looser("cloudflare", [(case, bench.ask(name, case))]))  # fmt: skip
 
 
 # Static files

@@ -66,8 +66,7 @@ def edge_key(vendor: str, asked: Headers, answer: Answer) -> object:
         return tuple(fields.get(name) for name in names)
     told = json.dumps(asked, sort_keys=True)
     if vendor != "netlify":
-        code = {c for c in COUNTRIES if f'"{c}"' in told or f"={c}," in told}
-        return tuple(sorted(code))
+        return tuple(code for code in COUNTRIES if f'"{code}"' in told or f"={code}," in told)
     geo = json.loads(base64.b64decode(asked["X-Nf-Geo"])) if "X-Nf-Geo" in asked else None
     code = geo["country"]["code"].lower() if geo else ""
     groups = answer["netlify-vary"].removeprefix("country=").split("|")

@@ -54,7 +54,7 @@ def cdns(vendor: str | None) -> dict[str, Cdn]:
     found = {
         f"{name} long edge": Cdn(
             max_age=10, shared_max_age=300, stale_while_revalidate=20, stale_if_error=30,
-            tags=["t", "kind:{kind}"], vendor=vendor,
+            tags=None if DIALECTS[vendor].tags is None else ["t", "kind:{kind}"], vendor=vendor,
         ),
         f"{name} immutable": Cdn.immutable(vendor=vendor),
     }  # fmt: skip

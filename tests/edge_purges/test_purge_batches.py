@@ -1,15 +1,17 @@
 """Whatever is purged is in the batches, no batch exceeds a limit, and nothing hard becomes soft."""
 
+import re
 from dataclasses import replace
 from urllib.parse import unquote
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from regionware.adapters.edges import Bunny, Capabilities, Cloudflare, EdgePurge, EdgePurger, Fastly
 from regionware.adapters.edges import batches as batching
-from regionware.adapters.edges.batches import batches, cannot, halves, meant
+from regionware.adapters.edges.batches import Meant, batches, cannot, halves, meant
 from regionware.adapters.edges.bucket import Bucket
 from regionware.adapters.edges.protocol import Rate
 from regionware.caching.coherence import url_names
@@ -70,12 +72,14 @@ def test_a_lost_tag_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         return [tuple(list(some)[: able.tags])]
 
     monkeypatch.setattr(batching, "_packed", forgetful)
-    check = test_every_tag_is_covered_within_the_limits.hypothesis.inner_test  # type: ignore[attr-defined] # what the decorator wraps
+    check = test_every_tag_is_covered_within_the_limits.hypothesis.inner_test
     with pytest.raises(AssertionError):
         check(EDGES[0], [f"t{n}" for n in range(200)], [], 1 << 20)
 
 
-paths = st.text(st.characters(codec="utf-8", exclude_characters="?"), max_size=60)
+paths = st.text(st.characters(codec="utf-8", exclude_characters="?"), max_size=60).filter(
+    lambda path: not {".", ".."} & set(path.split("/"))
+)
 queries = st.text(st.sampled_from("abc=&%20/;:*+"), max_size=40)
 
 
@@ -93,10 +97,50 @@ def test_a_url_is_the_one_that_is_in_the_key(path: str, query: str, host: str) -
         assert unquote(rest) == unquote(query)
 
 
+@given(st.text(st.characters(codec="utf-8"), min_size=200, max_size=400))
+@pytest.mark.parametrize("edge", EDGES, ids=lambda edge: edge.name)
+def test_a_long_tag_is_the_same_in_a_response_and_in_a_purge(edge: EdgePurger, tag: str) -> None:
+    """A fence knows it by a digest."""
+    (purge,) = meant(names_for([tag], (), everything=False, soft=False)).purges
+    assert edge_tags(edge.vendor, purge.tags) == edge_tags(edge.vendor, [tag])
+
+
 def test_a_long_url_is_not_known_by_its_digest() -> None:
     names = names_for((), ["/" + "x" * 300, "/short"], everything=False, soft=False)
     found = meant(names)
     assert (found.unknown, found.purges) == (1, (EdgePurge(urls=("/short",)),))
+
+
+ELSEWHERE = [
+    "/../../service/x/purge_all", "/a/..", "/.", "/./a", "/a/../b?q", "https://a.example/../../x",
+    "https://a#b/x", "https://a b/x", "https://a\r\nb/x", "https://u@a/x", "https://a\\b/x", "ftp://a/x",
+    "//a/x/..", "x", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", ELSEWHERE)
+def test_what_would_lead_elsewhere_is_none(url: str) -> None:
+    assert meant([f"hu{url}"]) == Meant((), 1)
+
+
+@given(st.text(max_size=40), st.sampled_from(["", "https://a.example", "https://"]))
+def test_no_url_leads_elsewhere(text: str, origin: str) -> None:
+    """Whatever somebody has purged: nothing else is asked of the vendor's API."""
+    for purge in meant([f"hu{origin}/{text}", f"hu{text}"]).purges:
+        for batch in batches(purge, EDGES[1].capabilities, tuple):
+            for request in EDGES[1].requests(batch, 0.0):
+                sent = httpx.Request(request.method, request.url)
+                assert sent.url.host == "api.fastly.com"
+                assert sent.url.raw_path.startswith(b"/purge/")
+                assert not sent.url.fragment
+
+
+def test_without_the_check_one_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The positive control."""
+    monkeypatch.setattr(batching, "_URL", re.compile(r"((?:https?://[^/?]+)?)(/[^?]*)(\?.*)?"))
+    (purge,) = meant(["huhttps://a.example/../../service/x/purge_all"]).purges
+    (request,) = EDGES[1].requests(purge, 0.0)
+    assert httpx.Request("POST", request.url).url.path == "/service/x/purge_all"
 
 
 def test_hard_wins_and_everything_is_all() -> None:

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import pytest
 import redis as redis_py
 
 from regionware import PurgeError, Region, Regionware, Topology
-from regionware.adapters.edges import wiring
+from regionware.adapters.edges import outbox, wiring
 from regionware.adapters.edges.line import EdgeLine
 from regionware.adapters.edges.outbox import EdgeOutbox, EdgeRepeat, Lag
 from regionware.caching.scripts import Names
@@ -20,6 +21,7 @@ from regionware.database.position import Position
 from regionware.parts.redis import RedisServer
 from tests.conformance.harness import until
 from tests.edge_purges.vendor import TOKEN, Elsewhere, Vendor, fastly
+from tests.faults.test_purge import far_line
 from tests.purging.site import purge as purge_by
 from tests.purging.site import ready
 from tests.rig import Rig
@@ -216,30 +218,97 @@ def test_purges_go_together_and_each_once(rig: Rig, redis_url: str, vendor: Vend
     assert all(len(tags) == len(set(tags)) for tags in first)
 
 
+def heard(rig: Rig, near: str, far: str, vendor: Vendor) -> bool:
+    """Whether a distant region has a purge when the edge is asked."""
+    seen: list[bool] = []
+
+    def look(_: object) -> tuple[int, dict[str, str], bytes]:
+        seen.append(asked(far, "HEXISTS", NAMES.fences, "htx") == 1)
+        return 200, {}, b"{}"
+
+    with far_line(far) as line:
+        there = Region("there", redis=line.through(far))
+        topology = Topology(here="here", regions=[one_region(near).here, there])
+        rw = worker(rig, topology, vendor)
+        purge_by(rig, rw, tags=["first"], wait="edges", timeout=SLOW)
+        line.delay, vendor.answer = 0.5, look
+        purge_by(rig, rw, tags=["x"], wait="edges", timeout=SLOW)
+        line.delay = 0.0
+        rig.shut(rw)
+    return seen[0]
+
+
 def test_after_the_regions(
+    rig: Rig, redis_url: str, second_redis_url: str, vendor: Vendor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(outbox, "_REGIONS", SLOW)
+    assert heard(rig, redis_url, second_redis_url, vendor)
+
+
+def test_it_would_come_before_them(
+    rig: Rig, redis_url: str, second_redis_url: str, vendor: Vendor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The positive control: nobody is waited for."""
+    monkeypatch.setattr(EdgeOutbox, "_confirmed", lambda *_: float("inf"))
+    assert not heard(rig, redis_url, second_redis_url, vendor)
+
+
+def test_a_region_that_does_not_answer_is_not_waited_for(
     rig: Rig,
     redis_url: str,
     second_redis_server: RedisServer,
     second_redis_url: str,
     vendor: Vendor,
 ) -> None:
-    """Those that answer come first; one that does not is not waited for."""
     far = Region("there", redis=second_redis_url)
     rw = worker(rig, Topology(here="here", regions=[one_region(redis_url).here, far]), vendor)
-    seen: list[bool] = []
-
-    def look(_: object) -> tuple[int, dict[str, str], bytes]:
-        seen.append(asked(second_redis_url, "HEXISTS", NAMES.fences, "htx") == 1)
-        return 200, {}, b"{}"
-
-    vendor.answer = look
-    purge_by(rig, rw, tags=["x"], wait="edges", timeout=SLOW)
-    assert seen[:1] == [True]
-    available(vendor)
     second_redis_server.pause()
     rw.purge(tags=["y"])
     until(lambda: vendor.count("y") > 0, SLOW)
     second_redis_server.resume()
+
+
+def test_the_second_waits_for_the_regions(  # noqa: PLR0917 - fixtures
+    rig: Rig, redis_url: str, second_redis_server: RedisServer, second_redis_url: str,
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """One that has not heard of the purge would answer the edge as before."""
+    soon(monkeypatch, 0.5, 1.0, reached=True)
+    far = Region("there", redis=second_redis_url)
+    rw = worker(rig, Topology(here="here", regions=[one_region(redis_url).here, far]), vendor)
+    second_redis_server.pause()
+    rw.purge(tags=["x"])
+    until(lambda: vendor.count("x") == 1, SLOW)
+    time.sleep(3.0)
+    assert vendor.count("x") == 1
+    second_redis_server.resume()
+    until(lambda: vendor.count("x") == 2, SLOW)
+
+
+FORKING = """
+import os, sys
+from tests.edge_purges.test_purge_durable import one_region
+from tests.edge_purges.vendor import fastly
+from regionware import Regionware
+rw = Regionware(topology=one_region(sys.argv[1]), edges=[fastly(sys.argv[2])])
+rw.start()
+rw.purge(tags=["parent"], wait="edges", timeout=40)
+child = os.fork()
+rw.purge(tags=["child" if not child else "again"], wait="edges", timeout=40)
+if not child:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+rw.close()
+"""
+
+
+def test_a_child_purges_like_its_parent(redis_url: str, vendor: Vendor) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, redis_url, vendor.url]
+    subprocess.run(command, check=True, timeout=100)
+    for tag in ("parent", "again", "child"):
+        assert vendor.count(tag) >= 1
 
 
 def test_one_worker_sends(rig: Rig, redis_url: str, vendor: Vendor) -> None:
@@ -247,8 +316,11 @@ def test_one_worker_sends(rig: Rig, redis_url: str, vendor: Vendor) -> None:
     for number, rw in enumerate(made):
         purge_by(rig, rw, tags=[f"from{number}"], wait="edges", timeout=SLOW)
     assert [vendor.count(f"from{number}") for number in range(3)] == [1, 1, 1]
-    counts = [rw.counts().get("edge-purged:fastly", 0) for rw in made]
-    assert sorted(counts) == [0, 0, 3]
+
+    def counts() -> list[int]:
+        return sorted(rw.counts().get("edge-purged:fastly", 0) for rw in made)
+
+    until(lambda: counts() == [0, 0, 3], SLOW)
 
 
 def test_an_edge_begins_with_what_comes(
@@ -274,8 +346,8 @@ def test_what_is_missing_in_the_outbox_purges_everything(
     rw = worker(rig, redis_url, vendor)
     purge_by(rig, rw, tags=["first"], wait="edges", timeout=SLOW)
     unavailable(vendor)
-    rw.purge(tags=["on its way"])
-    until(lambda: vendor.count("on its way") > 0)
+    rw.purge(tags=["underway"])
+    until(lambda: vendor.count("underway") > 0)
     rw.purge(tags=["lost"])
     asked(redis_url, "DEL", NAMES.outbox)
     rw.purge(tags=["second"])
@@ -340,9 +412,9 @@ def test_waiting_is_seen(rig: Rig, redis_url: str, vendor: Vendor) -> None:
 @pytest.mark.parametrize("stamped", [True, False])
 def test_in_a_child_nothing_is_the_parents(stamped: bool) -> None:
     line = _line(Elsewhere(fastly("http://127.0.0.1:1").real, "http://127.0.0.1:1"))
-    tokens = [outbox._token for outbox in line._outboxes]
+    tokens = [each._token for each in line._outboxes]
     line.forget()
-    assert [outbox._token for outbox in line._outboxes] != tokens
+    assert [each._token for each in line._outboxes] != tokens
     assert line.status.waiting == 0
 
 
@@ -350,7 +422,7 @@ def _line(edge: Elsewhere) -> EdgeLine:
     topology = one_region("redis://127.0.0.1:1/0")
     rw = Regionware(topology=topology, edges=[edge])
     (line,) = rw._parts.edges
-    kinds = [type(outbox) for outbox in line._outboxes]
+    kinds = [type(each) for each in line._outboxes]
     assert kinds == [EdgeOutbox, EdgeRepeat]
     assert TOKEN not in repr(rw) + repr(line)
     return line

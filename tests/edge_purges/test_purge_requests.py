@@ -5,6 +5,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from regionware import ConfigurationError
 from regionware.adapters.edges import (
@@ -255,6 +257,24 @@ def test_secrets_are_not_shown(edge: EdgePurger) -> None:
     shown = repr(edge) + "".join(map(repr, edge.requests(TAGS, WALL))) + repr(KEYS)
     assert TOKEN not in shown
     assert KEYS.secret_key not in shown
+
+
+@given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=16, max_size=80))
+def test_no_secret_is_shown_whatever_it_is(secret: str) -> None:
+    keys = Credentials("AKIDEXAMPLE", secret, secret)
+    edges: list[EdgePurger] = [
+        Cloudflare(zone=ZONE, token=secret), Fastly(service=SERVICE, token=secret),
+        Bunny(zone=1, key=secret), CloudFront(distribution="E1", credentials=keys),
+    ]  # fmt: skip
+    for edge in edges:
+        assert secret not in f"{edge!r} {edge} {edge.requests(TAGS, WALL)!r} {keys}"
+    for kind, words in (
+        (Cloudflare, {"zone": ZONE, "token": f"{secret}\n"}), (Bunny, {"zone": secret, "key": "x"}),
+        (Fastly, {"service": f"{secret}.", "token": "x"}),
+    ):  # fmt: skip
+        with pytest.raises(ConfigurationError) as caught:
+            kind(**words)  # type: ignore[arg-type] # wrong on purpose
+        assert secret not in str(caught.value)
 
 
 def test_a_secret_may_change() -> None:

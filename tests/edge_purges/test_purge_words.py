@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis as redis_py
 
 from regionware import ConfigurationError, Region, Regionware, Topology
 from regionware.adapters.edges import Bunny, Capabilities, Cloudflare, Fastly, wiring
 from regionware.adapters.edges.outbox import Lag
 from regionware.adapters.edges.wiring import lag_of, tells_edges
 from regionware.policies import Cache, Cdn, Database, Route
+from tests.conformance.application import Application, text
 from tests.conformance.harness import until
 from tests.edge_purges.test_purge_requests import SERVICE, ZONE
 from tests.edge_purges.vendor import TOKEN, Elsewhere, Vendor, fastly
@@ -89,7 +91,7 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (CLOUDFLARE, {"urls": ["https://a.example/x"]}, "URLs"),
     (FASTLY, {"urls": ["/x"]}, "URLs without a host"),
     (FASTLY, {"everything": True, "soft": True}, "soft purges of everything"),
-    (FASTLY, {"urls": ["https://a.example/" + "x" * 300]}, "URLs of more than 255 characters"),
+    (FASTLY, {"urls": ["https://a.example/" + "x" * 300]}, "URLs of more than 255 characters, or"),
 ]
 
 
@@ -155,6 +157,28 @@ def test_edges_that_cannot_work(edges: Any, words: str) -> None:
     assert TOKEN not in str(caught.value)
 
 
+@pytest.mark.parametrize("vendor", [None, "cloudflare", "nginx", ["cloudflare", "netlify"]])
+def test_a_route_whose_tags_no_edge_reads(vendor: Any) -> None:
+    """To purge by them would do nothing, in silence."""
+    route = replace(PUBLIC, cdn=Cdn(max_age=60, vendor=vendor))
+    with pytest.raises(ConfigurationError, match=r"/p/\{id\}.*which fastly does not read"):
+        Regionware(topology=ALONE, routes=[route], edges=[FASTLY])
+
+
+@pytest.mark.parametrize(
+    ("cdn", "edges"),
+    [
+        (Cdn(max_age=60, vendor=["cloudflare", "fastly"]), [FASTLY]),
+        (Cdn(max_age=60, vendor="fastly"), [CLOUDFLARE, FASTLY]),
+        (Cdn(max_age=60), [CLOUDFLARE]),
+        (Cdn(max_age=60, tags=[]), [FASTLY]),
+        (Cdn.private(), [FASTLY]),
+    ],
+)
+def test_a_route_whose_tags_an_edge_reads(cdn: Cdn, edges: list[Any]) -> None:
+    Regionware(topology=ALONE, routes=[replace(PUBLIC, cdn=cdn)], edges=edges)
+
+
 def test_without_httpx_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "regionware.adapters.edges.transport", None)
     with pytest.raises(ConfigurationError, match=r"install .regionware\[purge\]"):
@@ -174,6 +198,40 @@ def test_what_is_said_of_it(rig: Rig, vendor: Vendor, monkeypatch: pytest.Monkey
     }
     assert rw.explain("GET", "/other")["edges"]["fastly"]["tags"] == []
     assert [row["edges"] for row in rw.inventory()] == [["fastly"], []]
+
+
+HIDDEN = Route("/q/{id}", cache=Cache(ttl=60))
+
+
+def test_what_an_unsafe_request_ends_is_purged_where_it_may_be_kept(
+    rig: Rig, vendor: Vendor, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soon(monkeypatch)
+    for url in (None, redis_url):
+        vendor.asked.clear()
+        topology = Topology(here="here", regions=[Region("here", primary=True, redis=url)])
+        rw = rig.worker(topology, PUBLIC, HIDDEN, edges=[fastly(vendor.url)])
+        site = rig.site(rw, Application(lambda _: text("done")))
+        for path in ("/q/1", "/p/1", "/other"):
+            assert site.get(path, method="POST").status == 200
+        purge_by(rig, rw, tags=["last"], wait="edges", timeout=SLOW)
+        paths = [one.path for one in vendor.asked]
+        assert sorted(set(paths)) == ["/purge/site.test/p/1", f"/service/{SERVICE}/purge"]
+
+
+def test_what_no_edge_keeps_goes_to_the_other_regions_all_the_same(
+    rig: Rig, vendor: Vendor, redis_url: str, second_redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soon(monkeypatch)
+    here = Region("here", primary=True, redis=redis_url)
+    topology = Topology(here="here", regions=[here, Region("there", redis=second_redis_url)])
+    rw = rig.worker(topology, PUBLIC, HIDDEN, edges=[fastly(vendor.url)])
+    site = rig.site(rw, Application(lambda _: text("done")))
+    site.get("/q/1", method="POST")
+    purge_by(rig, rw, tags=["last"], wait="edges", timeout=SLOW)
+    assert [one.path for one in vendor.asked] == [f"/service/{SERVICE}/purge"]
+    with redis_py.Redis.from_url(second_redis_url, protocol=2) as client:
+        assert client.hexists("{regionware}:fences", "huhttp://site.test/q/1")
 
 
 def test_the_command_line_waits_for_the_edge(

@@ -29,7 +29,7 @@ def main(url: str, origin: str) -> None:
             if word == "purge":
                 say(str(rw.purge(tags=[rest]).edges))
             elif word == "holds":
-                say(rw._parts.edges[0]._outboxes[0]._token)  # type: ignore[attr-defined] # of a line
+                say(rw._parts.edges[0]._outboxes[0]._token)
     say("ended")
 
 

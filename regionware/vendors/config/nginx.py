@@ -127,7 +127,7 @@ _REPLAY: Final = r"""
 # its method and its body, goes to the primary's region. Clients cannot ask for a named location.
 location <<name>> {
     proxy_pass <<url>>;
-    proxy_set_header Host $http_host;
+    proxy_ssl_server_name on;
 }
 """
 
@@ -179,7 +179,7 @@ def _server(setting: Setting) -> str:
             f"proxy_set_header {name} {_believed(name) if setting.fronts else _NOTHING};\n"
             for name in _hygiene(setting)
         ),
-        replays="",
+        replays="".join(fill(_REPLAY, name=name, url=url) for name, url in setting.replays),
     )
 
 

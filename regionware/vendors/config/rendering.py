@@ -3,14 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from regionware.errors import ConfigurationError
-from regionware.vendors.config import nginx, varnish
+from regionware.vendors.catalogue import vendor_of
+from regionware.vendors.config import clouds, fastly, nginx, varnish
 from regionware.vendors.config.setting import Setting, needs
 
 if TYPE_CHECKING:
     from regionware.middleware import Regionware
 
+#: Those with a file of their own; the others have a console.
 _RENDERERS: Final[Mapping[str, Callable[[Setting], str]]] = {
+    "fastly": fastly.render,
     "nginx": nginx.render,
     "varnish": varnish.render,
 }
@@ -36,8 +38,9 @@ def render(
         options: further ones; see `Setting`.
 
     Raises:
-        ConfigurationError: an option is wrong, or there is nothing to configure at this vendor.
+        ConfigurationError: an option is wrong, or there is no such vendor.
     """
+    vendor_of(vendor)
     known = {} if rw is None else needs(rw)
     setting = Setting(
         **{**known, **options, "backend_host": backend_host, "backend_port": backend_port}
@@ -45,8 +48,4 @@ def render(
     if vendor == "nginx":
         return nginx.render(setting, part)
     renderer = _RENDERERS.get(vendor)
-    if renderer is None:
-        raise ConfigurationError(
-            f"cdn-config: no vendor {vendor!r}; there is {', '.join(sorted(_RENDERERS))}"
-        )
-    return renderer(setting)
+    return clouds.render(setting, vendor) if renderer is None else renderer(setting)

@@ -1,10 +1,10 @@
 """What an edge's configuration is made for: where things are, and what the routes need. No I/O."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from regionware.caching.keys import ANALYTICS, REWRITING
 from regionware.errors import ConfigurationError
@@ -12,6 +12,9 @@ from regionware.http.fields import is_token
 from regionware.kinds import TEXT, check_all, list_of, matching, whole
 from regionware.locate.platforms import PLATFORMS
 from regionware.policies.edges import varies_by_region
+from regionware.policies.route import Route
+from regionware.topology import Topology
+from regionware.variance import nearest
 
 if TYPE_CHECKING:
     from regionware.middleware import Regionware
@@ -37,9 +40,12 @@ class Setting:
         refresh_field: the request field by which nginx is told to fetch a page anew.
         refresh_secret: its value; an empty one refreshes nothing.
         regions: the names of the regions.
+        countries: the region of each country, for an edge that knows countries.
         varies: some answers differ by region.
         private_cookies: cookies that tell one client from another; for the reader.
         static: patterns (PCRE) of raw paths that never depend on cookies.
+        replays: nginx's named locations for `Write.replay("nginx")`, each with the URL of the
+            primary region's application.
     """
 
     backend_host: str = "127.0.0.1"
@@ -52,9 +58,11 @@ class Setting:
     refresh_field: str = "X-Regionware-Refresh"
     refresh_secret: str = ""
     regions: tuple[str, ...] = ()
+    countries: Mapping[str, str] = field(default_factory=dict)
     varies: bool = False
     private_cookies: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
+    replays: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what would not be a configuration, or another one than was meant.
@@ -99,12 +107,14 @@ _KINDS: Final = {
 }
 
 
-def needs(rw: "Regionware") -> dict[str, tuple[str, ...] | bool]:
+def needs(rw: "Regionware") -> dict[str, Any]:
     """What the routes of an application need, as options of a `Setting`."""
     prepared = rw._parts.prepared  # noqa: SLF001 - the composition shows itself to its own layer
     routes = [compiled.route for compiled in prepared.table.routes]
     return {
         "regions": tuple(region.name for region in prepared.topology.regions),
+        "countries": {code: each.name for code, each in nearest(prepared.topology).items()},
+        "replays": tuple(dict.fromkeys(_replays(routes, prepared.topology))),
         "varies": any(route.cdn is not None and varies_by_region(route) for route in routes),
         "private_cookies": tuple(sorted(prepared.sessions.cookies | prepared.resolver.cookies)),
         "static": tuple(
@@ -114,6 +124,14 @@ def needs(rw: "Regionware") -> dict[str, tuple[str, ...] | bool]:
             and (compiled.route.cdn.is_immutable or compiled.route.cdn.hashed is not None)
         ),
     }
+
+
+def _replays(routes: Sequence[Route], topology: Topology) -> Iterator[tuple[str, str]]:
+    """The named locations that routes replay through, with the primary region's URL."""
+    for route in routes:
+        name = getattr(route.write, "location", "")
+        if name and topology.primary.url:
+            yield name, topology.primary.url.rstrip("/")
 
 
 def raw_pattern(pattern: str) -> str:

@@ -10,6 +10,7 @@ VENDOR: Final = Vendor(
     name="azure",
     title="Azure Front Door",
     reads=("Cache-Control",),
+    ignores_vary=True,
     purges=("url", "prefix", "everything"),
     statements=(
         Statement(

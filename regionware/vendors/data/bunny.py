@@ -13,6 +13,7 @@ VENDOR: Final = Vendor(
     reads=("Cache-Control",),
     # Long tags would fill the field: from 33 octets on they are hashed.
     tags=TagField(name="CDN-Tag", separator=",", marks=NO_WILDCARD, longest=32, total=1024),
+    ignores_vary=True,
     variance="configured",
     variance_field="CDN-RequestCountryCode",
     purges=("tag", "url", "everything"),

@@ -17,6 +17,7 @@ VENDOR: Final = Vendor(
         name="Cache-Tag", separator=",", marks=USUAL, longest=1024, total=16_384, count=1000,
         folds=True,
     ),
+    ignores_vary=True,
     variance="configured",
     variance_field="CF-IPCountry",
     strips=("Cloudflare-CDN-Cache-Control", "Cache-Tag"),

@@ -16,6 +16,7 @@ VENDOR: Final = Vendor(
         name="Cache-Tag", separator=",", marks=NO_WILDCARD, longest=256, total=8192, count=50,
         folds=True,
     ),
+    ignores_vary=True,
     variance="configured",
     variance_field="CloudFront-Viewer-Country",
     purges=("tag", "url", "prefix", "everything"),

@@ -25,6 +25,19 @@ VENDOR: Final = Vendor(
             "beside them.",
             f"{_DOCS}#proxy_cache_valid",
         ),
+        Statement(
+            "lifetime",
+            "Beside max-age=0, X-Accel-Expires counts only if it comes before Cache-Control: so it "
+            "is sent first.",
+            "nginx 1.22, three equal requests with either order",
+            "measured",
+        ),
+        Statement(
+            "lifetime",
+            "It counts in whole seconds, and may keep an answer for up to one second longer.",
+            "nginx 1.22, X-Accel-Expires: 2 and requests after 2.2 and 3.5 seconds",
+            "measured",
+        ),
         Statement("lifetime", "CDN-Cache-Control is ignored.",
                   "http-tests/cache-tests, nginx 1.28", "measured"),
         Statement(
