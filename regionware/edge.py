@@ -112,7 +112,7 @@ class Edge:
 
         What varies on who asks is for nobody else, even where an edge does as `Vary` says.
         """
-        if not self.cdn.is_public:
+        if self.cdn.visibility != "public":
             return False
         varying = {name.strip().lower() for name in names} - _NEGOTIATED
         if varying & _PERSONAL:

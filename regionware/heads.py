@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from regionware.at_edges import for_edges_alone
+from regionware.caching.entry import Entry
 from regionware.caching.freshness import Values, explicit_lifetime
 from regionware.edge import ASK, FORBIDDING, NO_CONTROL, NOBODY, TARGETED
 from regionware.http.directives import CacheControl, parse_cache_control
@@ -71,7 +72,9 @@ def signature(status: int, values: Values) -> object:
     return (status, *[(name, values[name]) for name in values if name in _SIGNED])
 
 
-def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
+def dress(
+    exchange: "Exchange", status: int, values: Values, stored: Entry | None = None
+) -> HeadEdits:
     """The fields for this response, by the first rule that applies.
 
     1. It changes the session's token; or on a route with a policy it sets a cookie, answers an
@@ -93,7 +96,7 @@ def dress(exchange: "Exchange", status: int, values: Values) -> HeadEdits:
         edits.remove = LIFETIMES
     elif plan.edge is not None:
         if exchange.request.method in _CACHEABLE:
-            _for_edge(exchange, edits, status, values)
+            _for_edge(exchange, edits, status, values, stored)
     elif _silent(exchange, status, values):
         edits.add.append(("cache-control", ASK))
     if plan.keys is not None:
@@ -171,14 +174,18 @@ def _silent(exchange: "Exchange", status: int, values: Values) -> bool:
     return exchange.request.method in _CACHEABLE and status < 400 and not _FRESHNESS & values.keys()
 
 
-def _for_edge(exchange: "Exchange", edits: HeadEdits, status: int, values: Values) -> None:
+def _for_edge(
+    exchange: "Exchange", edits: HeadEdits, status: int, values: Values, stored: Entry | None
+) -> None:
+    """The fields of a route's `Cdn`; for what is stored, whatever a 304 has left out of its own."""
     edge = exchange.plan.edge
     if edge is None:
         return
     cache = exchange.plan.compiled.route.cache
     personal = "authorization" in exchange.request.special
     forbids, at_edges = for_edges_alone(values)
-    varies = [name for line in values.get("vary", ()) for name in line.split(",")]
+    varying = values.get("vary", ()) or ((stored.field(b"vary") or "",) if stored else ())
+    varies = [name for line in varying for name in line.split(",")]
     shared_word = cache is not None and cache.shared
     if (personal and not shared_word) or forbids or edge.mixes(varies):
         # RFC 9111, section 3.5: a shared cache may not keep it unless somebody says so. And what
@@ -194,9 +201,9 @@ def _for_edge(exchange: "Exchange", edits: HeadEdits, status: int, values: Value
         shared = at_edges if shared is None else min(shared, at_edges)
         control = CacheControl({**known.directives, "s-maxage": str(shared)}, known.malformed)
     tags = render(exchange.plan.cdn_tags, exchange.plan.compiled.arguments(exchange.request.path))
-    own = exchange.state.tags if exchange.state is not None else ()
+    own = {*(exchange.state.tags if exchange.state else ()), *(stored.tags if stored else ())}
     fields = edge.fields(
-        status, control, (*tags, *sorted(own)), lifetime,
+        status, control, (*tags, *sorted(own - set(tags))), lifetime,
         path=exchange.request.path, variance=_variance(exchange),
     )  # fmt: skip
     if fields:

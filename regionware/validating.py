@@ -101,13 +101,13 @@ def renew(exchange: "Exchange", known: Entry, values: Values, headers: RawFields
     values = {name: value for name, value in values.items() if name not in _OF_CONTENT}
     if exchange.plan.sees:
         _decide_narrowly(exchange, known, values)
-        edits = dress(exchange, known.status, values)
+        edits = dress(exchange, known.status, values, known)
         # The reply gets the session's token when it is sealed.
         edits.add = [pair for pair in edits.add if pair[0] not in _TOKEN]
         raw = impersonal(_dressed(raw, edits))
     elif exchange.plan.edge is not None:
         _decide_narrowly(exchange, known, values)
-        raw = _dressed(raw, dress(exchange, known.status, values))
+        raw = _dressed(raw, dress(exchange, known.status, values, known))
     else:
         merged = _merged(exchange, known, values)
         exchange.decide(known.status, merged)

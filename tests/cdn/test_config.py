@@ -163,6 +163,9 @@ def application(vendor: str) -> Regionware:
     )  # fmt: skip
 
 
+SHOP = Regionware(routes=[Route("/static/{path:path}", cdn=Cdn.static(vendor="fastly"))])
+
+
 def test_a_region_is_told_to_fastly_by_the_country() -> None:
     cdn = Cdn(max_age=10, by="region", attested=True, vendor="fastly")
     rw = Regionware(topology=TOPOLOGY, secret="a secret of the tests",
@@ -188,6 +191,8 @@ def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
     printed = capsys.readouterr().out
     assert printed == render("varnish", backend_port=9000, fronts=["10.0.0.0/8"])
+    assert main(["cdn-config", "fastly", f"{__name__}:SHOP"]) == 0
+    assert "^/static/" in capsys.readouterr().out
     assert main(["cdn-config", "nginx", "regionware.demo.asgi:nothing"]) == 2
     assert main(["cdn-config", "nobody"]) == 2
     assert main(["cdn-config", "varnish", "--front", "everyone"]) == 2
