@@ -4,6 +4,7 @@ from regionware.adapters.edges.bunny import Bunny
 from regionware.adapters.edges.cloudflare import Cloudflare
 from regionware.adapters.edges.cloudfront import CloudFront
 from regionware.adapters.edges.fastly import Fastly
+from regionware.adapters.edges.nginx import Nginx
 from regionware.adapters.edges.protocol import (
     Capabilities,
     EdgeAnswer,
@@ -14,6 +15,7 @@ from regionware.adapters.edges.protocol import (
     Verdict,
 )
 from regionware.adapters.edges.sigv4 import Credentials
+from regionware.adapters.edges.varnish import Varnish
 
 __all__ = [
     "Bunny",
@@ -26,6 +28,8 @@ __all__ = [
     "EdgePurger",
     "EdgeRequest",
     "Fastly",
+    "Nginx",
     "Rate",
+    "Varnish",
     "Verdict",
 ]

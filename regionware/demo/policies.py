@@ -8,6 +8,7 @@ over a distance.
 from collections.abc import Mapping
 
 from regionware import Regionware, Topology
+from regionware.adapters.edges import Varnish
 from regionware.policies import Cache, Cdn, Database, Route
 
 NEAR, FAR = "iad", "fra"
@@ -20,12 +21,21 @@ LIST_TTL = 1.0
 #: may then still be answered while one request refreshes it.
 CONFIG_TTL = 2.0
 CONFIG_STALE = 2.0
+#: Seconds for which an edge that purges reach may keep a tenant's configuration.
+EDGE_TTL = 60.0
 #: Seconds that a replica may lag for a bounded read.
 MAX_LAG = 2.0
 
 
-def routes() -> list[Route]:
-    """What may be kept, what may be read from a replica, and what may not."""
+def routes(*, edge: bool = False) -> list[Route]:
+    """What may be kept, what may be read from a replica, and what may not.
+
+    Args:
+        edge: a Varnish stands in front, which purges reach: it may keep more, and for longer.
+    """
+    kept = Cdn(max_age=int(CONFIG_TTL))
+    if edge:
+        kept = Cdn(max_age=int(CONFIG_TTL), shared_max_age=EDGE_TTL, vendor="varnish")
     return [
         Route("/static/{path:path}", cdn=Cdn.immutable()),
         Route(
@@ -37,7 +47,7 @@ def routes() -> list[Route]:
                 cookies="ignore",
                 consistency="eventual",
             ),
-            cdn=Cdn(max_age=int(CONFIG_TTL)),
+            cdn=kept,
             database=Database.replica(max_lag=MAX_LAG),
         ),
         Route(
@@ -79,11 +89,13 @@ def middleware(environ: Mapping[str, str]) -> Regionware:
 
     Args:
         environ: what `Topology.from_env` reads, and `REGIONWARE_SECRET`. `DEMO_UNPROTECTED` takes
-            every guarantee away.
+            every guarantee away; `DEMO_EDGE` is the URL of a Varnish in front, on this machine.
     """
-    unprotected = bool(environ.get("DEMO_UNPROTECTED"))
+    unprotected, edge = bool(environ.get("DEMO_UNPROTECTED")), environ.get("DEMO_EDGE")
     return Regionware(
         topology=Topology.from_env(environ),
         secret=environ["REGIONWARE_SECRET"],
-        routes=unprotected_routes() if unprotected else routes(),
+        routes=unprotected_routes() if unprotected else routes(edge=bool(edge)),
+        edges=[Varnish(edge)] if edge else [],
+        trusted=["127.0.0.1/32"] if edge else [],
     )
