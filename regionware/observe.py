@@ -20,7 +20,8 @@ class Event:
             `primary-read`, `redis-down`, `redis-half-open`, `redis-up`, `redis-moved`,
             `pool-exhausted`, `purge`, `purge-queued`, `purge-dropped`, `relayed`, `relay-lag`,
             `read-write`, `backplane-lag`, `gap`, `epoch`, `damaged`, `repaired`, `unreadable`,
-            `warmed`, `shadow`, `log-purge`.
+            `warmed`, `shadow`, `log-purge`, `forwarded`, `forward-failed`, `replayed`,
+            `hop-refused`, `region-down`.
         route: the template of the route, if the event is about a request.
         detail: more, from a small set of words where it can serve as a label.
         tier: `memory` or `redis`, where one answered.

@@ -12,12 +12,14 @@ from regionware.caching.seal import CHECKSUM, Seal
 from regionware.database.position import Position
 from regionware.edge import Edge
 from regionware.effects import Flight
+from regionware.forwarding.ways import Ways
 from regionware.http.request import Request
 from regionware.locate import Resolver
 from regionware.observe import Event, Events
 from regionware.policies.database import at_least
 from regionware.policies.route import Mode
 from regionware.policies.table import Compiled, Table
+from regionware.policies.write import Write
 from regionware.session import FIELD, Sessions
 from regionware.topology import Topology
 
@@ -87,6 +89,7 @@ class Plan:
         "sessions",
         "strong_sessions",
         "tags",
+        "write",
         "yields",
     )
 
@@ -116,6 +119,10 @@ class Plan:
             self.tags if route.cdn is None or route.cdn.tags is None else tuple(route.cdn.tags)
         )
         cached = route.cache is not None and at_least(route.cache.consistency, "own-writes")
+        #: How writes travel, where that is another way than to run the application here.
+        self.write: Write | None = (
+            None if route.write is None or route.write.strategy == "direct" else route.write
+        )
         #: Entries of this route are compared with the session's writes.
         self.sessions = has_database and cached
         #: Reads of this route see the session's writes.
@@ -151,6 +158,8 @@ class Prepared:
         wall: seconds since the epoch.
         random: a number in [0, 1).
         token: a lease's token, different each time, in every process.
+        ways: how writes travel.
+        complained: what is wrong with the regions, and was said once.
     """
 
     topology: Topology
@@ -171,8 +180,10 @@ class Prepared:
     has_redis: bool
     has_database: bool
     has_caches: bool
+    ways: Ways
     seal: Seal = CHECKSUM
     warned: set[str | None] = field(default_factory=set)
+    complained: set[str] = field(default_factory=set)
 
     def names(self) -> frozenset[str]:
         """The request fields, in lower case, that the adapters hand over in `Request.special`."""

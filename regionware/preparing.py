@@ -12,12 +12,16 @@ from regionware.configuration import Options
 from regionware.database.timelines import Timelines
 from regionware.database.token import Signer
 from regionware.dice import DICE
+from regionware.forwarding.fields import CHANGED
+from regionware.forwarding.hop import Hops
+from regionware.forwarding.ways import Ways
 from regionware.locate import Resolver
 from regionware.observe import Events
 from regionware.policies.check import check
 from regionware.policies.table import Table
 from regionware.prepared import Plan, Prepared
 from regionware.session import Sessions
+from regionware.topology import Region
 
 
 def prepare(
@@ -28,6 +32,7 @@ def prepare(
     cluster: Callable[[], str | None],
     timelines: Callable[[], Timelines],
     token: Callable[[], str],
+    primary: Callable[[], Region],
 ) -> Prepared:
     """Check the promises of the routes, then compile everything that can be compiled.
 
@@ -38,6 +43,7 @@ def prepare(
         cluster: the name of the primary's cluster, once it has answered.
         timelines: how the cluster's timelines hang together.
         token: a lease's token, different each time, in every process.
+        primary: the region of the server that takes the writes now.
 
     Raises:
         ConfigurationError: naming the route and the reason.
@@ -67,6 +73,7 @@ def prepare(
         has_redis=has_redis,
         has_database=topology.has_database,
         has_caches=any(route.cache is not None for route in options.routes),
+        ways=_ways(options, resolver, primary),
         seal=(
             Signature(options.secrets, options.namespace, options.release)
             if options.sign_entries
@@ -75,6 +82,17 @@ def prepare(
     )
     prepared.plans.update(_plans(prepared))
     return prepared
+
+
+def _ways(options: Options, resolver: Resolver, primary: Callable[[], Region]) -> Ways:
+    writes = [route.write for route in options.routes if route.write is not None]
+    away = any(write.forwarding or write.replays for write in writes)
+    return Ways(
+        hops=Hops(options.secrets) if away and options.secrets else None,
+        primary=primary,
+        changed=CHANGED | resolver.headers,
+        platforms=frozenset(write.strategy for write in writes if write.replays),
+    )
 
 
 def _sessions(
