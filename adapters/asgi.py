@@ -96,8 +96,16 @@ class AsgiMiddleware:
             ended = message["type"] == "lifespan.shutdown"
             return message
 
+        async def telling(message: Message) -> None:
+            nonlocal ended
+            if ended and message["type"].startswith("lifespan.shutdown."):
+                # A server that hears this may end its loop, and whatever still runs there.
+                ended = False
+                await self._rim.aclose()
+            await send(message)
+
         try:
-            await self.app(scope, listening, send)
+            await self.app(scope, listening, telling)
         finally:
             if ended:
                 await self._rim.aclose()
