@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conformance.harness import Flavour
-from tests.rig import flavour
+from tests.rig import closer, flavour, loop, rig
+from tests.sessions.conftest import goods, item, replay
 from tests.writes.served import Worlds
 
-__all__ = ["flavour"]
+__all__ = ["closer", "flavour", "goods", "item", "loop", "replay", "rig"]
 
 
 @pytest.fixture
@@ -17,4 +18,6 @@ def worlds(flavour: Flavour) -> Iterator[Worlds]:
     worlds = Worlds(flavour)
     yield worlds
     worlds.close()
-    import gc; gc.collect()
+    import gc
+
+    gc.collect()
