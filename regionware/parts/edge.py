@@ -1,0 +1,167 @@
+"""What the edges have in common: an HTTP server with a port and a folder of its own."""
+
+import os
+import socket
+import subprocess
+import time
+from abc import abstractmethod
+from pathlib import Path
+from typing import Self
+
+from regionware.parts.binaries import Account
+from regionware.parts.part import Part
+from regionware.parts.process import (
+    ServerFailed,
+    ServerProcess,
+    free_port,
+    remove_folder,
+    temporary_folder,
+)
+
+#: Seconds an edge may take to start; Varnish runs a C compiler first.
+PATIENCE = 60.0
+
+
+def environ() -> dict[str, str]:
+    """The environment of these programs: nothing that would configure them, and a C compiler."""
+    return {"PATH": f"{os.environ.get('PATH', os.defpath)}:{os.defpath}", "LC_ALL": "C"}
+
+
+class Edge(Part):
+    """An HTTP server in front of an application.
+
+    Attributes:
+        port: where it listens on 127.0.0.1; stays the same over a restart.
+        program: its executable file.
+    """
+
+    def __init__(self, program: Path, account: Account | None) -> None:
+        """Describe it; it runs as `account` if one is given, which only root may do."""
+        self.port = free_port()
+        self.program = program
+        self._account = account
+        self._directory: Path | None = None
+        self._process: ServerProcess | None = None
+
+    @property
+    def url(self) -> str:
+        """Its URL, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def running(self) -> bool:
+        """Whether its process exists, paused or not."""
+        return self._process is not None and self._process.running
+
+    def pids(self) -> list[int]:
+        """Its processes."""
+        return self._process.pids() if self._process else []
+
+    def log(self) -> str:
+        """The end of what it has said."""
+        return self._process.tail() if self._process else ""
+
+    def start(self) -> Self:
+        """Start it, with nothing cached, and wait until it answers; nothing to do if it runs.
+
+        Raises:
+            ServerFailed: it ended instead, or does not answer after `PATIENCE` seconds.
+        """
+        if self.running:
+            return self
+        folder = self._folder()
+        self._process = process = ServerProcess(
+            self._prepare(folder),
+            log=folder / "server.log",
+            directory=folder,
+            account=self._account,
+            environ=environ(),
+        )
+        limit = time.monotonic() + PATIENCE
+        while not (self._answers() and process.running):
+            if not process.running or time.monotonic() > limit:
+                tail = process.tail()
+                self.close()
+                raise ServerFailed(f"{self.program.name} did not start:\n{tail}")
+            time.sleep(0.01)
+        return self
+
+    def stop(self) -> None:
+        """End it; what it had cached is gone."""
+        if self._process is not None:
+            self._process.end()
+
+    def kill(self) -> None:
+        """Kill it and its children; what it had cached is gone."""
+        if self._process is not None:
+            self._process.kill()
+
+    def restart(self) -> None:
+        """End it and start it, with nothing cached, on the same port."""
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Freeze it: connections are accepted by the kernel, and nothing answers."""
+        if self._process is not None:
+            self._process.pause()
+
+    def resume(self) -> None:
+        """Let it go on after `pause`; it then answers what was sent meanwhile."""
+        if self._process is not None:
+            self._process.resume()
+
+    def close(self) -> None:
+        """End it and remove its folder."""
+        self.stop()
+        if self._directory is not None:
+            remove_folder(self._directory)
+            self._directory = None
+
+    def check(self) -> None:
+        """Have the program read its configuration, and do nothing else.
+
+        Raises:
+            ServerFailed: with what it says is wrong.
+        """
+        folder = self._folder()
+        try:
+            done = subprocess.run(
+                self._examine(folder),
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                cwd=folder,
+                env=environ(),
+                timeout=PATIENCE,
+            )
+        finally:
+            if not self.running:
+                self.close()
+        if done.returncode:
+            raise ServerFailed(f"{self.program.name} refuses its configuration:\n{done.stderr}")
+
+    @abstractmethod
+    def _prepare(self, folder: Path) -> list[str | Path]:
+        """Write the configuration into its empty folder; the command line that runs it."""
+
+    @abstractmethod
+    def _examine(self, folder: Path) -> list[str | Path]:
+        """Write the configuration; the command line that checks it."""
+
+    def _folder(self) -> Path:
+        if self._directory is None:
+            self._directory = temporary_folder()
+            if self._account is not None:
+                os.chown(self._directory, self._account.uid, self._account.gid)
+        return self._directory
+
+    def _answers(self) -> bool:
+        """Whether it refuses what is no HTTP: that needs no application and is never cached."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"no request\r\n\r\n")
+                return connection.recv(5) == b"HTTP/"
+        except OSError:
+            return False
