@@ -166,7 +166,7 @@ class Answer:
     body: bytes
 
     def all(self, name: str) -> list[str]:
-        return [value for each, value in self.headers if each.lower() == name]
+        return [value for each, value in self.headers if each.lower() == name.lower()]
 
     def __getitem__(self, name: str) -> str:
         return ", ".join(self.all(name))
