@@ -8,7 +8,7 @@ import pytest
 
 from regionware import ConfigurationError, Region, Regionware, Topology
 from regionware.locate import GeoIP
-from regionware.policies import Cache, Cdn, Database, Route, Write
+from regionware.policies import Cache, Cdn, Database, Route
 
 Build = Callable[[], Any]
 PUBLIC = Cdn(max_age=30)
@@ -120,8 +120,6 @@ def test_an_option_that_cannot_work_is_named(case: str) -> None:
 
 
 LATER: dict[str, Build] = {
-    "Write.forward": Write.forward,
-    "Write.replay": lambda: Write.replay("fly"),
     "vendor": lambda: Cdn(max_age=30, vendor="akamai"),
     "GeoIP": lambda: GeoIP("/nowhere.mmdb"),
 }

@@ -18,6 +18,3 @@ def worlds(flavour: Flavour) -> Iterator[Worlds]:
     worlds = Worlds(flavour)
     yield worlds
     worlds.close()
-    import gc
-
-    gc.collect()

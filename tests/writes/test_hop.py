@@ -45,8 +45,13 @@ def test_any_text_survives(host: str, fields: list[tuple[str, str]], path: str, 
 
 @pytest.mark.parametrize(
     "asked",
-    [("PUT", *ASKED[1:]), ("POST", "/things", ASKED[2]), (*ASKED[:2], "a=1"), ("POST", "/things/é;x\na=1&a=2", "")],
-)  # fmt: skip
+    [
+        ("PUT", *ASKED[1:]),
+        ("POST", "/things", ASKED[2]),
+        (*ASKED[:2], "a=1"),
+        ("POST", "/things/é;x\na=1&a=2", ""),
+    ],
+)
 def test_it_holds_for_one_request(asked: tuple[str, str, str]) -> None:
     assert OURS.verify(signed(), *asked, now=NOW) == "forged"
 
@@ -111,8 +116,13 @@ def test_cookies_of_http_2_become_one_line() -> None:
 
 @pytest.mark.parametrize(
     ("values", "count"),
-    [([""], 0), (["regionware"], 1), (["other, regionware;v=1", "regionware"], 2), (["regionwares"], 0)],
-)  # fmt: skip
+    [
+        ([""], 0),
+        (["regionware"], 1),
+        (["other, regionware;v=1", "regionware"], 2),
+        (["regionwares"], 0),
+    ],
+)
 def test_loops_are_counted(values: list[str], count: int) -> None:
     assert loops(values) == count
 

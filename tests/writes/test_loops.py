@@ -83,10 +83,14 @@ def _hop(secret: str = SECRET, late: float = 0.0, path: str = "/things") -> str:
 
 
 FORGED = {
-    "empty": "", "words": "v1;mac=00", "another secret": _hop("another secret of the tests"),
-    "another request": _hop(path="/other"), "twice": f"{_hop()}, {_hop()}", "older": "v0" + _hop()[2:],
+    "empty": "",
+    "words": "v1;mac=00",
+    "another secret": _hop("another secret of the tests"),
+    "another request": _hop(path="/other"),
+    "twice": f"{_hop()}, {_hop()}",
+    "older": "v0" + _hop()[2:],
     "long": "x" * 5000,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("text", FORGED.values(), ids=FORGED)

@@ -1,7 +1,7 @@
 """What the servers of `test_uploads.py` serve: `tests.writes.uploads:asgi` and `:wsgi`.
 
-`WRITES_HERE` is the region, `WRITES_URL` where the primary's region answers; with `WRITES_KEEP` each
-request's content is kept in memory first, which is what must be noticed.
+`WRITES_HERE` is the region, `WRITES_URL` where the primary's region answers; with `WRITES_KEEP`
+each request's content is kept in memory first, which is what must be noticed.
 """
 
 import hashlib
@@ -64,7 +64,7 @@ async def _asgi(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": _told(length, digest.hexdigest())})
 
 
-def _wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
+def _wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
     digest, length = hashlib.sha256(), 0
     left = int(environ.get("CONTENT_LENGTH") or 0)
     while left and (chunk := environ["wsgi.input"].read(min(left, 1 << 16))):
@@ -93,7 +93,7 @@ async def _keeping(scope: Scope, receive: Receive, send: Send) -> None:
     await _forwarding(scope, receiving, send)
 
 
-def _wsgi_keeping(environ: dict[str, Any], start_response: Callable[..., object]) -> Any:
+def _wsgi_keeping(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
     length = int(environ.get("CONTENT_LENGTH") or 0)
     return _wsgi_forwarding(
         {**environ, "wsgi.input": BytesIO(environ["wsgi.input"].read(length))}, start_response
