@@ -8,6 +8,7 @@ from collections.abc import MutableMapping
 from contextvars import Context
 from typing import Any
 
+from regionware.adapters.asgi_away import Elsewhere
 from regionware.adapters.asgi_request import (
     App,
     AsgiRequest,
@@ -25,6 +26,8 @@ from regionware.caching.entry import Entry
 from regionware.context import bind, unbind
 from regionware.drive import adrive
 from regionware.exchange import Exchange, begin
+from regionware.forwarding.decision import elsewhere
+from regionware.forwarding.ways import ARRIVED
 from regionware.rim import Rim
 from regionware.serving import Reply, hit_headers
 
@@ -103,8 +106,16 @@ class AsgiMiddleware:
             ended = message["type"] == "lifespan.shutdown"
             return message
 
+        async def telling(message: Message) -> None:
+            nonlocal ended
+            if ended and message["type"].startswith("lifespan.shutdown."):
+                # A server that hears this may end its loop, and whatever still runs there.
+                ended = False
+                await self._rim.aclose()
+            await send(message)
+
         try:
-            await self.app(scope, listening, send)
+            await self.app(scope, listening, telling)
         finally:
             if ended:
                 await self._rim.aclose()
@@ -128,14 +139,22 @@ class AsgiMiddleware:
                 return
         token = bind(exchange)
         try:
+            app = self.app if exchange.plan.write is None else self._elsewhere(exchange, scope)
             if exchange.transparent:
                 if exchange.edits is not None:
                     scope = edited(scope, exchange.edits)
-                await self.app(scope, receive, send)
+                await app(scope, receive, send)
             else:
-                await Responder(exchange, self._rim, send).run(self.app, scope, receive)
+                await Responder(exchange, self._rim, send).run(app, scope, receive)
         finally:
             unbind(token)
+
+    def _elsewhere(self, exchange: Exchange, scope: Scope) -> App:
+        """The application, or what stands for it where the request is carried out elsewhere."""
+        if exchange.mode == "off":
+            return self.app
+        way = elsewhere(exchange, scope.get(ARRIVED))
+        return self.app if way is None else Elsewhere(self.app, exchange, way, self._rim.client)
 
     def _refresh(self, exchange: Exchange, scope: Scope) -> None:
         """Carry out an exchange in the background, for nobody: no identity, no context."""

@@ -5,6 +5,7 @@ from contextvars import Context, copy_context
 from functools import partial
 
 from regionware.adapters.probing import probed
+from regionware.adapters.wsgi_away import Elsewhere
 from regionware.adapters.wsgi_request import (
     App,
     Environ,
@@ -17,6 +18,8 @@ from regionware.adapters.wsgi_response import Responder, answer, nowhere, status
 from regionware.caching.entry import Entry
 from regionware.drive import drive
 from regionware.exchange import Exchange, begin
+from regionware.forwarding.decision import elsewhere
+from regionware.forwarding.ways import ARRIVED
 from regionware.rim import Rim
 from regionware.serving import Reply, hit_headers
 
@@ -73,7 +76,15 @@ class WsgiMiddleware:
                 if reply.refresh is not None:
                     self._refresh(reply.refresh, environ)
                 return answer(reply, start_response)
-        return Responder(exchange, self._rim, copy_context()).run(self.app, environ, start_response)
+        app = self.app if exchange.plan.write is None else self._elsewhere(exchange, environ)
+        return Responder(exchange, self._rim, copy_context()).run(app, environ, start_response)
+
+    def _elsewhere(self, exchange: Exchange, environ: Environ) -> App:
+        """The application, or what stands for it where the request is carried out elsewhere."""
+        if exchange.mode == "off":
+            return self.app
+        way = elsewhere(exchange, environ.get(ARRIVED))
+        return self.app if way is None else Elsewhere(self.app, exchange, way, self._rim.client)
 
     def _refresh(self, exchange: Exchange, environ: Environ) -> None:
         """Carry out an exchange in the background, for nobody: no identity, no context."""

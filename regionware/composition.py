@@ -32,10 +32,11 @@ from regionware.prepared import Prepared
 from regionware.preparing import prepare
 from regionware.purger import Purger
 from regionware.rim import Rim
-from regionware.topology import Topology
+from regionware.topology import Region, Topology
 
 if TYPE_CHECKING:
     from regionware.database.connection import Databases
+    from regionware.forwarding.client import Client
 
 
 @dataclass(slots=True)
@@ -74,6 +75,7 @@ def compose(options: Options) -> Parts:
         cluster=lambda: None if databases is None else databases.cluster,
         timelines=lambda: NO_HISTORY if databases is None else databases.known.timelines,
         token=lambda: leases.token(),  # noqa: PLW0108 - it is made below
+        primary=lambda: _primary(options.topology, databases),
     )  # fmt: skip
 
     def reset() -> None:
@@ -106,10 +108,36 @@ def compose(options: Options) -> Parts:
         chores.append(databases.purges)
     rim = Rim(
         prepared, memory, flights, tier, log, every, databases, purger, leases, wakes, outboxes,
-        chores, _watches(options, prepared.events), edges,
+        chores, _watches(options, prepared.events), edges, _client(options, prepared.events),
     )  # fmt: skip
     regions = Regions(prepared.resolver)
     return Parts(prepared, rim, purger, databases, edges, options.longest, regions)
+
+
+def _primary(topology: Topology, databases: "Databases | None") -> Region:
+    """The region of the server that takes the writes now; the declared one, while nobody does."""
+    if databases is None:
+        return topology.primary
+    databases.start()
+    host = databases.known.primary
+    return topology.primary if host is None else topology.region(host.name.partition("/")[0])
+
+
+def _client(options: Options, events: Events) -> "Client | None":
+    """What forwards, if a route does and there is somewhere to forward to."""
+    forwards = [
+        write for route in options.routes
+        if route.write is not None and (write := route.write.forwarding) is not None
+    ]  # fmt: skip
+    if not forwards or len(options.topology.regions) == 1:
+        return None
+    try:
+        from regionware.forwarding.client import Client  # noqa: PLC0415 - needs the extra
+    except ImportError as error:
+        raise ConfigurationError(
+            f"Write.forward() needs httpcore: install regionware[forward] ({error})"
+        ) from error
+    return Client(forwards, events)
 
 
 def _databases(

@@ -133,6 +133,7 @@ class Options:
         self._check_secrets()
         self._check_redis()
         check_edges(self.edges, self.routes)
+        self._check_writes()
         for route in self.routes:
             if route.cache is not None and route.cache.compress and not compression.AVAILABLE:
                 raise route.refuse("compress=True needs zstd: install regionware[zstd]")
@@ -161,6 +162,29 @@ class Options:
         for option in ("warm", "shadow"):
             if getattr(self, option) and here.redis is None:
                 raise ConfigurationError(f"{option}: region {here.name} has no Redis")
+
+    def _check_writes(self) -> None:
+        """What travels between regions is signed, and has somewhere to go.
+
+        Raises:
+            ConfigurationError: naming the route, and the region or the option.
+        """
+        several = len(self.topology.regions) > 1
+        for route in self.routes:
+            write = route.write
+            if write is None or not several:
+                continue
+            if (write.forwarding or write.replays) and not self.secrets:
+                raise route.refuse("a write that travels is signed: give secret=...")
+            if write.replays and not self.trusted:
+                raise route.refuse("only a trusted proxy is asked to replay: name it in trusted=")
+            for region in self.topology.regions if write.forwarding else ():
+                may_be_primary = region is self.topology.primary or bool(region.replicas)
+                if may_be_primary and region.url is None:
+                    raise route.refuse(
+                        f"Write.forward(): region {region.name} may hold the primary, "
+                        "and has no url"
+                    )
 
     @property
     def secrets(self) -> list[str | bytes]:

@@ -21,6 +21,7 @@ from regionware.heads import (
     cache_status,
     dress,
     mismatches,
+    orders,
     settle,
     signature,
 )
@@ -136,6 +137,7 @@ class Exchange(Ending):
         quiet = state is None or not (
             state.writes or state.lost or state.orphaned or state.unavailable
         )
+        quiet = quiet and not self.prepared.ways.platforms
         quiet = quiet and DEBUG_FIELD not in self.request.special and not self.plan.raises
         if marker is not None and quiet:
             known: HeadEdits | None = marker.learned(signature(status, values))
@@ -149,6 +151,8 @@ class Exchange(Ending):
             self.tell("observed", self._outcome(), observed=True)
             return NO_EDITS
         edits = dress(self, status, values)
+        if self.prepared.ways.platforms:
+            edits.remove |= orders(self, headers)
         if self.filling is not None and self.filling.lifetime is not None:
             edits.copy = self.filling.limit
         elif marker is not None and quiet and self._lasts(reason):
@@ -274,6 +278,8 @@ class Exchange(Ending):
         """Whether the response passes through untouched."""
         if self.mode == "off":
             return True
+        if self.away or self.prepared.ways.platforms:
+            return False
         idle = self.plan.idle and self.mode == "on"
         return idle and not (self.prepared.has_caches and self.is_unsafe)
 

@@ -9,11 +9,13 @@ from regionware.caching.entry import Entry
 from regionware.caching.fresh import is_fresh
 from regionware.errors import Unavailable
 from regionware.exchange import Exchange
+from regionware.forwarding.decision import decide
 from regionware.http.directives import parse_wants
 from regionware.http.paths import is_odd_raw
 from regionware.http.request import Request, RequestEdits
 from regionware.policies.database import at_least
 from regionware.policies.table import render
+from regionware.policies.write import Write
 from regionware.prepared import Plan
 from regionware.seeing import owed
 from regionware.vendors.obeying import obeyed
@@ -103,9 +105,22 @@ def explain(
         "cache": _cache(exchange),
         "database": _database(parts, exchange),
         "cdn": (told := _cdn(exchange)),
+        "write": _write(exchange),
         "at_edges": _at_edges(plan, told),
         "edges": _edges(parts, plan, request),
     }
+
+
+def _write(exchange: Exchange) -> dict[str, str] | None:
+    """Where a write is carried out, and why; `None` for what only reads."""
+    if exchange.plan.compiled.access(exchange.request.method) != "write":
+        return None
+    here = exchange.prepared.topology.here.name
+    if exchange.plan.write is None:
+        return {"decision": "direct", "region": here, "reason": "policy"}
+    way = decide(exchange)
+    word = "direct" if way.kind == "here" else way.kind
+    return {"decision": word, "region": way.region.name, "reason": way.reason}
 
 
 def _cache(exchange: Exchange) -> dict[str, Any]:
@@ -245,6 +260,22 @@ def _row(parts: "Parts", plan: Plan) -> dict[str, Any]:
             "purges": _purges(parts),
             "sees_own_writes": plan.strong_sessions or at_least(database.consistency, "own-writes"),
         },
+        "write": _travels(route.write),
+    }
+
+
+def _travels(write: Write | None) -> dict[str, Any]:
+    """How writes of a route travel, and what is done where that is impossible."""
+    strategy = "direct" if write is None else write.strategy
+    if write is None or strategy == "direct":
+        return {"strategy": "direct"}
+    forward = write.forwarding
+    otherwise = write.otherwise.strategy if write.otherwise is not None else write.fallback
+    return {
+        "strategy": strategy,
+        "fallback": otherwise,
+        "timeout": None if forward is None else forward.timeout,
+        "body_limit": None if forward is None else forward.body_limit,
     }
 
 

@@ -7,6 +7,7 @@ from regionware.at_edges import for_edges_alone
 from regionware.caching.entry import Entry
 from regionware.caching.freshness import Values, explicit_lifetime
 from regionware.edge import ASK, FORBIDDING, NO_CONTROL, NOBODY, TARGETED
+from regionware.forwarding.ways import is_order
 from regionware.http.content import disagrees
 from regionware.http.directives import CacheControl, parse_cache_control
 from regionware.policies.table import render
@@ -15,6 +16,7 @@ from regionware.serving import Reply
 
 if TYPE_CHECKING:
     from regionware.exchange import Exchange
+    from regionware.validating import RawFields
 
 
 @dataclass(slots=True)
@@ -78,10 +80,11 @@ def dress(
 ) -> HeadEdits:
     """The fields for this response, by the first rule that applies.
 
-    1. It changes the session's token; or on a route with a policy it sets a cookie, answers an
-       ambiguous path or a host that is not listed, sends a page under the name of a static file,
-       or answers what our own cache would not keep for being personal: nobody may keep it. By the
-       book a cookie, and what is named how, are the application's own affair.
+    1. It changes the session's token, or was made in another region; or on a route with a policy it
+       sets a cookie, answers an ambiguous path or a host that is not listed, sends a page under the
+       name of a static file, or answers what our own cache would not keep for being personal:
+       nobody may keep it. By the book a cookie, and what is named how, are the application's own
+       affair.
     2. The route promises what sessions have seen, which only we know: no edge may keep it, and
        browsers ask each time.
     3. The route has a `Cdn`: its fields, tightened by the application's.
@@ -90,7 +93,7 @@ def dress(
     plan = exchange.plan
     edits = HeadEdits()
     token = settle(exchange, values)
-    if token or (not plan.idle_head and _is_personal(exchange, status, values)):
+    if token or exchange.away or (not plan.idle_head and _is_personal(exchange, status, values)):
         edits.add += [*token, ("cache-control", NOBODY)]
         edits.remove = LIFETIMES
     elif plan.edge is None and plan.sees and not plan.yields and _is_open(exchange, values):
@@ -151,6 +154,25 @@ def settle(exchange: "Exchange", values: Values | None = None) -> list[tuple[str
         exchange.request, exchange.token, written_by(exchange),
         lost=lost(exchange), seen=shown(exchange) if plan.raises else None,
     )  # fmt: skip
+
+
+def orders(exchange: "Exchange", headers: "RawFields") -> frozenset[str]:
+    """The fields that have a platform send the request again, on a route that does not ask for it.
+
+    Whoever can make an application send such a field could have it carry out anything.
+    """
+    write = exchange.plan.write
+    own = "" if write is None else write.strategy
+    found = set()
+    for name, value in headers:
+        lower = _text(name).lower()
+        if lower in exchange.prepared.ways.orders and is_order(lower, _text(value), own):
+            found.add(lower)
+    return frozenset(found)
+
+
+def _text(octets: bytes | str) -> str:
+    return octets if isinstance(octets, str) else octets.decode("latin-1")
 
 
 def _is_personal(exchange: "Exchange", status: int, values: Values) -> bool:

@@ -41,11 +41,12 @@ class Looking(Answers):
         validating: the application is asked whether `known` still holds.
         early: what is fresh yet is refreshed, in the background, if the region grants the lease.
         headed: the head of the response is out.
+        away: how the request is carried out in another region; an empty string for here.
     """
 
     __slots__ = (
-        "alone", "bypass", "early", "edits", "ending", "filling", "headed", "heading", "marker",
-        "since", "validating",
+        "alone", "away", "bypass", "early", "edits", "ending", "filling", "headed", "heading",
+        "marker", "since", "validating",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +66,7 @@ class Looking(Answers):
         self.marker: Uncacheable | None = None
         self.since = 0.0, 0
         self.alone = self.early = self.headed = self.validating = False
+        self.away = ""
         self.ending: Invalidate | None = None
 
     def watch(self, keys: KeyPlan) -> None:

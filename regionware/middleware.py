@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from regionware.adapters.asgi import App as AsgiApp
 from regionware.adapters.asgi import AsgiMiddleware
+from regionware.adapters.asgi_arriving import ArrivingAsgi
 from regionware.adapters.edges.line import EdgeStatus
 from regionware.adapters.edges.protocol import EdgePurger
 from regionware.adapters.wsgi import App as WsgiApp
 from regionware.adapters.wsgi import WsgiMiddleware
+from regionware.adapters.wsgi_arriving import ArrivingWsgi
 from regionware.caching.coherence import BOUND, EVERYTHING, mark
 from regionware.caching.following import Backplane
 from regionware.caching.memory import Memory
@@ -148,11 +150,13 @@ class Regionware(Lifetime, Outside):
 
     def asgi(self, app: AsgiApp) -> AsgiMiddleware:
         """Wrap an ASGI 3 application."""
-        return AsgiMiddleware(app, self._rim)
+        arrives = self._parts.prepared.ways.hops is not None
+        return ArrivingAsgi(app, self._rim) if arrives else AsgiMiddleware(app, self._rim)
 
     def wsgi(self, app: WsgiApp) -> WsgiMiddleware:
         """Wrap a WSGI application."""
-        return WsgiMiddleware(app, self._rim)
+        arrives = self._parts.prepared.ways.hops is not None
+        return ArrivingWsgi(app, self._rim) if arrives else WsgiMiddleware(app, self._rim)
 
     # The selector
 

@@ -23,7 +23,8 @@ class Event:
             `read-write`, `backplane-lag`, `gap`, `epoch`, `damaged`, `repaired`, `unreadable`,
             `warmed`, `shadow`, `log-purge`, `region-down`, `region-up`, `geoip-reloaded`,
             `geoip-failed`, `pinned`, `pin-refused`, `edge-purged`, `edge-repeated`,
-            `edge-purge-failed`, `edge-purge-dead`.
+            `edge-purge-failed`, `edge-purge-dead`, `forwarded`, `forward-failed`, `replayed`,
+            `hop-refused`.
         route: the template of the route, if the event is about a request.
         detail: more, from a small set of words where it can serve as a label.
         tier: `memory` or `redis`, where one answered.

@@ -12,6 +12,7 @@ from regionware.caching.seal import CHECKSUM, Seal
 from regionware.database.position import Position
 from regionware.edge import Edge
 from regionware.effects import Flight
+from regionware.forwarding.ways import Ways
 from regionware.http.hosts import Hosts
 from regionware.http.paths import is_ambiguous
 from regionware.http.request import Request, RequestEdits
@@ -23,6 +24,7 @@ from regionware.observe import Event, Events
 from regionware.policies.database import at_least
 from regionware.policies.route import Mode
 from regionware.policies.table import Compiled, Table
+from regionware.policies.write import Write
 from regionware.session import FIELD, Sessions
 from regionware.topology import Topology
 from regionware.variance import Variance
@@ -94,6 +96,7 @@ class Plan:
         "strong_sessions",
         "tags",
         "variance",
+        "write",
         "yields",
     )
 
@@ -126,6 +129,10 @@ class Plan:
             self.tags if route.cdn is None or route.cdn.tags is None else tuple(route.cdn.tags)
         )
         cached = route.cache is not None and at_least(route.cache.consistency, "own-writes")
+        #: How writes travel, where that is another way than to run the application here.
+        self.write: Write | None = (
+            None if route.write is None or route.write.strategy == "direct" else route.write
+        )
         #: Entries of this route are compared with the session's writes.
         self.sessions = has_database and cached
         #: Reads of this route see the session's writes.
@@ -168,6 +175,8 @@ class Prepared:
         random: a number in [0, 1).
         token: a lease's token, different each time, in every process.
         probe: where browsers measure the regions, if they do.
+        ways: how writes travel.
+        complained: what is wrong with the regions, and was said once.
     """
 
     topology: Topology
@@ -189,6 +198,7 @@ class Prepared:
     has_database: bool
     has_caches: bool
     hosts: Hosts
+    ways: Ways
     seal: Seal = CHECKSUM
     probe: Endpoint | None = None
     warned: set[str | None] = field(default_factory=set)
@@ -197,6 +207,7 @@ class Prepared:
     #: No key of a route that names no fields depends on these.
     harmless: frozenset[str] = frozenset({"host"})
     strangers: int = 0
+    complained: set[str] = field(default_factory=set)
 
     def names(self) -> frozenset[str]:
         """The request fields, in lower case, that the adapters hand over in `Request.special`."""

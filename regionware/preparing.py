@@ -12,6 +12,9 @@ from regionware.configuration import Options
 from regionware.database.timelines import Timelines
 from regionware.database.token import Signer
 from regionware.dice import DICE
+from regionware.forwarding.fields import CHANGED
+from regionware.forwarding.hop import Hops
+from regionware.forwarding.ways import Ways
 from regionware.http.hosts import Hosts
 from regionware.http.request import Request
 from regionware.locate.border import Border
@@ -28,6 +31,7 @@ from regionware.policies.edges import varies_by_region
 from regionware.policies.table import Compiled, Table
 from regionware.prepared import Plan, Prepared
 from regionware.session import Sessions
+from regionware.topology import Region
 from regionware.variance import Variance
 
 
@@ -39,6 +43,7 @@ def prepare(
     cluster: Callable[[], str | None],
     timelines: Callable[[], Timelines],
     token: Callable[[], str],
+    primary: Callable[[], Region],
 ) -> Prepared:
     """Check the promises of the routes, then compile everything that can be compiled.
 
@@ -49,6 +54,7 @@ def prepare(
         cluster: the name of the primary's cluster, once it has answered.
         timelines: how the cluster's timelines hang together.
         token: a lease's token, different each time, in every process.
+        primary: the region of the server that takes the writes now.
 
     Raises:
         ConfigurationError: naming the route and the reason.
@@ -79,6 +85,7 @@ def prepare(
         has_database=topology.has_database,
         has_caches=any(route.cache is not None for route in options.routes),
         hosts=Hosts(options.hosts),
+        ways=_ways(options, resolver, primary),
         seal=(
             Signature(options.secrets, options.namespace, options.release)
             if options.sign_entries
@@ -133,6 +140,17 @@ def _probe(options: Options, resolver: Resolver, events: Events) -> Endpoint | N
         options.probed, resolver, regions=options.topology.regions, pinned=pinned, better=rules,
         events=events, host=host,
     )  # fmt: skip
+
+
+def _ways(options: Options, resolver: Resolver, primary: Callable[[], Region]) -> Ways:
+    writes = [route.write for route in options.routes if route.write is not None]
+    away = any(write.forwarding or write.replays for write in writes)
+    return Ways(
+        hops=Hops(options.secrets) if away and options.secrets else None,
+        primary=primary,
+        changed=CHANGED | resolver.headers,
+        platforms=frozenset(write.strategy for write in writes if write.replays),
+    )
 
 
 def _sessions(

@@ -35,6 +35,7 @@ from regionware.purger import Purger
 
 if TYPE_CHECKING:
     from regionware.database.connection import Databases
+    from regionware.forwarding.client import Client
 
 #: Threads that refresh, and how many refreshes are under way or wait for one.
 _REFRESHING = 4
@@ -53,6 +54,7 @@ class Rim(Performer):
         relays: one for each region with a Redis.
         outboxes: one for each other region with a Redis, if this one has a Redis too.
         databases: the selector's hosts, if there are any.
+        client: sends requests to other regions, if a route forwards.
     """
 
     def __init__(  # noqa: PLR0917 - made in one place
@@ -71,6 +73,7 @@ class Rim(Performer):
         chores: Sequence[Chore] = (),
         watches: Sequence[Chore] = (),
         edges: Sequence[EdgeQueue] = (),
+        client: "Client | None" = None,
     ) -> None:
         """Start nothing yet: a server may fork after this."""
         super().__init__(prepared, flights, tier, log, purger, leases, wakes)
@@ -78,6 +81,7 @@ class Rim(Performer):
         self.relays = relays
         self.outboxes = outboxes
         self.databases = databases
+        self.client = client
         self._chores = chores
         #: Wanted without a Redis too.
         self._watches = watches
@@ -132,6 +136,8 @@ class Rim(Performer):
             self.tier.close()
         if self.databases is not None:
             self.databases.close()
+        if self.client is not None:
+            self.client.close()
 
     async def aclose(self) -> None:
         """The async twin of `close`."""
@@ -140,6 +146,8 @@ class Rim(Performer):
             await self.tier.aclose()
         if self.databases is not None:
             await self.databases.aclose()
+        if self.client is not None:
+            await self.client.aclose()
 
     def forked(self) -> None:
         """In a child: threads, sockets and locks belong to the parent."""
@@ -150,7 +158,7 @@ class Rim(Performer):
         renew_lock()
         shared = self.tier, self._log, self.leases, self._wakes
         threads = self._refreshes, self._releases
-        for part in (*threads, *shared, *self.relays, *self.outboxes):
+        for part in (*threads, *shared, self.client, *self.relays, *self.outboxes):
             if part is not None:
                 part.forget()
         for chore in (*self._chores, *self._watches):

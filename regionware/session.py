@@ -61,6 +61,11 @@ class Sessions:
         self._events = events
         self._timelines = timelines
 
+    @property
+    def signs(self) -> bool:
+        """Whether there are tokens at all."""
+        return self._signer is not None
+
     def read(self, request: Request) -> Token | None:
         """The request's token, `None` if there is none that is valid."""
         if self._signer is None:

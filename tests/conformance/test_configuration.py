@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from regionware import ConfigurationError, Region, Regionware, Topology
-from regionware.policies import Cache, Cdn, Database, Route, Write
+from regionware.policies import Cache, Cdn, Database, Route
 
 Build = Callable[[], Any]
 PUBLIC = Cdn(max_age=30)
@@ -119,8 +119,6 @@ def test_an_option_that_cannot_work_is_named(case: str) -> None:
 
 
 LATER: dict[str, Build] = {
-    "Write.forward": Write.forward,
-    "Write.replay": lambda: Write.replay("fly"),
     "vendor": lambda: Cdn(max_age=30, vendor="imperva"),
 }
 
