@@ -5,7 +5,9 @@ import importlib
 import json
 import sys
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from regionware.errors import ConfigurationError, RegionwareError
@@ -43,18 +45,44 @@ def load(name: str) -> Regionware:
     Raises:
         ConfigurationError: there is no such module or attribute, or it is something else.
     """
-    module, _, attribute = name.partition(":")
+    _, found = named(name, "rw")
+    if not isinstance(found, Regionware):
+        raise ConfigurationError(f"{name} is a {type(found).__name__}, not a Regionware")
+    return found
+
+
+def named(name: str, default: str) -> tuple[ModuleType, Any]:
+    """The module, and what in it `module:attribute` names; a dotted one is of an attribute.
+
+    Args:
+        name: as above.
+        default: the attribute where none is named.
+
+    Raises:
+        ConfigurationError: there is no such module or attribute.
+    """
+    path, _, attribute = name.partition(":")
     # As `python -m` does: applications are run from the folder they are in.
     sys.path.insert(0, str(Path.cwd()))
     try:
-        found = getattr(importlib.import_module(module), attribute or "rw")
+        module = importlib.import_module(path)
+        return module, attrgetter(attribute or default)(module)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(f"{name}: {error}") from error
     finally:
         sys.path.pop(0)
-    if not isinstance(found, Regionware):
-        raise ConfigurationError(f"{name} is a {type(found).__name__}, not a Regionware")
-    return found
+
+
+def header(text: str) -> tuple[str, str]:
+    """The name and the value of a field that an option gives.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise ConfigurationError(f"a header is NAME: VALUE, not {text!r}")
+    return name.strip(), value.strip()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -147,7 +175,7 @@ def _add_audit(audit: argparse.ArgumentParser) -> None:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    headers = dict(_header(text) for text in options.header)
+    headers = dict(header(text) for text in options.header)
     with load(options.application) as rw:
         facts = rw.explain(options.method, options.url, headers, peer=options.peer)
     if options.json:
@@ -258,13 +286,6 @@ def _primary(database: str) -> str:
     if url is None:
         raise ConfigurationError(f"{database}: the topology names no database")
     return url
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise ConfigurationError(f"a header is NAME: VALUE, not {text!r}")
-    return name.strip(), value.strip()
 
 
 def _console() -> "Console":

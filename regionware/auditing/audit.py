@@ -18,6 +18,8 @@ from regionware.testing.calling import Answer
 #: How often an example is asked before anything is compared.
 _TIMES: Final = 3
 _FAILED: Final = 400
+_GIVES: Final = "others are given its answer"
+_GIVEN: Final = "it is given the answer of others"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ class _Examination:
         self._plan = plan
         self._row = row
         self._ignored = ignored
+        self._known: dict[tuple[Input, ...], Steady] = {}
 
     def run(self, seed: int, identities: Sequence[Sequence[Field]]) -> None:
         row, target = self._row, self._target
@@ -193,33 +196,32 @@ class _Examination:
     def _try(self, plain: tuple[Input, ...], varied: tuple[Input, ...]) -> None:
         """Whether one who asks plainly and one who varies share an answer that is not for both."""
         self._row.tried += 1
-        consequence = self._share(plain, varied)
+        answer, consequence = self._share(plain, varied)
         if not consequence:
             return
         self._row.shared += 1
-        if self._differ(plain, varied):
-            # Once more: something may have changed meanwhile.
+        if consequence is _GIVEN and answer.status >= _FAILED:
+            return  # all that happens: an error is replaced by what everybody may see
+        if plain not in self._known:
+            self._known[plain] = self._steady(plain)
+        # What seems to differ is asked anew, twice: something may have changed meanwhile.
+        if self._known[plain].differences(answer) and self._differ(plain, varied):
             found = self._differ(plain, varied)
-            if found and not self._is_refused(consequence, varied):
+            if found:
                 self._row.leaks.append(_leak(varied[-1], found, consequence))
 
-    def _share(self, plain: tuple[Input, ...], varied: tuple[Input, ...]) -> str:
+    def _share(self, plain: tuple[Input, ...], varied: tuple[Input, ...]) -> tuple[Answer, str]:
+        """The varied request's own answer, and what comes of it if they share one."""
         target, path = self._target, self._row.path
-        target.cold(path, *varied)
+        answer = target.cold(path, *varied)
         if _is_hit(target.ask(path, *plain)):
-            return "others are given its answer"
+            return answer, _GIVES
         target.cold(path, *plain)
-        return "it is given the answer of others" if _is_hit(target.ask(path, *varied)) else ""
+        return answer, _GIVEN if _is_hit(target.ask(path, *varied)) else ""
 
     def _differ(self, plain: tuple[Input, ...], varied: tuple[Input, ...]) -> list[str]:
         steady = self._steady(plain)
         return steady.differences(self._target.cold(self._row.path, *varied))
-
-    def _is_refused(self, consequence: str, varied: tuple[Input, ...]) -> bool:
-        """Whether all that happens is that an error is replaced by what everybody may see."""
-        if consequence.startswith("others"):
-            return False
-        return self._target.cold(self._row.path, *varied).status >= _FAILED
 
 
 def _leak(by: Input, found: Sequence[str], consequence: str) -> Leak:

@@ -5,7 +5,6 @@ not be run.
 """
 
 import argparse
-import importlib
 import json
 import logging
 import sys
@@ -14,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final, Self
 
 from regionware.auditing.audit import Audited, Report, audit
 from regionware.auditing.inputs import Field
 from regionware.auditing.target import Target, rim_of
+from regionware.cli import header, named
 from regionware.errors import ConfigurationError
 from regionware.kinds import TEXT, list_of, maybe, whole
 from regionware.middleware import Regionware
@@ -74,8 +73,8 @@ def run(options: argparse.Namespace) -> int:
         ConfigurationError: it cannot be run.
     """
     settings = _Settings.of(options)
-    module, app = _load(options.application)
-    rw = None if options.regionware is None else _load(options.regionware)[1]
+    module, app = named(options.application, "app")
+    rw = None if options.regionware is None else named(options.regionware, "rw")[1]
     if rw is not None and not isinstance(rw, Regionware):
         raise ConfigurationError(f"{options.regionware} is no Regionware")
     if not callable(app):
@@ -126,8 +125,8 @@ class _Settings:
             raise ConfigurationError("audit: a path begins with a slash")
         return cls(
             paths=lists["paths"],
-            headers=[_field(text) for text in lists["headers"]],
-            identities=[[_field(text) for text in each] for each in identities if each],
+            headers=[header(text) for text in lists["headers"]],
+            identities=[[header(text) for text in each] for each in identities if each],
             ignored=[name.lower() for name in lists["ignore"]],
             host=options.host or known.get("host") or "localhost",
             seed=known.get("seed", 0) if options.seed is None else options.seed,
@@ -149,30 +148,6 @@ def _read(path: Path) -> Mapping[str, Any]:
     for name, value in found.items():
         _KINDS[name].check(f"{path}: {name}", value)
     return found
-
-
-def _load(name: str) -> tuple[ModuleType, Any]:
-    """What `module:attribute` names; a dotted attribute is one of an attribute."""
-    module, _, attribute = name.partition(":")
-    # As `python -m` does: applications are run from the folder they are in.
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        found: Any = importlib.import_module(module)
-        loaded = found
-        for part in (attribute or "app").split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(f"{name}: {error}") from error
-    finally:
-        sys.path.pop(0)
-    return loaded, found
-
-
-def _field(text: str) -> Field:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise ConfigurationError(f"a header is NAME: VALUE, not {text!r}")
-    return name.strip(), value.strip()
 
 
 def _told(report: Report) -> str:

@@ -39,7 +39,11 @@ class World:
     def regionware(self, *routes: Route, **options: Any) -> Regionware:
         """One worker: ready, and patient with a busy machine."""
         here = Region("here", primary=True, redis=self._url)
-        rw = Regionware(topology=Topology(here="here", regions=[here]), routes=routes, **options)
+        topology = Topology(here="here", regions=[here])
+        return self.ready(Regionware(topology=topology, routes=routes, **options))
+
+    def ready(self, rw: Regionware) -> Regionware:
+        """Wait until a worker is; it is closed at the end."""
         self._made.append(rw)
         # Nothing happens by chance here: what is refreshed early has tests of its own.
         rw._parts.prepared.random = lambda: 0.0

@@ -34,8 +34,7 @@ def site(world: World, **options: Any) -> Site:
         topology=Topology(here="iad", regions=regions), routes=[BY_REGION],
         region=[Header("X-Region"), Platform("cloudflare")], **{"trusted": [PROXY], **options},
     )  # fmt: skip
-    world._made.append(rw)
-    return world.behind(rw, Application(shows))
+    return world.behind(world.ready(rw), Application(shows))
 
 
 PEERS = [
