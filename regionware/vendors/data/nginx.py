@@ -38,6 +38,18 @@ VENDOR: Final = Vendor(
             "nginx 1.22, X-Accel-Expires: 2 and requests after 2.2 and 3.5 seconds",
             "measured",
         ),
+        Statement(
+            "lifetime",
+            "Age is not read: an answer that is older than its max-age is kept for one lifetime "
+            "more. The configuration keeps no answer with an Age above zero.",
+            "nginx 1.22, tests/edges/test_keeping.py", "measured",
+        ),
+        Statement(
+            "age",
+            "No Age is sent, and a Date of its own. The configuration passes the application's "
+            "Date on, by which clients see how old an answer is; its server must send one.",
+            "nginx 1.22, tests/edges/test_keeping.py", "measured",
+        ),
         Statement("lifetime", "CDN-Cache-Control is ignored.",
                   "http-tests/cache-tests, nginx 1.28", "measured"),
         Statement(
@@ -50,6 +62,12 @@ VENDOR: Final = Vendor(
                   "measured"),
         Statement("cookies", "An answer with Set-Cookie is not cached.",
                   "http-tests/cache-tests, nginx 1.28", "measured"),
+        Statement(
+            "cookies",
+            "Cookies and Authorization of a request are not looked at: by itself it gives a page "
+            "that it has to those who would have got their own. The configuration lets them pass.",
+            "nginx 1.22, tests/edges/test_answers.py", "measured",
+        ),
         Statement("tags", "There are none.", _DOCS),
         Statement("strips", "Fields X-Accel-* do not reach clients.",
                   f"{_DOCS}#proxy_hide_header"),
@@ -60,6 +78,11 @@ VENDOR: Final = Vendor(
             "proxy_cache_purge is a part of the commercial product; a GET with a header that "
             "proxy_cache_bypass names refreshes one URL.",
             f"{_DOCS}#proxy_cache_purge",
+        ),
+        Statement(
+            "purge",
+            "A refresh whose answer may not be kept leaves the old one where it is.",
+            "nginx 1.22, tests/edges/test_purging.py", "measured",
         ),
     ),
 )  # fmt: skip

@@ -33,6 +33,18 @@ VENDOR: Final = Vendor(
             "varnish-cache.org/docs, grace mode; http-tests/cache-tests, Varnish 7.7",
             "measured",
         ),
+        Statement(
+            "lifetime",
+            "By itself it keeps for 120 seconds what says no lifetime, and what says no-store or "
+            "private beside any Surrogate-Control. The VCL keeps neither.",
+            "Varnish 7.1, tests/edges/test_table.py", "measured",
+        ),
+        Statement(
+            "stale windows",
+            "A failed refresh that is stored, even for no time at all, is found before the stale "
+            "answer. The VCL abandons it.",
+            "Varnish 7.1, tests/edges/test_keeping.py", "measured",
+        ),
         Statement("variants", "Vary is obeyed in full.", "http-tests/cache-tests, Varnish 7.7",
                   "measured"),
         Statement("cookies", "The built-in VCL does not cache an answer with Set-Cookie.",
