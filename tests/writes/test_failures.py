@@ -280,15 +280,13 @@ def test_no_place_in_the_pool(worlds: Worlds) -> None:
     line = Line(worlds, connections=1, timeout=DEADLINE, idle_timeout=DEADLINE)
     waits, entered = threading.Event(), threading.Event()
 
-    def holding(_: Any) -> Told:
+    def holding() -> bytes:
         entered.set()
         waits.wait(DEADLINE)
-        return Told()
+        return b""
 
-    inner, line.near.app.told = (
-        line.near.app.told,
-        lambda _: Told(steps=(lambda: holding(None) and b"",)),
-    )
+    inner = line.near.app.told
+    line.near.app.told = lambda _: Told(steps=(holding,))
     first = threading.Thread(target=line.far.ask)
     first.start()
     assert entered.wait(DEADLINE)
