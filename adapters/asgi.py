@@ -115,7 +115,7 @@ class AsgiMiddleware:
             await send(message)
 
         try:
-            await self.app(scope, listening, telling)
+            await self.app(scope, listening, telling if self._rim.connects else send)
         finally:
             if ended:
                 await self._rim.aclose()

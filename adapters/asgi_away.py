@@ -1,7 +1,8 @@
 """ASGI: a request that is carried out in another region, in place of the application."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
@@ -77,10 +78,11 @@ class Elsewhere:
             await send(start)
             watching = asyncio.ensure_future(_leaving(receive))
             try:
-                async for chunk in client.apieces(response):
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                    if watching.done():
-                        return None
+                async with aclosing(client.apieces(response)) as pieces:
+                    async for chunk in pieces:
+                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                        if watching.done():
+                            return None
             except Truncated:
                 self._exchange.tell("forward-failed", "truncated")
                 raise
@@ -95,6 +97,8 @@ class Elsewhere:
         headers = list(scope["headers"])
         if not scope.get("http_version", "1.1").startswith("1"):
             headers = fields.one_cookie(headers)
+        if length is not None and length < 0:
+            raise ForwardFailed("unsendable", sent=False)
         call = outgoing(
             self._exchange, self._way, target=_target(scope), headers=headers,
             client=_client(scope), length=length,
@@ -107,7 +111,7 @@ class Elsewhere:
         """Octets of the content; `None` where only its end tells."""
         framing = dict(scope["headers"])
         if b"content-length" in framing:
-            return int(framing[b"content-length"])
+            return fields.length_of(framing[b"content-length"].decode("latin-1"))
         if b"transfer-encoding" in framing:
             return None
         if scope.get("http_version", "1.1").startswith("1"):
@@ -129,7 +133,7 @@ class Elsewhere:
         return reading
 
 
-async def _content(receive: Receive, call: Outgoing) -> AsyncIterator[bytes]:
+async def _content(receive: Receive, call: Outgoing) -> AsyncGenerator[bytes, None]:
     """The content as it comes; nothing is kept."""
     limit, taken, more = call.write.body_limit, 0, call.length != 0
     while more:

@@ -71,9 +71,12 @@ class Elsewhere:
         return Streaming(self._exchange, response, client.pieces(response))
 
     def _call(self, environ: Environ) -> Outgoing:
+        length = _length(environ)
+        if length is not None and length < 0:
+            raise ForwardFailed("unsendable", sent=False)
         call = outgoing(
             self._exchange, self._way, target=_target(environ), headers=_headers(environ),
-            client=_peer(environ), length=_length(environ),
+            client=_peer(environ), length=length,
         )  # fmt: skip
         if call is None:
             raise ForwardFailed("unsendable", sent=False)
@@ -97,6 +100,9 @@ class Streaming:
         """The next piece."""
         try:
             return next(self._pieces)
+        except StopIteration:
+            self._response.close()  # others can use the connection while the server goes on
+            raise
         except Truncated:
             self._exchange.tell("forward-failed", "truncated")
             raise
@@ -109,7 +115,7 @@ class Streaming:
 def _length(environ: Environ) -> int | None:
     """Octets of the content; `None` where only its end tells."""
     if said := environ.get("CONTENT_LENGTH"):
-        return int(said)
+        return fields.length_of(said)
     if environ.get("HTTP_TRANSFER_ENCODING") or environ.get("wsgi.input_terminated"):
         return None
     # Over HTTP/2 content can come without any field that announces it.

@@ -168,6 +168,11 @@ class Rim(Performer):
         self._patient = True
 
     @property
+    def connects(self) -> bool:
+        """Whether there may be connections of an event loop, to be closed before it ends."""
+        return any(part is not None for part in (self.tier, self.databases, self.client))
+
+    @property
     def backplane(self) -> Backplane | None:
         """How well this process hears of the region's purges; `None` without a Redis."""
         return None if self._log is None else self._log.backplane

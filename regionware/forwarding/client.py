@@ -6,7 +6,7 @@ decoding, proxies of the environment, and nothing is ever sent twice (`retries=0
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any, Final
@@ -104,7 +104,7 @@ class Client:
             raise Truncated(_BROKE_OFF) from error
 
     @staticmethod
-    async def apieces(response: httpcore.Response) -> AsyncIterator[bytes]:
+    async def apieces(response: httpcore.Response) -> AsyncGenerator[bytes, None]:
         """The async twin of `pieces`."""
         try:
             async for chunk in response.aiter_stream():

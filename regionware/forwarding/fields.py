@@ -64,6 +64,11 @@ def one_cookie(headers: list[Pair]) -> list[Pair]:
     return [*rest, (b"cookie", b"; ".join(lines))]
 
 
+def length_of(text: str) -> int:
+    """The octets that a `Content-Length` announces; negative where it is none."""
+    return int(text) if text.isascii() and text.isdecimal() else -1
+
+
 def loops(values: Iterable[str]) -> int:
     """How often a request has gone through one of us, as `CDN-Loop` tells."""
     members = ",".join(values).split(",")

@@ -274,3 +274,26 @@ def test_a_region_that_comes_back_is_used_again(worlds: Worlds) -> None:
         assert time.monotonic() < limit
         time.sleep(0.05)
     assert line.executions[0] == 0
+
+
+def test_no_place_in_the_pool(worlds: Worlds) -> None:
+    line = Line(worlds, connections=1, timeout=DEADLINE, idle_timeout=DEADLINE)
+    waits, entered = threading.Event(), threading.Event()
+
+    def holding() -> bytes:
+        entered.set()
+        waits.wait(DEADLINE)
+        return b""
+
+    inner = line.near.app.told
+    line.near.app.told = lambda _: Told(steps=(holding,))
+    first = threading.Thread(target=line.far.ask)
+    first.start()
+    assert entered.wait(DEADLINE)
+    line.fails()
+    assert why(line.far) == {"pool": 1}
+    waits.set()
+    first.join(DEADLINE)
+    line.near.app.told = inner
+    assert line.far.ask().status == 200
+    assert line.executions == (0, 2)
