@@ -13,7 +13,8 @@ from regionware.context import Current, Opening, bind, current, unbind
 from regionware.database.position import merge
 from regionware.database.token import Token
 from regionware.errors import Unavailable
-from regionware.locate import Client, Located
+from regionware.locate.claim import Located
+from regionware.locate.client import Client
 from regionware.policies.database import Access, Database, at_least
 from regionware.seeing import seen_by
 from regionware.session import Sessions

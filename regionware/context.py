@@ -16,8 +16,8 @@ from regionware.database.position import Position, lower, merge
 from regionware.database.seen import NOTHING, Seen
 from regionware.database.token import Token as SessionToken
 from regionware.errors import ConfigurationError, Unavailable
-from regionware.locate import Client, Located, Trust
-from regionware.locate.client import NOBODY
+from regionware.locate.claim import Located, Trust
+from regionware.locate.client import NOBODY, Client
 from regionware.policies.database import Access, Database
 from regionware.topology import Region
 

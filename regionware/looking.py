@@ -14,8 +14,8 @@ from regionware.effects import Invalidate
 from regionware.http.conditions import CONDITIONS
 from regionware.http.directives import parse_wants
 from regionware.http.request import Request, RequestEdits, joined
-from regionware.locate import Client, Located
-from regionware.locate.client import NOBODY
+from regionware.locate.claim import Located
+from regionware.locate.client import NOBODY, Client
 from regionware.locate.forgeable import OURS
 from regionware.policies.table import render
 from regionware.prepared import Plan, Prepared

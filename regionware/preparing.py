@@ -212,7 +212,7 @@ def _variance(compiled: Compiled, prepared: Prepared) -> Variance | None:
             f"answers differ by region, and the cookie {min(cookies)} can choose one, which "
             f"{blind[0]} does not look at"
         )
-    return Variance(cdn.vendors, prepared.topology)
+    return Variance(cdn.vendors, prepared.resolver.placing.ranker.by_country())
 
 
 def _region_of(resolver: Resolver, variance: Variance | None) -> Callable[[Request], str]:

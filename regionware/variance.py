@@ -11,9 +11,8 @@ from dataclasses import replace
 from typing import Final
 
 from regionware.http.request import Request
-from regionware.locate import Located
-from regionware.locate.countries import POINTS
-from regionware.topology import Region, Topology
+from regionware.locate.claim import Located
+from regionware.topology import Region
 from regionware.vendors.dialect import FieldList
 from regionware.vendors.model import Vendor
 
@@ -26,15 +25,15 @@ class Variance:
 
     __slots__ = ("_countries", "_fields", "_vendors")
 
-    def __init__(self, vendors: tuple[Vendor, ...], topology: Topology) -> None:
+    def __init__(self, vendors: tuple[Vendor, ...], countries: Mapping[str, Region]) -> None:
         """Prepare the fields, which are the same for every answer.
 
         Args:
             vendors: whose edges stand before the application.
-            topology: which region is nearest to a country.
+            countries: the region of each country; empty where no region has a location.
         """
         self._vendors = tuple(vendor for vendor in vendors if vendor.caches)
-        self._countries = nearest(topology)
+        self._countries = countries
         self._fields = list(dict.fromkeys(self._said()))
 
     def _said(self) -> Iterator[tuple[str, str]]:
@@ -79,12 +78,6 @@ class Variance:
         by_country = (vendor for vendor in self._vendors if vendor.by_country)
         said = any(located.source == f"platform:{vendor.name}" for vendor in by_country)
         return claim.country if said else None
-
-
-def nearest(topology: Topology) -> Mapping[str, Region]:
-    """The nearest region of each country; empty where no region has a location."""
-    found = {code: topology.nearest(*point) for code, point in POINTS.items()}
-    return {code: region for code, region in found.items() if region is not None}
 
 
 def _groups(countries: Mapping[str, Region]) -> str:

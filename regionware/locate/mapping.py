@@ -114,6 +114,11 @@ class Ranker:
             for code, (order, alone) in _compile(self._places).items()
         }
 
+    def by_country(self) -> dict[str, Region]:
+        """The region of each country, where nothing else is known of a client."""
+        near = {code: order[0] for code, (order, _) in self._countries.items() if order}
+        return near | self._overrides
+
     def rank(self, claim: Claim) -> Ranked:
         """The regions for a client, the best first; none where the claim is of no use."""
         (near, by), country = self._near(claim), claim.country

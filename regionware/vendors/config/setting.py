@@ -14,7 +14,6 @@ from regionware.locate.platforms import PLATFORMS
 from regionware.policies.edges import varies_by_region
 from regionware.policies.route import Route
 from regionware.topology import Topology
-from regionware.variance import nearest
 
 if TYPE_CHECKING:
     from regionware.middleware import Regionware
@@ -111,9 +110,10 @@ def needs(rw: "Regionware") -> dict[str, Any]:
     """What the routes of an application need, as options of a `Setting`."""
     prepared = rw._parts.prepared  # noqa: SLF001 - the composition shows itself to its own layer
     routes = [compiled.route for compiled in prepared.table.routes]
+    regions = prepared.resolver.placing.ranker.by_country()
     return {
         "regions": tuple(region.name for region in prepared.topology.regions),
-        "countries": {code: each.name for code, each in nearest(prepared.topology).items()},
+        "countries": {code: each.name for code, each in regions.items()},
         "replays": tuple(dict.fromkeys(_replays(routes, prepared.topology))),
         "varies": any(route.cdn is not None and varies_by_region(route) for route in routes),
         "private_cookies": tuple(sorted(prepared.sessions.cookies | prepared.resolver.cookies)),
