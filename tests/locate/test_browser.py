@@ -1,6 +1,6 @@
 """The script in a real browser: it measures two regions, and is pinned to the nearer one.
 
-It needs Debian's `chromium-headless-shell` (or `chromium`); where neither is installed it fails.
+It needs Debian's `chromium-headless-shell` (or `chromium`), which `.ci/install-parts` installs.
 """
 
 import os
@@ -33,6 +33,11 @@ HOME = b"""<!doctype html>
 addEventListener("load", () => regionware.probe().then(
   (ok) => fetch("/done?" + ok + "&" + document.cookie), (error) => fetch("/done?" + error)));
 </script>"""
+#: A missing part is an error where everything is to be shown, and elsewhere a reason that names it.
+pytestmark = pytest.mark.skipif(
+    not any(map(shutil.which, BROWSERS)) and "CI" not in os.environ,
+    reason="run .ci/install-parts: no browser",
+)
 QUIET = b'<!doctype html><script src="/.well-known/regionware/script.js"></script>'
 
 
