@@ -83,7 +83,7 @@ def compose(options: Options) -> Parts:
         purger.resend()
 
     wakes, names = Wakes(), Names.of(options.namespace, options.release)
-    tier, log = _tier(options, names, prepared, on_reset=reset, on_wake=wakes.wake)
+    tier, log = _tier(options, names, prepared, wakes, on_reset=reset)
     leases = _leases(tier, prepared.events)
     relays, own = _relays(options.topology, names, prepared)
     receivers = _receivers(options)
@@ -163,9 +163,9 @@ def _tier(
     options: Options,
     names: Names,
     prepared: Prepared,
+    wakes: Wakes,
     *,
     on_reset: Callable[[], None],
-    on_wake: Callable[[str], None],
 ) -> tuple[RedisTier | None, LogReader | None]:
     """This region's Redis, and who reads its log."""
     url = options.topology.here.redis
@@ -174,12 +174,15 @@ def _tier(
 
     def happened(name: str, detail: str) -> None:
         prepared.events.emit(Event(name, detail=detail))
+        if name == "redis-down":
+            # Who waits for a fill elsewhere would hear of its end through this Redis.
+            wakes.release()
 
     tier = RedisTier(url, names, on_event=happened)
     follower = Follower(
         prepared.fences, retention=options.retention, on_reset=on_reset, tell=prepared.events.emit
     )
-    log = LogReader(url, tier, follower, clock=prepared.clock, on_wake=on_wake)
+    log = LogReader(url, tier, follower, clock=prepared.clock, on_wake=wakes.wake)
     return tier, log
 
 

@@ -29,7 +29,18 @@ class Wakes:
         self._lock = Lock()
         self._lately: OrderedDict[str, int] = OrderedDict()
         self._parked: dict[str, list[Callable[[], None]]] = {}
+        self._released = 0
         self.heard = 0
+
+    def release(self) -> None:
+        """Wake everybody, and whoever is about to wait: nobody will be told of a fill's end."""
+        with self._lock:
+            self.heard += 1
+            self._released = self.heard
+            parked, self._parked = self._parked, {}
+        for wakers in parked.values():
+            for waker in wakers:
+                waker()
 
     def wake(self, digest: str) -> None:
         """Wake who waits for a key, and whoever is about to."""
@@ -70,7 +81,7 @@ class Wakes:
     def _park(self, ask: Park, wake: Callable[[], None]) -> bool:
         """Ask to be woken; `False` if that has happened since the look-up was sent."""
         with self._lock:
-            if self._lately.get(ask.digest, 0) > ask.heard:
+            if max(self._lately.get(ask.digest, 0), self._released) > ask.heard:
                 return False
             self._parked.setdefault(ask.digest, []).append(wake)
             return True

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from regionware.caching.claim import Claim
 from regionware.caching.flights import Flights
 from regionware.caching.leases import Leases
 from regionware.caching.redis import RedisTier
+from regionware.caching.wakes import Wakes
 from regionware.effects import Found, Lookup, Wait
 from regionware.parts.redis import RedisServer
 from tests.conformance.application import DEADLINE, Application, Gate, Response, Seen, text
@@ -215,6 +217,42 @@ def test_a_look_up_that_is_answered_too_late_leaves_no_lease(
         wakes.wake(next(iter(wakes._parked)))
     assert second.result().body == b"x"
     assert ("wait:lease" in other.rw.counts()) is not guarded
+
+
+@GUARDED
+def test_who_waits_for_another_worker_goes_on_when_redis_is_gone(
+    fleet: Fleet, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """Nobody will be told of the end of that fill, so the rest of its lease is not waited for."""
+    if not guarded:
+        monkeypatch.setattr(Wakes, "release", lambda _: None)
+    gate = Gate()
+    app = Application(
+        lambda seen: Response([b"x"], hold=gate) if seen.path == "/x" else text("other")
+    )
+    one, other = fleet(app, 2, life=60.0)
+    first = one.start("/x")
+    until(lambda: gate.waiting == 1)
+    second = other.start("/x")
+    until(lambda: waiting(other) == 1)
+    tier: RedisTier | None = other.rw._parts.rim.tier
+    assert tier is not None
+    tier.close()
+    tier._deadline = 0.05
+    tier.forget()
+    paths = (f"/{number}" for number in count())
+    redis_server.pause()
+    try:
+        until(lambda: bool(other.get(next(paths)).body) and "redis-down" in str(other.rw.counts()))
+        if guarded:
+            until(lambda: gate.waiting == 2)
+        else:
+            assert (waiting(other), gate.waiting) == (1, 1)
+    finally:
+        redis_server.resume()
+        gate.open()
+        other.rw._parts.rim._wakes.wake(next(iter(other.rw._parts.rim._wakes._parked), ""))
+    assert bodies([first, second]) == {b"x"}
 
 
 def test_a_redis_that_hangs_is_late_and_one_that_is_gone_is_not(
