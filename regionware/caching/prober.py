@@ -9,9 +9,10 @@ from regionware.caching.breaker import STEP, Breaker
 
 logger = logging.getLogger("regionware")
 
-#: Seconds between two probes of a server: at first, and at most; doubled in between.
+#: Seconds between two probes of a server: at first, and at most; doubled in between. With the steps
+#: of `breaker` a server that is back is used by all within 3 seconds, however long it was away.
 FIRST = 0.25
-LAST = 5.0
+LAST = 1.5
 #: The share by which a pause is longer or shorter, so that processes do not probe in step.
 _JITTER = 0.2
 _JOIN = 1.0
