@@ -32,18 +32,23 @@ _PATH = "/:@!$&'()*+,;=-._~"
 class Elsewhere:
     """Stands for the application, for one request."""
 
-    def __init__(self, app: App, exchange: Exchange, way: Way, client: "Client | None") -> None:
-        """Describe it."""
+    def __init__(
+        self, app: App, exchange: Exchange, way: Way, client: "Client | None", outer: Environ
+    ) -> None:
+        """Describe it; `outer` is the request as it came, from which nothing was removed."""
         self._app = app
         self._exchange = exchange
         self._way = way
         self._client = client
+        self._outer = outer
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Have the request carried out, and pass the response on as it comes."""
         exchange, way = self._exchange, self._way
         if way.kind != "forward" or self._client is None:
-            hop = signed(exchange, way.region, _headers(environ), _peer(environ))
+            hop = signed(
+                exchange, way.region, _headers(environ), _headers(self._outer), _peer(self._outer)
+            )
             exchange.tell("replayed", way.region.name)
             return answer(replay(way, hop), start_response)
         try:
@@ -75,8 +80,8 @@ class Elsewhere:
         if length is not None and length < 0:
             raise ForwardFailed("unsendable", sent=False)
         call = outgoing(
-            self._exchange, self._way, target=_target(environ), headers=_headers(environ),
-            client=_peer(environ), length=length,
+            self._exchange, self._way, target=_target(self._outer), headers=_headers(environ),
+            outer=_headers(self._outer), client=_peer(self._outer), length=length,
         )  # fmt: skip
         if call is None:
             raise ForwardFailed("unsendable", sent=False)
