@@ -9,6 +9,7 @@ from regionware.adapters.wsgi_response import answer, status_line, text
 from regionware.exchange import Exchange
 from regionware.forwarding import fields
 from regionware.forwarding.decision import Way, replay
+from regionware.forwarding.hop import NO_PORT
 from regionware.forwarding.outcome import cut, failed, runs_here
 from regionware.forwarding.outgoing import (
     ContentFailed,
@@ -159,7 +160,7 @@ def _headers(environ: Environ) -> list[fields.Pair]:
 
 def _peer(environ: Environ) -> tuple[str | None, int]:
     port = str(environ.get("REMOTE_PORT", ""))
-    return environ.get("REMOTE_ADDR") or None, int(port) if port.isdecimal() else 0
+    return environ.get("REMOTE_ADDR") or None, int(port) if port.isdecimal() else NO_PORT
 
 
 def _target(environ: Environ) -> bytes:

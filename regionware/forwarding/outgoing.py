@@ -137,15 +137,17 @@ def signed(
         exchange: the request.
         region: where it goes.
         headers: its fields, without what nobody vouches for.
-        outer: all of its fields, as they came. Of a request that came through an ingress the hop
-            has these: the primary's region judges them as if it had come in there.
+        outer: all of its fields, as they came. Of a request that came through an ingress, or whose
+            peer is not the socket's, the hop has these: the primary's region judges them as if it
+            had come in there.
         client: address and port of the peer.
     """
     prepared, request = exchange.prepared, exchange.request
     ways = prepared.ways
     if ways.hops is None:
         return None
-    known = outer if prepared.resolver.admits(request) else headers
+    entrance = prepared.resolver.ingresses.of(request)
+    known = outer if entrance.way is not None or entrance.replaced else headers
     pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in known]
     hop = Hop(
         origin=prepared.topology.here.name,
@@ -153,7 +155,7 @@ def signed(
         scheme="https" if request.scheme == "https" else "http",
         host=next((value for name, value in pairs if name == "host"), ""),
         client=client[0],
-        port=client[1],
+        port=0 if entrance.replaced else client[1],
         fields=tuple(pair for pair in pairs if pair[0] in ways.changed),
     )
     path = request.root + request.path

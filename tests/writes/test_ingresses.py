@@ -1,15 +1,21 @@
 """What stands in front of the far region is seen in the primary's as if it stood there."""
 
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from werkzeug.middleware.proxy_fix import ProxyFix
 
+import regionware
 from regionware import Region
+from regionware.forwarding.hop import NO_PORT, Hop, Hops
 from regionware.locate import Cookie, Header, Ingress
 from regionware.parts.process import free_port
 from regionware.parts.proxy import DelayProxy
 from regionware.policies import Route
-from tests.writes.served import FORWARDS, Worlds
+from tests.writes.served import FORWARDS, SECRET, Told, Worlds
 
 PROOF = "the-secret-of-an-edge"
 CLIENT = "203.0.113.9"
@@ -92,3 +98,41 @@ def test_a_circle_ends_where_nobody_is_believed(worlds: Worlds) -> None:
     assert one.count("forwarded") + two.count("forwarded") == 3
     # Nobody who asks plainly is held for one of us.
     assert one.app.seen == [] or one.app.seen[0].of("cdn-loop") == []
+
+
+def test_a_server_that_tells_no_port_has_replaced_nobody(worlds: Worlds) -> None:
+    """A port of 0 says that a server has put a client in the place of its peer."""
+    hop = Hop(
+        origin="fra", target="iad", scheme="https", host="shop.test", client="10.0.0.9",
+        port=NO_PORT, fields=(("x-forwarded-for", CLIENT), ("x-forwarded-proto", "https")),
+    )  # fmt: skip
+    _, near = worlds.pair(trusted=[Ingress.load_balancer("10.0.0.0/8")])
+    for port, told in ((NO_PORT, [CLIENT]), (4711, [CLIENT]), (0, [])):
+        text = Hops([SECRET]).sign(replace(hop, port=port), "POST", "/things", "", now=time.time())
+        assert text is not None
+        assert near.ask(headers=[("Regionware-Hop", text)]).status == 200
+        assert near.app.seen[-1].of("x-forwarded-for") == told
+        assert near.app.seen[-1].client == "10.0.0.9"
+
+
+def test_a_peer_that_was_made_up_is_nobody_there_either(worlds: Worlds) -> None:
+    """A server that takes its peer from a header must not make a proxy of whoever sends it."""
+    behind = [Ingress("10.0.0.0/8", client="peer", headers=["X-Region"])]
+    far, near = worlds.pair(trusted=behind, region=[Header("X-Region")])
+    inner = far.server._uvicorn.config if worlds.flavour == "asgi" else far.server._werkzeug
+    if worlds.flavour == "asgi":
+        inner.loaded_app = ProxyHeadersMiddleware(inner.loaded_app, "*")  # type: ignore[arg-type]
+    else:
+        inner.app = ProxyFix(inner.app)
+    told: list[str] = []
+
+    def clients(_: Any) -> Told:
+        state = regionware.current()
+        assert state is not None
+        told.append(str(state.client))
+        return Told()
+
+    near.app.told = clients
+    assert far.ask(headers=[("X-Forwarded-For", "10.0.0.9"), ("X-Region", "fra")]).status == 200
+    assert told == [""]
+    assert near.app.seen[0].of("x-region") == []
