@@ -63,9 +63,7 @@ class Elsewhere:
 
     async def _replay(self, scope: Scope, send: Send) -> None:
         region, outer = self._way.region, self._outer
-        hop = signed(
-            self._exchange, region, scope["headers"], outer["headers"], _client(outer)
-        )
+        hop = signed(self._exchange, region, scope["headers"], outer["headers"], _client(outer))
         self._exchange.tell("replayed", region.name)
         await _answer(replay(self._way, hop), send)
 

@@ -72,9 +72,7 @@ def _stays(exchange: "Exchange") -> str:
     return "upgrade" if request.header("upgrade") is not None else ""
 
 
-def _away(
-    exchange: "Exchange", write: Write, primary: Region, hop: Hop | None, went: int
-) -> Way:
+def _away(exchange: "Exchange", write: Write, primary: Region, hop: Hop | None, went: int) -> Way:
     """A write whose primary is elsewhere."""
     here, request = exchange.prepared.topology.here, exchange.request
     if hop is not None:

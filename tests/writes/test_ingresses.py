@@ -119,9 +119,9 @@ def test_a_peer_that_was_made_up_is_nobody_there_either(worlds: Worlds) -> None:
     """A server that takes its peer from a header must not make a proxy of whoever sends it."""
     behind = [Ingress("10.0.0.0/8", client="peer", headers=["X-Region"])]
     far, near = worlds.pair(trusted=behind, region=[Header("X-Region")])
-    inner = far.server._uvicorn.config if worlds.flavour == "asgi" else far.server._werkzeug
+    inner: Any = far.server._uvicorn.config if worlds.flavour == "asgi" else far.server._werkzeug
     if worlds.flavour == "asgi":
-        inner.loaded_app = ProxyHeadersMiddleware(inner.loaded_app, "*")  # type: ignore[arg-type]
+        inner.loaded_app = ProxyHeadersMiddleware(inner.loaded_app, "*")
     else:
         inner.app = ProxyFix(inner.app)
     told: list[str] = []
