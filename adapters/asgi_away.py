@@ -76,7 +76,7 @@ class Elsewhere:
         response = await client.asend(call, content)
         self._exchange.tell("forwarded", call.region.name)
         try:
-            headers = take(self._exchange, call.region, response.headers)
+            headers = take(self._exchange, call.region, response.status, response.headers)
             start = {"type": "http.response.start", "status": response.status, "headers": headers}
             await send(start)
             watching = asyncio.ensure_future(_leaving(receive))

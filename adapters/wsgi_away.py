@@ -69,7 +69,7 @@ class Elsewhere:
         response = client.send(call, _content(environ["wsgi.input"], call))
         self._exchange.tell("forwarded", call.region.name)
         try:
-            headers = take(self._exchange, call.region, response.headers)
+            headers = take(self._exchange, call.region, response.status, response.headers)
             start_response(status_line(response.status), text(headers))
         except BaseException:
             response.close()
