@@ -134,6 +134,8 @@ def _cache(exchange: Exchange) -> dict[str, Any]:
     removed = sorted(screened.edits.remove) if screened.edits is not None else []
     if screened.key is None:
         return {"decision": "bypass", "reason": screened.reason, "removed": removed}
+    hidden = plan.keys.hide(request, screened.edits)
+    removed = removed if hidden is None else sorted(hidden.remove)
     special = request.special
     exchange.wants = parse_wants(special.get("cache-control"), special.get("pragma"))
     if exchange.wants is not None and exchange.wants.no_store:

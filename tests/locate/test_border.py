@@ -172,6 +172,8 @@ def test_what_tells_of_one_client_is_in_no_answer_for_everybody(rig: Rig, truste
     assert told("/cached") == told("/region") == set()
     assert told("/by") == told("/own") == {"cf-ipcountry"}
     assert told("/x") == told("/book") >= {"cf-ipcountry", "cf-connecting-ip", "x-forwarded-for"}
+    hidden = here.rw.explain("GET", "/cached", sent, peer=PROXY)["cache"]["removed"]
+    assert {"cf-ipcountry", "x-forwarded-for"} <= set(hidden)
     # What bypasses is for one client, who is told of nothing less.
     bypassing = {**sent, "Cookie": "sid=1"}
     assert "cf-ipcountry" in seen_by(here, "/cached", headers=bypassing)

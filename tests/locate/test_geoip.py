@@ -463,8 +463,8 @@ def test_each_region_has_an_entry_of_its_own(path: Path, rig: Rig) -> None:
     geoip.check()
     answer = site.get("/a", peer="8.8.8.8")
     assert (answer.body, answer.hit) == (b"fra", True)
-    told = rw.explain("GET", "/a", peer="8.8.8.8")["region"]
-    assert [told[name] for name in ("name", "source", "trust", "by")] == [
+    region = rw.explain("GET", "/a", peer="8.8.8.8")["region"]
+    assert [region[key] for key in ("name", "source", "trust", "by")] == [
         "fra", "geoip", "derived", "country",
     ]  # fmt: skip
 
