@@ -27,6 +27,7 @@ from regionware.context import bind, unbind
 from regionware.drive import adrive
 from regionware.exchange import Exchange, begin
 from regionware.forwarding.decision import elsewhere
+from regionware.forwarding.fields import LOOP, loops
 from regionware.forwarding.ways import ARRIVED
 from regionware.rim import Rim
 from regionware.serving import Reply, hit_headers
@@ -35,6 +36,7 @@ __all__ = ["App", "AsgiMiddleware"]
 
 #: Refreshes under way in this process; more are dropped.
 _REFRESHES = 32
+_LOOP = LOOP.encode()
 
 
 class AsgiMiddleware:
@@ -153,8 +155,10 @@ class AsgiMiddleware:
         """The application, or what stands for it where the request is carried out elsewhere."""
         if exchange.mode == "off":
             return self.app
-        way = elsewhere(exchange, scope.get(ARRIVED))
-        return self.app if way is None else Elsewhere(self.app, exchange, way, self._rim.client)
+        way = elsewhere(exchange, scope.get(ARRIVED), _went(scope))
+        if way is None:
+            return self.app
+        return Elsewhere(self.app, exchange, way, self._rim.client, scope)
 
     def _refresh(self, exchange: Exchange, scope: Scope) -> None:
         """Carry out an exchange in the background, for nobody: no identity, no context."""
@@ -177,6 +181,11 @@ class AsgiMiddleware:
             self._rim.refresh_failed(exchange, error)
         finally:
             unbind(token)
+
+
+def _went(scope: Scope) -> int:
+    """How often a request has gone through one of us, as it says itself."""
+    return loops(value.decode("latin-1") for name, value in scope["headers"] if name == _LOOP)
 
 
 async def _nowhere(_: Message) -> None:

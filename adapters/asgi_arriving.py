@@ -3,7 +3,7 @@
 from regionware.adapters.asgi import AsgiMiddleware
 from regionware.adapters.asgi_request import App, AsgiRequest, Receive, Scope, Send
 from regionware.forwarding.arriving import arrived
-from regionware.forwarding.hop import FIELD, Hop
+from regionware.forwarding.hop import FIELD, NO_PORT, Hop
 from regionware.forwarding.ways import ARRIVED
 from regionware.rim import Rim
 
@@ -31,7 +31,8 @@ class ArrivingAsgi(AsgiMiddleware):
         if hop is None or not hop.believed:
             rest = [pair for pair in scope["headers"] if pair[0] != _FIELD]
             return {**scope, "headers": rest} | ({} if hop is None else {ARRIVED: hop})
-        client = None if hop.client is None else (hop.client, hop.port)
+        port = 65_535 if hop.port == NO_PORT else hop.port  # there must be one
+        client = None if hop.client is None else (hop.client, port)
         return {
             **scope, "headers": self._restored(scope, hop), "scheme": hop.scheme,
             "client": client, ARRIVED: hop,

@@ -32,12 +32,15 @@ _PATH = "/:@!$&'()*+,;=-._~"
 class Elsewhere:
     """Stands for the application, for one request."""
 
-    def __init__(self, app: App, exchange: Exchange, way: Way, client: "Client | None") -> None:
-        """Describe it."""
+    def __init__(
+        self, app: App, exchange: Exchange, way: Way, client: "Client | None", outer: Scope
+    ) -> None:
+        """Describe it; `outer` is the request as it came, from which nothing was removed."""
         self._app = app
         self._exchange = exchange
         self._way = way
         self._client = client
+        self._outer = outer
         #: What was read to see whether there is a content at all.
         self._first: Message | None = None
 
@@ -59,8 +62,8 @@ class Elsewhere:
             await _answer(reply, send)
 
     async def _replay(self, scope: Scope, send: Send) -> None:
-        region, headers = self._way.region, scope["headers"]
-        hop = signed(self._exchange, region, headers, _client(scope))
+        region, outer = self._way.region, self._outer
+        hop = signed(self._exchange, region, scope["headers"], outer["headers"], _client(outer))
         self._exchange.tell("replayed", region.name)
         await _answer(replay(self._way, hop), send)
 
@@ -73,7 +76,7 @@ class Elsewhere:
         response = await client.asend(call, content)
         self._exchange.tell("forwarded", call.region.name)
         try:
-            headers = take(self._exchange, call.region, response.headers)
+            headers = take(self._exchange, call.region, response.status, response.headers)
             start = {"type": "http.response.start", "status": response.status, "headers": headers}
             await send(start)
             watching = asyncio.ensure_future(_leaving(receive))
@@ -100,8 +103,8 @@ class Elsewhere:
         if length is not None and length < 0:
             raise ForwardFailed("unsendable", sent=False)
         call = outgoing(
-            self._exchange, self._way, target=_target(scope), headers=headers,
-            client=_client(scope), length=length,
+            self._exchange, self._way, target=_target(self._outer), headers=headers,
+            outer=self._outer["headers"], client=_client(self._outer), length=length,
         )  # fmt: skip
         if call is None:
             raise ForwardFailed("unsendable", sent=False)
@@ -110,10 +113,10 @@ class Elsewhere:
     async def _length(self, scope: Scope, receive: Receive) -> int | None:
         """Octets of the content; `None` where only its end tells."""
         framing = dict(scope["headers"])
+        if b"transfer-encoding" in framing:
+            return None  # it overrides a length (RFC 9112, section 6.3)
         if b"content-length" in framing:
             return fields.length_of(framing[b"content-length"].decode("latin-1"))
-        if b"transfer-encoding" in framing:
-            return None
         if scope.get("http_version", "1.1").startswith("1"):
             return 0
         # Over HTTP/2 content can come without any field that announces it.

@@ -19,11 +19,14 @@ from regionware.caching.entry import Entry
 from regionware.drive import drive
 from regionware.exchange import Exchange, begin
 from regionware.forwarding.decision import elsewhere
+from regionware.forwarding.fields import LOOP, loops
 from regionware.forwarding.ways import ARRIVED
 from regionware.rim import Rim
 from regionware.serving import Reply, hit_headers
 
 __all__ = ["App", "WsgiMiddleware"]
+
+_LOOP = variable(LOOP)
 
 
 class WsgiMiddleware:
@@ -83,8 +86,10 @@ class WsgiMiddleware:
         """The application, or what stands for it where the request is carried out elsewhere."""
         if exchange.mode == "off":
             return self.app
-        way = elsewhere(exchange, environ.get(ARRIVED))
-        return self.app if way is None else Elsewhere(self.app, exchange, way, self._rim.client)
+        way = elsewhere(exchange, environ.get(ARRIVED), loops([environ.get(_LOOP, "")]))
+        if way is None:
+            return self.app
+        return Elsewhere(self.app, exchange, way, self._rim.client, environ)
 
     def _refresh(self, exchange: Exchange, environ: Environ) -> None:
         """Carry out an exchange in the background, for nobody: no identity, no context."""

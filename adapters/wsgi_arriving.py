@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from regionware.adapters.wsgi import WsgiMiddleware
 from regionware.adapters.wsgi_request import App, Environ, StartResponse, WsgiRequest, variable
 from regionware.forwarding.arriving import arrived
-from regionware.forwarding.hop import FIELD, Hop
+from regionware.forwarding.hop import FIELD, NO_PORT, Hop
 from regionware.forwarding.ways import ARRIVED
 from regionware.rim import Rim
 
@@ -39,6 +39,8 @@ class ArrivingWsgi(WsgiMiddleware):
         kept = {key: value for key, value in environ.items() if key not in self._replaced}
         kept["wsgi.url_scheme"] = hop.scheme
         kept["REMOTE_ADDR"], kept["REMOTE_PORT"] = hop.client or "", str(hop.port)
+        if hop.port == NO_PORT:
+            del kept["REMOTE_PORT"]
         if hop.host:
             kept["HTTP_HOST"] = hop.host
         for name, value in hop.fields:

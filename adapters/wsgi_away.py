@@ -9,6 +9,7 @@ from regionware.adapters.wsgi_response import answer, status_line, text
 from regionware.exchange import Exchange
 from regionware.forwarding import fields
 from regionware.forwarding.decision import Way, replay
+from regionware.forwarding.hop import NO_PORT
 from regionware.forwarding.outcome import cut, failed, runs_here
 from regionware.forwarding.outgoing import (
     ContentFailed,
@@ -32,18 +33,23 @@ _PATH = "/:@!$&'()*+,;=-._~"
 class Elsewhere:
     """Stands for the application, for one request."""
 
-    def __init__(self, app: App, exchange: Exchange, way: Way, client: "Client | None") -> None:
-        """Describe it."""
+    def __init__(
+        self, app: App, exchange: Exchange, way: Way, client: "Client | None", outer: Environ
+    ) -> None:
+        """Describe it; `outer` is the request as it came, from which nothing was removed."""
         self._app = app
         self._exchange = exchange
         self._way = way
         self._client = client
+        self._outer = outer
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Have the request carried out, and pass the response on as it comes."""
         exchange, way = self._exchange, self._way
         if way.kind != "forward" or self._client is None:
-            hop = signed(exchange, way.region, _headers(environ), _peer(environ))
+            hop = signed(
+                exchange, way.region, _headers(environ), _headers(self._outer), _peer(self._outer)
+            )
             exchange.tell("replayed", way.region.name)
             return answer(replay(way, hop), start_response)
         try:
@@ -63,7 +69,7 @@ class Elsewhere:
         response = client.send(call, _content(environ["wsgi.input"], call))
         self._exchange.tell("forwarded", call.region.name)
         try:
-            headers = take(self._exchange, call.region, response.headers)
+            headers = take(self._exchange, call.region, response.status, response.headers)
             start_response(status_line(response.status), text(headers))
         except BaseException:
             response.close()
@@ -75,8 +81,8 @@ class Elsewhere:
         if length is not None and length < 0:
             raise ForwardFailed("unsendable", sent=False)
         call = outgoing(
-            self._exchange, self._way, target=_target(environ), headers=_headers(environ),
-            client=_peer(environ), length=length,
+            self._exchange, self._way, target=_target(self._outer), headers=_headers(environ),
+            outer=_headers(self._outer), client=_peer(self._outer), length=length,
         )  # fmt: skip
         if call is None:
             raise ForwardFailed("unsendable", sent=False)
@@ -154,7 +160,7 @@ def _headers(environ: Environ) -> list[fields.Pair]:
 
 def _peer(environ: Environ) -> tuple[str | None, int]:
     port = str(environ.get("REMOTE_PORT", ""))
-    return environ.get("REMOTE_ADDR") or None, int(port) if port.isdecimal() else 0
+    return environ.get("REMOTE_ADDR") or None, int(port) if port.isdecimal() else NO_PORT
 
 
 def _target(environ: Environ) -> bytes:

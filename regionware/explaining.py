@@ -10,6 +10,7 @@ from regionware.caching.fresh import is_fresh
 from regionware.errors import Unavailable
 from regionware.exchange import Exchange
 from regionware.forwarding.decision import decide
+from regionware.forwarding.fields import LOOP, loops
 from regionware.http.directives import parse_wants
 from regionware.http.paths import is_odd_raw
 from regionware.http.request import Request, RequestEdits
@@ -105,20 +106,20 @@ def explain(
         "cache": _cache(exchange),
         "database": _database(parts, exchange),
         "cdn": (told := _cdn(exchange)),
-        "write": _write(exchange),
+        "write": _write(exchange, loops(v for n, v in headers.items() if n.lower() == LOOP)),
         "at_edges": _at_edges(plan, told),
         "edges": _edges(parts, plan, request),
     }
 
 
-def _write(exchange: Exchange) -> dict[str, str] | None:
+def _write(exchange: Exchange, went: int) -> dict[str, str] | None:
     """Where a write is carried out, and why; `None` for what only reads."""
     if exchange.plan.compiled.access(exchange.request.method) != "write":
         return None
     here = exchange.prepared.topology.here.name
     if exchange.plan.write is None:
         return {"decision": "direct", "region": here, "reason": "policy"}
-    way = decide(exchange)
+    way = decide(exchange, went=went)
     word = "direct" if way.kind == "here" else way.kind
     return {"decision": word, "region": way.region.name, "reason": way.reason}
 
@@ -133,6 +134,8 @@ def _cache(exchange: Exchange) -> dict[str, Any]:
     removed = sorted(screened.edits.remove) if screened.edits is not None else []
     if screened.key is None:
         return {"decision": "bypass", "reason": screened.reason, "removed": removed}
+    hidden = plan.keys.hide(request, screened.edits)
+    removed = removed if hidden is None else sorted(hidden.remove)
     special = request.special
     exchange.wants = parse_wants(special.get("cache-control"), special.get("pragma"))
     if exchange.wants is not None and exchange.wants.no_store:

@@ -107,6 +107,7 @@ class Looking(Answers):
         if token is not None and (token.lost or token.orphaned) and self.plan.sessions:
             self.bypass = "session"
             return self._pass()
+        self.edits = keys.hide(request, self.edits)
         need = owed(self.token, self.plan) if self.plan.sessions else None
         return self.remember(keys, screened.key, need, self.recollect(screened.key))
 

@@ -19,6 +19,7 @@ from regionware.http.hosts import Hosts
 from regionware.http.request import Request
 from regionware.locate.border import Border
 from regionware.locate.claim import Provider
+from regionware.locate.forgeable import TELLING
 from regionware.locate.healthy import Marks
 from regionware.locate.latency import Latency
 from regionware.locate.mapping import RegionMap
@@ -145,10 +146,15 @@ def _probe(options: Options, resolver: Resolver, events: Events) -> Endpoint | N
 def _ways(options: Options, resolver: Resolver, primary: Callable[[], Region]) -> Ways:
     writes = [route.write for route in options.routes if route.write is not None]
     away = any(write.forwarding or write.replays for write in writes)
+    ways = resolver.ingresses.ways
+    secrets = frozenset[str]().union(*(way.secrets for way in ways))
+    believed = resolver.believed.union(*(way.believed or () for way in ways))
     return Ways(
         hops=Hops(options.secrets) if away and options.secrets else None,
         primary=primary,
-        changed=CHANGED | resolver.headers,
+        # No proxy changes what a look-up depends on, cookies for one, which are long at times.
+        changed=(CHANGED | TELLING | resolver.headers | believed) - LOOKUP - secrets,
+        secrets=secrets,
         platforms=frozenset(write.strategy for write in writes if write.replays),
     )
 

@@ -16,7 +16,7 @@ from regionware.http.fields import parse_cookies, vary_value
 from regionware.http.hosts import Hosts
 from regionware.http.paths import is_ambiguous
 from regionware.http.request import Request, RequestEdits
-from regionware.locate.border import spelled
+from regionware.locate.border import nameless, spelled
 from regionware.locate.forgeable import STEERING, TELLING
 from regionware.policies.cache import Cache
 
@@ -148,8 +148,8 @@ class KeyPlan:
         self._dimensions: list[Callable[[Request], str]] = [
             _variant(name) if name in varying else _field(name) for name in self.fields
         ]
-        self._functions = [region for d in cache.dimensions if d == "region"]
-        self._functions += [d for d in cache.dimensions if callable(d)]
+        self._own = [d for d in cache.dimensions if callable(d)]
+        self._functions = [region for d in cache.dimensions if d == "region"] + self._own
         self._dimensions += self._functions
         self._cookies = () if isinstance(cache.cookies, str) else tuple(cache.cookies)
         self._ignored = tuple(cache.ignore_query)
@@ -213,6 +213,32 @@ class KeyPlan:
             *(cookies or ()),
         )
         return Screened(key, "", edits or None)
+
+    def hide(self, request: Request, edits: RequestEdits | None) -> RequestEdits | None:
+        """Take out what an ingress tells of one client, and the key does not have.
+
+        It is as true as can be, and would be in the answer for everybody all the same. What the
+        route names, or a function of its own reads, is in the key.
+
+        Args:
+            request: one that has a key.
+            edits: what is changed in it already; not changed, as the request is read through it.
+        """
+        entrance = getattr(request, "entrance", None)
+        if entrance is None or self.cache.is_standard:
+            return edits
+        telling = entrance.telling.difference(self.fields)
+        if telling and self._own:
+            telling -= read_by(self._own, request)
+        put = {} if edits is None else edits.put
+        if not telling and "forwarded" not in put:
+            return edits
+        put = {name: value for name, value in put.items() if name not in telling}
+        known = edits or RequestEdits(set())
+        edits = RequestEdits(known.remove | telling, known.cookie, known.query, put)
+        if "forwarded" not in self.fields:
+            nameless(edits)
+        return edits
 
     def told(self, request: Request) -> Key:
         """The key of a request that tells nothing but a URL, on a `quick` route.

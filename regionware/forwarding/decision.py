@@ -4,7 +4,6 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from regionware.forwarding.fields import LOOP, loops
 from regionware.forwarding.hop import Hop
 from regionware.policies.write import Write
 from regionware.serving import Reply
@@ -32,20 +31,24 @@ class Way:
         reason: why here; else the region.
         write: the policy that holds.
         region: where it goes.
+        loops: how often the request has gone through one of us, as it came.
     """
 
     kind: Literal["here", "forward", "fly", "nginx"]
     reason: str
     write: Write
     region: Region
+    loops: int = 0
 
 
-def decide(exchange: "Exchange", hop: Hop | None = None) -> Way:
+def decide(exchange: "Exchange", hop: Hop | None = None, went: int = 0) -> Way:
     """Where this request is carried out; nothing is changed.
 
     Args:
         exchange: the request, on a route with a policy for writes.
         hop: the one that it has made already.
+        went: how often it has gone through one of us. What a stranger says of that nobody sees
+            any more, and yet a circle has no other end where hops are not understood.
     """
     prepared, write = exchange.prepared, exchange.plan.write or Write.direct()
     here = prepared.topology.here
@@ -53,7 +56,7 @@ def decide(exchange: "Exchange", hop: Hop | None = None) -> Way:
     if not reason:
         primary = prepared.ways.primary()
         if primary.name != here.name:
-            return _away(exchange, write, primary, hop)
+            return _away(exchange, write, primary, hop, went)
         reason = "primary"
     return Way("here", reason, write, here)
 
@@ -69,12 +72,12 @@ def _stays(exchange: "Exchange") -> str:
     return "upgrade" if request.header("upgrade") is not None else ""
 
 
-def _away(exchange: "Exchange", write: Write, primary: Region, hop: Hop | None) -> Way:
+def _away(exchange: "Exchange", write: Write, primary: Region, hop: Hop | None, went: int) -> Way:
     """A write whose primary is elsewhere."""
     here, request = exchange.prepared.topology.here, exchange.request
     if hop is not None:
         return Way("here", "hop", write, here)
-    if loops([request.header(LOOP) or ""]) >= _MOST_LOOPS:
+    if went >= _MOST_LOOPS:
         return Way("here", "loop", write, here)
     if write.replays and write.otherwise is not None:
         reason = _cannot_replay(exchange, write)
@@ -86,7 +89,7 @@ def _away(exchange: "Exchange", write: Write, primary: Region, hop: Hop | None) 
     length = request.special.get("content-length") or request.header("content-length") or ""
     if write.body_limit is not None and length.isdecimal() and int(length) > write.body_limit:
         return Way("here", "body", write, here)
-    return Way("forward", primary.name, write, primary)
+    return Way("forward", primary.name, write, primary, went)
 
 
 def _cannot_replay(exchange: "Exchange", write: Write) -> str:
@@ -105,14 +108,15 @@ def _cannot_replay(exchange: "Exchange", write: Write) -> str:
     return "" if length.isdecimal() and int(length) <= _FLY_LIMIT else "body"
 
 
-def elsewhere(exchange: "Exchange", hop: Hop | None) -> Way | None:
+def elsewhere(exchange: "Exchange", hop: Hop | None, went: int = 0) -> Way | None:
     """Where else this request is carried out, `None` for here; it is told where something is odd.
 
     Args:
         exchange: see `decide`.
         hop: see `decide`.
+        went: see `decide`.
     """
-    way = decide(exchange, hop)
+    way = decide(exchange, hop, went)
     if way.kind == "here":
         if way.reason in {"hop", "loop"}:
             _misdirected(exchange, way, hop)

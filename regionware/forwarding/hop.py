@@ -28,6 +28,8 @@ FIELD: Final = "regionware-hop"
 WINDOW: Final = 60
 #: Octets; servers refuse fields that are much longer.
 LONGEST: Final = 7168
+#: Not 0: that says that the client was put there.
+NO_PORT: Final = 99_999
 
 _SALT = b"regionware hop, version 1"
 _MOST_FIELDS = 64
@@ -52,7 +54,8 @@ class Hop:
         scheme: `http` or `https`.
         host: the `Host` field, as sent; empty where there was none.
         client: the address at the other end of the socket, `None` for a Unix socket.
-        port: that of the client.
+        port: that of the client; 0 where a server has put another client in the place of its own,
+            `NO_PORT` where a server does not say.
         fields: those that proxies on the way change, as they were, names in lower case.
         believed: it is of this time; if not, it only keeps the request from going on.
     """

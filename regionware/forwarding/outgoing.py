@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from regionware.errors import RegionwareError, Unavailable
 from regionware.forwarding.decision import Way
-from regionware.forwarding.fields import LOOP, LOOP_NAME, Pair, end_to_end
+from regionware.forwarding.fields import LOOP, LOOP_NAME, Pair, end_to_end, loops
 from regionware.forwarding.hop import FIELD, Hop
 from regionware.policies.write import Write
 from regionware.topology import Region
@@ -83,6 +83,7 @@ def outgoing(
     *,
     target: bytes,
     headers: Sequence[Pair],
+    outer: Sequence[Pair],
     client: tuple[str | None, int],
     length: int | None,
 ) -> Outgoing | None:
@@ -92,18 +93,25 @@ def outgoing(
         exchange: the request.
         way: where it goes.
         target: path and query as they were sent.
-        headers: its fields as octets, names in lower case.
+        headers: its fields as octets, names in lower case, without what nobody vouches for.
+        outer: all of its fields, as they came; see `signed`.
         client: address and port of the peer.
         length: octets of its content; `None` where only its end tells.
     """
     region = way.region
-    hop = signed(exchange, region, headers, client)
+    hop = signed(exchange, region, headers, outer, client)
     if hop is None:
         return None
     parts = urlsplit(region.url or "")
     sent = [(b"host", parts.netloc.encode("ascii"))]
     sent += end_to_end(headers, _OURS)
-    sent += [(FIELD.encode(), hop.encode("ascii")), (LOOP.encode(), LOOP_NAME.encode())]
+    if exchange.prepared.resolver.admits(exchange.request):
+        secrets = exchange.prepared.ways.secrets
+        sent += [pair for pair in outer if pair[0].decode("latin-1") in secrets]
+    # The count goes on, also where a stranger's was removed.
+    told = loops(value.decode("latin-1") for name, value in headers if name == LOOP.encode())
+    round_ = ", ".join([LOOP_NAME] * (max(way.loops - told, 0) + 1))
+    sent += [(FIELD.encode(), hop.encode("ascii")), (LOOP.encode(), round_.encode())]
     if length is None:
         sent.append((b"transfer-encoding", b"chunked"))
     elif length or any(name == b"content-length" for name, _ in headers):
@@ -120,21 +128,34 @@ def signed(
     exchange: "Exchange",
     region: Region,
     headers: Sequence[Pair],
+    outer: Sequence[Pair],
     client: tuple[str | None, int],
 ) -> str | None:
-    """The hop of a request that goes to a region; `None` where it says too much."""
+    """The hop of a request that goes to a region; `None` where it says too much.
+
+    Args:
+        exchange: the request.
+        region: where it goes.
+        headers: its fields, without what nobody vouches for.
+        outer: all of its fields, as they came. Of a request that came through an ingress, or whose
+            peer is not the socket's, the hop has these: the primary's region judges them as if it
+            had come in there.
+        client: address and port of the peer.
+    """
     prepared, request = exchange.prepared, exchange.request
     ways = prepared.ways
     if ways.hops is None:
         return None
-    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    entrance = prepared.resolver.ingresses.of(request)
+    known = outer if entrance.way is not None or entrance.replaced else headers
+    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in known]
     hop = Hop(
         origin=prepared.topology.here.name,
         target=region.name,
         scheme="https" if request.scheme == "https" else "http",
         host=next((value for name, value in pairs if name == "host"), ""),
         client=client[0],
-        port=client[1],
+        port=0 if entrance.replaced else client[1],
         fields=tuple(pair for pair in pairs if pair[0] in ways.changed),
     )
     path = request.root + request.path

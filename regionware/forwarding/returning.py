@@ -4,7 +4,7 @@ The application there has written, and its regionware has told the session so. T
 from us: what the token says becomes this exchange's own, as if the write had been made here.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from regionware.context import HostRead
 from regionware.database.token import Token
@@ -16,9 +16,14 @@ from regionware.topology import Region
 if TYPE_CHECKING:
     from regionware.exchange import Exchange
 
+_LOST_SIGHT: Final = frozenset({502, 504})
 
-def take(exchange: "Exchange", region: Region, headers: list[Pair]) -> list[Pair]:
-    """The fields that go on to the client: the token is taken out, and what it says is ours."""
+
+def take(exchange: "Exchange", region: Region, status: int, headers: list[Pair]) -> list[Pair]:
+    """The fields that go on to the client: the token is taken out, and what it says is ours.
+
+    Without one, 502 and 504 are a gateway's: it has lost sight of what it had passed on.
+    """
     headers = returned(headers)
     sessions = exchange.prepared.sessions
     if not sessions.signs:
@@ -30,6 +35,8 @@ def take(exchange: "Exchange", region: Region, headers: list[Pair]) -> list[Pair
             kept.append((name, value))
         elif text:
             texts.append(text)
+    if not texts and status in _LOST_SIGHT:
+        unknown(exchange, region)
     for text in texts:
         merge(exchange, region, sessions.accept(text))
     return kept

@@ -23,12 +23,15 @@ class Ways:
         hops: signs and reads hops; `None` where no route forwards.
         primary: the region of the server that takes the writes now.
         changed: the request fields, in lower case, that are carried in the hop.
+        secrets: those by which an ingress is known. The application is never shown them, but the
+            primary's region must see them, or what came through an ingress were a stranger's there.
         platforms: those that some route lets replay.
     """
 
     hops: Hops | None
     primary: Callable[[], Region]
     changed: frozenset[str] = CHANGED
+    secrets: frozenset[str] = frozenset()
     platforms: frozenset[str] = frozenset()
 
     @property

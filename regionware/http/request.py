@@ -9,6 +9,8 @@ from typing import Protocol
 class Entered(Protocol):
     """How a request came in; see `locate.ingresses`."""
 
+    telling: frozenset[str]
+
     def told(self, request: "Request", /) -> str:
         """The client's address as text; empty where it is not known for certain."""
 

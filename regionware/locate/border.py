@@ -52,11 +52,13 @@ class _Verdict(NamedTuple):
         removed: nobody sees them.
         told: those of them that deserve a word.
         gone: no decision depends on them.
+        telling: those that stay and tell where the client is, or its address.
     """
 
     removed: frozenset[str]
     told: frozenset[str]
     gone: frozenset[str]
+    telling: frozenset[str]
 
 
 class Border:
@@ -85,6 +87,7 @@ class Border:
         self._all = self.names | others
         self._always = others | secrets | OURS
         self._kept = rewriting | OURS
+        self._telling = (TELLING | STEERING | frozenset(read)) - rewriting
         self._ingresses = ingresses
         self._removed: dict[Way | None, frozenset[str]] = {None: self._all}
         for way in ways:
@@ -104,6 +107,7 @@ class Border:
         # Requests that come the same way have the same names, most of the time.
         verdict = self._verdicts.get((way, *special)) or self._learn(way, special)
         edits = RequestEdits(set(verdict.removed))
+        entrance.telling = verdict.telling
         outer: Mapping[str, str] = _NOTHING
         if way is not None and way.believed is not None:
             outer = _vouch(request, entrance, way, edits)
@@ -125,7 +129,9 @@ class Border:
             told -= _SILENT if way.source not in LISTS else frozenset()
         if len(self._verdicts) >= _REMEMBERED:
             self._verdicts.clear()
-        verdict = self._verdicts[way, *special] = _Verdict(removed, told, gone)
+        # What may be put there tells the same.
+        telling = (present & self._telling) - (removed if way is None else removed - {_FOR})
+        verdict = self._verdicts[way, *special] = _Verdict(removed, told, gone, telling)
         return verdict
 
 
@@ -184,6 +190,11 @@ def _put(edits: RequestEdits, name: str, text: str, old: str = "") -> None:
 def anonymous(edits: RequestEdits) -> None:
     """Take the client's address out of what is put into a request that is made for everybody."""
     edits.put.pop(_FOR, None)
+    nameless(edits)
+
+
+def nameless(edits: RequestEdits) -> None:
+    """Take it out of `Forwarded` alone."""
     text = edits.put.pop("forwarded", "")
     parts = [part for part in text.split(";") if part and not part.startswith("for=")]
     if parts:

@@ -56,9 +56,13 @@ class _Known:
         record, prefix = self.database.look(address)
         bits = address.max_prefixlen
         network = address.version, prefix, int(address) >> max(0, bits - prefix)
-        if network not in self.networks:
-            _put(self.networks, network, claim_of(record))
-        return self.networks.get(network)
+        try:
+            return self.networks[network]
+        except KeyError:
+            # Kept in hand: another thread may clear them meanwhile.
+            claim = claim_of(record)
+        _put(self.networks, network, claim)
+        return claim
 
     def remember(self, text: str, claim: Claim | None) -> None:
         """Keep what was found for an address."""

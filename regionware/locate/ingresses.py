@@ -1,6 +1,7 @@
 """Through which ingress a request came, found once for each request. No I/O here."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from regionware.errors import ConfigurationError
 from regionware.http.request import Request
@@ -11,6 +12,8 @@ from regionware.locate.ingress import Ingress
 from regionware.locate.peers import Peers
 from regionware.locate.way import Way, peer_of
 
+_NOTHING: Final[frozenset[str]] = frozenset()
+
 
 class Entrance:
     """How one request came in.
@@ -18,14 +21,16 @@ class Entrance:
     Attributes:
         way: the ingress; `None` for a stranger.
         replaced: a server has put something else in the place of its peer, unasked.
+        telling: what it sets that tells where the client is, or its address; see `locate.border`.
     """
 
-    __slots__ = ("_client", "replaced", "way")
+    __slots__ = ("_client", "replaced", "telling", "way")
 
     def __init__(self, way: Way | None, *, replaced: bool) -> None:
         """Begin without having looked for the client."""
         self.way = way
         self.replaced = replaced
+        self.telling = _NOTHING
         self._client: Client | None = None
 
     def walk(self, request: Request) -> tuple[Chain, Walk]:

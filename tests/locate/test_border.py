@@ -8,7 +8,7 @@ import pytest
 
 from regionware import Regionware
 from regionware.http.request import Request
-from regionware.locate import Ingress, Platform
+from regionware.locate import Header, Ingress, Platform
 from regionware.policies import Cache, Route
 from tests.conformance.application import Application, Response, Seen, text
 from tests.conformance.conftest import Clock
@@ -87,9 +87,9 @@ def test_the_application_sees_of_x_forwarded_for_what_proxies_vouch_for(
 ) -> None:
     """Many take the first address for the client's; a client can have written it."""
     here = site(rig, trusted=[BALANCER])
-    for path in ("/x", "/cached"):
-        expected = {} if seen is None else {"x-forwarded-for": seen}
-        assert seen_by(here, path, headers={"X-Forwarded-For": sent}) == expected
+    expected = {} if seen is None else {"x-forwarded-for": seen}
+    assert seen_by(here, headers={"X-Forwarded-For": sent}) == expected
+    assert seen_by(here, "/cached", headers={"X-Forwarded-For": sent}) == {}
 
 
 def test_peers_that_are_believed_anything_keep_it_as_it_is(rig: Rig) -> None:
@@ -125,9 +125,9 @@ def test_of_forwarded_one_element_is_left(rig: Rig) -> None:
         f"for={FORGED};host=evil;proto=http, for={CLIENT};proto=https;host=Shop.test, for=10.0.0.8"
     )
     sent = {"Forwarded": field, "X-Forwarded-For": FORGED, "X-Forwarded-Host": "evil"}
-    for path in ("/x", "/cached"):
+    for path, client in (("/x", f"for={CLIENT};"), ("/cached", "")):
         seen = seen_by(here, path, headers=sent)
-        assert seen == {"forwarded": f"for={CLIENT};proto=https;host=shop.test"}
+        assert seen == {"forwarded": f"{client}proto=https;host=shop.test"}
     for malformed in (field + '"', "garbage", f"for={FORGED}, for=_hidden"):
         assert seen_by(here, headers={"Forwarded": malformed}) == {}
 
@@ -145,6 +145,38 @@ def test_scheme_and_host_of_forwarded_are_in_the_key_and_the_client_is_not(rig: 
     assert calls(f"host=evil;proto=http, for={CLIENT};proto=https;host=shop.test") == 0
     assert calls(f"for={CLIENT};proto=http;host=shop.test") == 1
     assert calls(f"for={CLIENT};proto=https;host=other.test") == 1
+
+
+COUNTRY = {"CF-IPCountry": "DE", "CF-Connecting-IP": CLIENT, "X-Region": "fra"}
+
+
+@pytest.mark.parametrize("trusted", [
+    [Ingress.cloudflare(secret=SECRET)], ["10.0.0.0/8"],
+    [Ingress("10.0.0.0/8", platforms=["cloudflare"], headers=["X-Region"])],
+])  # fmt: skip
+def test_what_tells_of_one_client_is_in_no_answer_for_everybody(rig: Rig, trusted: Any) -> None:
+    """An ingress tells the truth, and it is one client's all the same."""
+    routes = [Route("/cached", cache=Cache(ttl=60)),
+              Route("/by", cache=Cache(ttl=60, by=["CF-IPCountry"])),
+              Route("/region", cache=Cache(ttl=60, by="region")),
+              Route("/own", cache=Cache(ttl=60, by=[lambda r: r.header("cf-ipcountry") or ""])),
+              Route("/book", cache=Cache.standard())]  # fmt: skip
+    own = [Header("X-Region")]
+    here = site(rig, *routes, trusted=trusted, region=[Platform("cloudflare"), *own])
+    sent = {**proven("cloudflare"), **COUNTRY, "X-Forwarded-For": CLIENT}
+
+    def told(path: str) -> set[str]:
+        seen = seen_by(here, path, headers=sent)
+        return {name for name in seen if name.startswith(("cf-", "x-f", "x-r"))}
+
+    assert told("/cached") == told("/region") == set()
+    assert told("/by") == told("/own") == {"cf-ipcountry"}
+    assert told("/x") == told("/book") >= {"cf-ipcountry", "cf-connecting-ip", "x-forwarded-for"}
+    hidden = here.rw.explain("GET", "/cached", sent, peer=PROXY)["cache"]["removed"]
+    assert {"cf-ipcountry", "x-forwarded-for"} <= set(hidden)
+    # What bypasses is for one client, who is told of nothing less.
+    bypassing = {**sent, "Cookie": "sid=1"}
+    assert "cf-ipcountry" in seen_by(here, "/cached", headers=bypassing)
 
 
 def test_what_an_ingress_does_not_say_of_the_host_is_the_clients(rig: Rig) -> None:
@@ -333,7 +365,7 @@ def test_the_client_and_the_region_inside_of_a_request(rig: Rig) -> None:
     ("peer", "fields", "client"),
     [
         (STRANGER, {}, STRANGER),
-        (None, {}, None),
+        (None, {}, ""),  # a Unix socket has no address
         (STRANGER, {"X-Forwarded-For": FORGED}, STRANGER),
         (PROXY, {"X-Forwarded-For": f"{FORGED}, {CLIENT}"}, CLIENT),
         # What is only a proxy's address is not the client's.

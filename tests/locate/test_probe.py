@@ -310,15 +310,20 @@ def test_measurements_count_for_the_country_once_for_each_network(make: Make) ->
     site = make(mapping=RegionMap(latency=Latency()), clock=lambda: now[0])
     body = {"rtt": {"fra": 20, "iad": 95, "ams": 3}}
     france = {"CDN-RequestCountryCode": "FR"}
+
+    def measured(client: str) -> None:
+        post(site, body, france | {"X-Forwarded-For": client}, **PROXY)
+
     for _ in range(3):
-        post(site, body, france, **PROXY)
+        measured("203.0.113.9")
     expected: dict[str, Any] = {"FR": {"fra": (20.0, 1), "iad": (95.0, 1)}}
     assert site.rw.regions.latency() == expected
-    post(site, body, france, peer="10.0.0.99")  # of the same network
+    measured("203.0.113.200")  # of the same network
+    post(site, body, france, **PROXY)  # of whom only the proxy is known
     assert site.rw.regions.latency() == expected
-    post(site, body, france, peer="10.0.1.7")
+    measured("198.51.100.9")
     now[0] += 3600
-    post(site, body, france, **PROXY)
+    measured("203.0.113.9")
     assert site.rw.regions.latency()["FR"]["fra"] == (20.0, 3)
 
 
@@ -346,17 +351,20 @@ def test_fifty_networks_change_where_a_country_goes(make: Make) -> None:
     assert goes_to() == "iad"
     site.rw.regions.mark_up("gru")
     for number in range(49):
-        post(site, {"rtt": {"iad": 120, "fra": 80}}, brazil, peer=f"10.0.{number}.7")
+        told = brazil | {"X-Forwarded-For": f"203.0.{number}.7"}
+        post(site, {"rtt": {"iad": 120, "fra": 80}}, told, **PROXY)
     for _ in range(50):
         site.rw.regions.measured("BR", "gru", 300)
     assert goes_to() == "gru"
-    post(site, {"rtt": {"iad": 120, "fra": 110}}, brazil, peer="10.0.200.7")
+    told = brazil | {"X-Forwarded-For": "203.0.200.7"}
+    post(site, {"rtt": {"iad": 120, "fra": 110}}, told, **PROXY)
     assert goes_to() == "fra"
 
 
 def test_without_pins_there_is_no_cookie(make: Make) -> None:
     site = make(region=[Platform("bunny")], mapping=RegionMap(latency=Latency()))
-    answer = post(site, {"rtt": {"fra": 20}}, {"CDN-RequestCountryCode": "FR"}, **PROXY)
+    told = {"CDN-RequestCountryCode": "FR", "X-Forwarded-For": "203.0.113.9"}
+    answer = post(site, {"rtt": {"fra": 20}}, told, **PROXY)
     assert (answer.status, answer["set-cookie"]) == (204, "")
     assert set(site.rw.regions.latency()) == {"FR"}
 

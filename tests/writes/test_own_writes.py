@@ -165,6 +165,27 @@ def test_what_may_have_been_written_is_read_from_the_primary(
     assert Customer(two.far, keeps=False).look(path)[:2] == (0, True)
 
 
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_gateway_that_lost_sight_of_it_is_not_believed(
+    two: Two, item: int, replay: Replay, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """The write is carried out, and a proxy before the region answers in its place."""
+    path, writer = f"/plain/{item}", Customer(two.far)
+    replay.pause()
+    from regionware.forwarding import client as clients  # noqa: PLC0415 - of this test alone
+
+    def gateway(response: Any) -> Any:
+        ours = (b"set-cookie", b"regionware-session")
+        response.headers = [pair for pair in response.headers if pair[0].lower() not in ours]
+        response.status = status
+        return response
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clients, "_checked", gateway)
+        assert writer.ask("PUT", path, "value=1").status == status
+    assert writer.look(path)[:2] == (1, False)
+
+
 def test_a_region_that_is_down_owes_nobody_anything(two: Two, item: int, replay: Replay) -> None:
     path, writer = f"/plain/{item}", Customer(two.site(f"http://127.0.0.1:{free_port()}"))
     replay.pause()
