@@ -182,10 +182,13 @@ class EdgeSender(Threaded):
 
     def _deliver(self, load: _Load, stop: Flag) -> None:
         age = self._clock() - load.since
-        if not self._courier.deliver(load.names, lambda s: not stop.wait(s), age=age):
+        lost: list[bool] = []
+        if not self._courier.deliver(
+            load.names, lambda s: not stop.wait(s), age=age, lost=lambda: lost.append(True)
+        ):
             logger.warning("purges for edge %s end with this process", self._courier.edge.name)
             return
-        for done in load.done:
+        for done in load.done if not lost else ():
             done.set()
         name, late = self._courier.edge.name, max(self._clock() - load.since, 0.0)
         told = "edge-repeated" if load.again else "edge-purged"

@@ -31,7 +31,9 @@ class Deliveries:
     open: Flag = field(default_factory=Flag)
     edge: Any = field(default_factory=lambda: SimpleNamespace(name="edge"))
 
-    def deliver(self, names: Iterable[str], wait: Callable[[float], bool], *, age: float) -> bool:
+    def deliver(
+        self, names: Iterable[str], wait: Callable[[float], bool], **_: object
+    ) -> bool:
         while not self.open.is_set():
             if not wait(0.01):
                 return False
