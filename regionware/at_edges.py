@@ -43,7 +43,7 @@ def for_edges_alone(values: Values) -> tuple[bool, int | None]:
 
 
 def forbids_stale(values: Values) -> bool:
-    """Whether the application forbids to edges, whichever it had in mind, to serve what is stale."""
+    """Whether the application forbids to edges, whichever they are, to serve what is stale."""
     return any(word in control for control in _controls(values) for word in _STRICT)
 
 

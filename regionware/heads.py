@@ -103,10 +103,8 @@ def dress(
     elif plan.edge is not None:
         if exchange.request.method in _CACHEABLE:
             _for_edge(exchange, edits, status, values, stored)
-    elif _silent(exchange, status, values):
-        edits.add.append(("cache-control", ASK))
-    elif TARGETED & values.keys() and plan.keys is not None and not plan.is_standard:
-        _in_common(exchange, edits, values)
+    elif plan.keys is not None and not plan.is_standard:
+        _in_common(exchange, edits, status, values)
     if plan.keys is not None:
         _vary(edits, plan.keys.vary, values)
         if plan.keys.search and exchange.bypass in _NORMALISED and "no-vary-search" not in values:
@@ -262,9 +260,12 @@ def _for_edge(
         edits.remove = LIFETIMES
 
 
-def _in_common(exchange: "Exchange", edits: HeadEdits, values: Values) -> None:
-    """What the application says to edges alone, where no `Cdn` speaks for it."""
-    if exchange.request.method not in _CACHEABLE:
+def _in_common(exchange: "Exchange", edits: HeadEdits, status: int, values: Values) -> None:
+    """What all edges read where no `Cdn` speaks: not to guess, and what is said to some alone."""
+    if _silent(exchange, status, values):
+        edits.add.append(("cache-control", ASK))
+        return
+    if exchange.request.method not in _CACHEABLE or not TARGETED & values.keys():
         return
     control, lifetime = _said(exchange, values)
     authorized = "authorization" in exchange.request.special

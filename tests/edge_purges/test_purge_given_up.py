@@ -32,7 +32,7 @@ def test_a_refused_purge_is_not_said_to_be_done(
     vendor.answer = picky
     rw = worker(rig, redis_url, vendor)
     purge_by(rig, rw, tags=["good"], wait="edges", timeout=SLOW)
-    with pytest.raises(PurgeError, match="given up.*edge:fastly") as caught:
+    with pytest.raises(PurgeError, match=r"given up.*edge:fastly") as caught:
         purge_by(rig, rw, tags=["bad"], wait="edges", timeout=SLOW)
     assert caught.value.queued == {"edge:fastly": "given up"}
     purged = purge_by(rig, rw, tags=["good"], wait="edges", timeout=SLOW)
@@ -40,9 +40,7 @@ def test_a_refused_purge_is_not_said_to_be_done(
     assert vendor.count("good") == 2
 
 
-def test_nor_is_one_from_memory(
-    rig: Rig, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nor_is_one_from_memory(rig: Rig, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
     soon(monkeypatch)
     vendor.answer = picky
     rw = worker(rig, None, vendor)

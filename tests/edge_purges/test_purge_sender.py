@@ -31,9 +31,7 @@ class Deliveries:
     open: Flag = field(default_factory=Flag)
     edge: Any = field(default_factory=lambda: SimpleNamespace(name="edge"))
 
-    def deliver(
-        self, names: Iterable[str], wait: Callable[[float], bool], **_: object
-    ) -> bool:
+    def deliver(self, names: Iterable[str], wait: Callable[[float], bool], **_: object) -> bool:
         while not self.open.is_set():
             if not wait(0.01):
                 return False
@@ -48,7 +46,7 @@ class Deliveries:
 def sending(least: float) -> Iterator[tuple[EdgeSender, Deliveries, list[Event]]]:
     courier, told = Deliveries(), list[Event]()
     lag = Lag(least=least, most=least, reached=bool)
-    sender = EdgeSender(cast(Any, courier), "edge:edge", lag=lag, tell=told.append)
+    sender = EdgeSender(cast("Any", courier), "edge:edge", lag=lag, tell=told.append)
     try:
         yield sender, courier, told
     finally:
