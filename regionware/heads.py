@@ -246,15 +246,19 @@ def _for_edge(
     if not fields:
         # The application's own word stands, and no targeted field may loosen it.
         edits.remove = TARGETED
+        own_word = "cache-control" in values or control is None
+        rewritten = control if control is not own else None
+        beside: list[tuple[str, str]] | None = []
         if control is None or not any(word in control for word in FORBIDDING):
             # It is one of an error, or of a redirection for once, which edges may keep.
-            fields = edge.beside(tags, variance)
-            if fields is not None and control is not None and control is not own:
-                fields = [("cache-control", written(control)), *fields]
-        silent = control is not None and "cache-control" not in values
-        if fields is None or silent or (control and control.malformed and control is not own):
+            beside = edge.beside(tags, variance)
+        if beside is None or not own_word or (rewritten is not None and rewritten.malformed):
             # It forbids by Pragma alone, beside which many edges keep what has no Cache-Control.
             fields = [("cache-control", NOBODY)]
+        elif rewritten is not None and not any(word in rewritten for word in FORBIDDING):
+            fields = [("cache-control", written(rewritten)), *beside]
+        else:
+            fields = beside
     edits.add += fields
     if any(name == "cache-control" for name, _ in fields):
         edits.remove = LIFETIMES

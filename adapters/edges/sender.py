@@ -194,8 +194,8 @@ class EdgeSender(Threaded):
         told = "edge-repeated" if load.again else "edge-purged"
         self._tell(Event(told, detail=name, seconds=late))
         if not load.again:
-            late = _Load(load.since, load.names, load.position, placed=load.placed, again=True)
+            more = _Load(load.since, load.names, load.position, placed=load.placed, again=True)
             if len(self._again) < _LATE:
-                self._again.append(late)
+                self._again.append(more)
             else:
-                self._again[-1].absorb(late)
+                self._again[-1].absorb(more)
