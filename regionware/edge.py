@@ -31,6 +31,7 @@ TARGETED = frozenset(
     {vendor.targeted.lower() for vendor in VENDORS.values() if vendor.targeted}
     | {name.lower() for name in _TAG_FIELDS}
     | {"cdn-cache-control", "surrogate-control", "surrogate-key", "edge-control", "x-accel-expires"}
+    | {"akamai-cache-control"}
 )
 
 _LONG_LIVED = frozenset({200, 203, 204, 206, 300, 301, 304, 308})
@@ -107,6 +108,19 @@ class Edge:
             return self._dressed(self._control, self._loosened, tags, variance)
         return self._narrowed(control or NO_CONTROL, tags, lifetime, variance)
 
+    def beside(self, tags: Sequence[str], variance: FieldList | None) -> FieldList | None:
+        """The fields beside a lifetime that is the application's own, such as that of an error.
+
+        It too must be found by a purge, and be for its region alone.
+
+        Returns:
+            `None` if an edge could not do as they say.
+        """
+        if self.varies and variance is None:
+            return None
+        known = tag_fields(self.cdn.vendors, tags)
+        return None if known is None else [*known, *(variance or ())]
+
     def mixes(self, names: Iterable[str]) -> bool:
         """Whether some edge would give an answer that varies on these fields to others too.
 
@@ -150,8 +164,12 @@ class Edge:
     ) -> FieldList:
         if control.malformed:
             return _REFUSED
-        if any(name in control for name in FORBIDDING):
+        if any(control.bare(name) for name in FORBIDDING):
             return []
+        if any(name in control for name in FORBIDDING):
+            # Some edges keep the rest of an answer whose named fields are private (Cloudflare),
+            # for as long as the application says; no other would leave these fields out.
+            return _REFUSED
         browser, shared = _tightened(self.cdn, control, lifetime)
         if "must-revalidate" in control or "proxy-revalidate" in control:
             # Not all edges obey these words beside a targeted field: nothing is loosened.

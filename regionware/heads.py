@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from regionware.at_edges import for_edges_alone
+from regionware.at_edges import for_edges_alone, in_common, tightened, written
 from regionware.caching.entry import Entry
 from regionware.caching.freshness import Values, explicit_lifetime
 from regionware.edge import ASK, FORBIDDING, NO_CONTROL, NOBODY, TARGETED
@@ -54,11 +54,10 @@ _NORMALISED = frozenset({"", "uncacheable", "miss"})
 _CACHEABLE = frozenset({"GET", "HEAD"})
 #: The fields that tell caches how long, in lower case.
 LIFETIMES = _FRESHNESS | TARGETED
-_SIGNED = frozenset(
+_SIGNED = TARGETED | frozenset(
     {
         "age",
         "cache-control",
-        "cdn-cache-control",
         "content-range",
         "content-type",
         "expires",
@@ -89,6 +88,8 @@ def dress(
        browsers ask each time.
     3. The route has a `Cdn`: its fields, tightened by the application's.
     4. The route has a `Cache(ttl=...)` and the application is silent: browsers ask each time.
+    5. It has one, and the application says something to edges alone: it is said where all of them
+       read it. By the book, the application's own fields stand.
     """
     plan = exchange.plan
     edits = HeadEdits()
@@ -102,8 +103,8 @@ def dress(
     elif plan.edge is not None:
         if exchange.request.method in _CACHEABLE:
             _for_edge(exchange, edits, status, values, stored)
-    elif _silent(exchange, status, values):
-        edits.add.append(("cache-control", ASK))
+    elif plan.keys is not None and not plan.is_standard:
+        _in_common(exchange, edits, status, values)
     if plan.keys is not None:
         _vary(edits, plan.keys.vary, values)
         if plan.keys.search and exchange.bypass in _NORMALISED and "no-vary-search" not in values:
@@ -219,7 +220,7 @@ def _for_edge(
         return
     cache = exchange.plan.compiled.route.cache
     personal = "authorization" in exchange.request.special
-    forbids, at_edges = for_edges_alone(values)
+    forbids, _ = for_edges_alone(values)
     varying = values.get("vary", ()) or ((stored.field(b"vary") or "",) if stored else ())
     varies = [name for line in varying for name in line.split(",")]
     shared_word = cache is not None and cache.shared
@@ -231,27 +232,51 @@ def _for_edge(
         edits.remove = LIFETIMES
         return
     control, lifetime = _said(exchange, values)
-    if at_edges is not None:
-        known = control or NO_CONTROL
-        shared = known.seconds("s-maxage")
-        shared = at_edges if shared is None else min(shared, at_edges)
-        control = CacheControl({**known.directives, "s-maxage": str(shared)}, known.malformed)
+    own = control
+    if TARGETED & values.keys():
+        control = tightened(own or NO_CONTROL, values, lifetime)
+        if control.directives == (own or NO_CONTROL).directives:
+            control = own
     tags = render(exchange.plan.cdn_tags, exchange.plan.compiled.arguments(exchange.request.path))
-    own = {*(exchange.state.tags if exchange.state else ()), *(stored.tags if stored else ())}
+    more = {*(exchange.state.tags if exchange.state else ()), *(stored.tags if stored else ())}
+    tags, variance = (*tags, *sorted(more - set(tags))), _variance(exchange)
     fields = edge.fields(
-        status, control, (*tags, *sorted(own - set(tags))), lifetime,
-        path=exchange.request.path, variance=_variance(exchange),
-    )  # fmt: skip
-    if fields:
-        edits.add += fields
-        edits.remove = LIFETIMES
-    else:
-        # The application forbids it: its own fields stand, and no targeted one may loosen them.
+        status, control, tags, lifetime, path=exchange.request.path, variance=variance
+    )
+    if not fields:
+        # The application's own word stands, and no targeted field may loosen it.
         edits.remove = TARGETED
-        if control is not None and "cache-control" not in values:
-            # It says so with Pragma alone, beside which many edges keep what has no Cache-Control.
-            edits.add.append(("cache-control", NOBODY))
-            edits.remove = LIFETIMES
+        own_word = "cache-control" in values or control is None
+        rewritten = control if control is not own else None
+        beside: list[tuple[str, str]] | None = []
+        if control is None or not any(word in control for word in FORBIDDING):
+            # It is one of an error, or of a redirection for once, which edges may keep.
+            beside = edge.beside(tags, variance)
+        if beside is None or not own_word or (rewritten is not None and rewritten.malformed):
+            # It forbids by Pragma alone, beside which many edges keep what has no Cache-Control.
+            fields = [("cache-control", NOBODY)]
+        elif rewritten is not None and not any(word in rewritten for word in FORBIDDING):
+            fields = [("cache-control", written(rewritten)), *beside]
+        else:
+            fields = beside
+    edits.add += fields
+    if any(name == "cache-control" for name, _ in fields):
+        edits.remove = LIFETIMES
+
+
+def _in_common(exchange: "Exchange", edits: HeadEdits, status: int, values: Values) -> None:
+    """What all edges read where no `Cdn` speaks: not to guess, and what is said to some alone."""
+    if _silent(exchange, status, values):
+        edits.add.append(("cache-control", ASK))
+        return
+    if exchange.request.method not in _CACHEABLE or not TARGETED & values.keys():
+        return
+    control, lifetime = _said(exchange, values)
+    authorized = "authorization" in exchange.request.special
+    text = in_common(control or NO_CONTROL, values, lifetime, authorized=authorized)
+    if text is not None:
+        edits.add.append(("cache-control", text))
+        edits.remove = frozenset({"cache-control"})
 
 
 def _variance(exchange: "Exchange") -> list[tuple[str, str]] | None:

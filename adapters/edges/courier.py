@@ -103,13 +103,21 @@ class Courier:
         if transport is not None:
             transport.close()
 
-    def deliver(self, names: Iterable[str], wait: Wait, *, age: float = 0.0) -> bool:
+    def deliver(
+        self,
+        names: Iterable[str],
+        wait: Wait,
+        *,
+        age: float = 0.0,
+        lost: Callable[[], None] = lambda: None,
+    ) -> bool:
         """Deliver what names of fences mean.
 
         Args:
             names: all of it; each name is delivered once.
             wait: waits between tries, and until the edge may be asked.
             age: seconds for which the oldest has been waiting.
+            lost: called where the edge has not taken something and will not.
 
         Returns:
             Whether nothing is left of it: taken, or given up. Otherwise it is to be delivered
@@ -124,7 +132,7 @@ class Courier:
                 self._unable(" and ".join(lacking))
             pending += batches(purge, able, self._written)
         while pending:
-            left = self._batch(pending.popleft(), wait, began)
+            left = self._batch(pending.popleft(), wait, began, lost)
             if left is None:
                 return False
             pending.extendleft(reversed(left))
@@ -133,7 +141,9 @@ class Courier:
     def _written(self, tags: Sequence[str]) -> Iterable[str]:
         return edge_tags(self.edge.vendor, tags)
 
-    def _batch(self, batch: EdgePurge, wait: Wait, began: float) -> list[EdgePurge] | None:
+    def _batch(
+        self, batch: EdgePurge, wait: Wait, began: float, lost: Callable[[], None]
+    ) -> list[EdgePurge] | None:
         """Deliver a batch; what is left of one that was refused, or `None` if told to stop."""
         done: set[int] = set()
         tries = 0
@@ -147,6 +157,7 @@ class Courier:
             self._tell(Event("edge-purge-failed", detail=self.edge.name, seconds=max(late, 0.0)))
             if verdict.outcome == "refused" or late > OLDEST:
                 self._dead(f"{verdict.reason}: {_shown(batch)}")
+                lost()
                 return []
             logger.warning("purges for edge %s wait: %s", self.edge.name, verdict.reason)
             tries += 1

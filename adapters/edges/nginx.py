@@ -133,7 +133,9 @@ class Nginx:
         if answer.fields.get("purged", "0").strip() not in {"", "0"}:
             return DONE
         if _UNSTORED.search(answer.fields.get("cache-control", "private")):
-            return Verdict("later", reason="the new answer may not be kept, so the old one stays")
+            # Not tried again, until the second purge: others would wait behind what may never be
+            # kept again, such as the 404 of something deleted.
+            return Verdict("refused", reason="the new answer may not be kept, so the old one stays")
         return DONE
 
     def _places(self, urls: Sequence[str]) -> Iterator[Place]:

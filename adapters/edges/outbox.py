@@ -18,6 +18,7 @@ from typing import Any, Final
 import redis
 
 from regionware.adapters.edges.courier import Courier
+from regionware.caching.awaiting import LOST
 from regionware.caching.purging import Order, joined
 from regionware.caching.relaying import Deliver, OutboxReader, Post
 from regionware.database.position import Position
@@ -91,7 +92,13 @@ class EdgeOutbox(OutboxReader):
     def _deliver(self, near: redis.Redis, stop: Flag, post: Post, now: int) -> bool:
         names = joined(post.orders).names if post.orders else ()
         wait, age = partial(self._wait, near, stop), (now - post.first) / _SECOND
-        return self._courier.deliver(names, wait, age=age)
+        lost: list[bool] = []
+        done = self._courier.deliver(names, wait, age=age, lost=lambda: lost.append(True))
+        if done and lost:
+            # Before the cursor: whoever waits for it must not take it for an answer.
+            span = f"{post.first} {post.last}"
+            near.hset(self._names.relayed, self.region + LOST, span)
+        return done
 
     def _wait(self, near: redis.Redis, stop: Flag, seconds: float) -> bool:
         """Wait, and keep the right meanwhile; false if it is lost, or the thread is to end."""

@@ -22,6 +22,10 @@ _SILENCE = int((BOUND + 0.5) * 1_000_000)
 #: it of itself since.
 _FORGOTTEN = "whoever Redis has forgotten"
 
+#: Behind a receiver's name: the first and the last stamp of the latest purges of which it has not
+#: taken all, and will not.
+LOST = ":lost"
+
 IN_PROCESS = "queued in this process"
 IN_REDIS = "queued in this region's Redis"
 
@@ -95,7 +99,8 @@ class Awaited:
     def _question(self) -> tuple[str | int, ...]:
         names = self._tier.names
         if self._regions:
-            return ("HMGET", names.relayed, *self._regions)
+            lost = [name + LOST for name in self._regions]
+            return ("HMGET", names.relayed, *self._regions, *lost)
         # By the region's stamps and the time since then: a server's clock may be set back.
         since = self._stamp + int((monotonic() - self._began) * 1_000_000) - _SILENCE
         keys = names.workers, names.fences
@@ -106,9 +111,23 @@ class Awaited:
         if not isinstance(reply, list):
             raise ValueError("Redis does not know who has applied the purge")  # noqa: TRY004 - one of TROUBLE
         if self._regions:
-            confirmed = zip(self._regions, reply, strict=True)
+            many = len(self._regions)
+            self._refuse(reply[many:])
+            confirmed = zip(self._regions, reply[:many], strict=True)
             return [name for name, stamp in confirmed if int(stamp or b"0") < self._stamp]
         return [worker.decode("utf-8", "replace") for worker in reply]
+
+    def _refuse(self, lost: Sequence[Any]) -> None:
+        """Nobody is told that a receiver has what it was sent together with what is given up."""
+        known = zip(self._regions, lost, strict=True)
+        spans = {name: [*map(int, span.split())] for name, span in known if span}
+        gone = [name for name, span in spans.items() if span[0] <= self._stamp <= span[-1]]
+        if gone:
+            who = ", ".join(gone)
+            raise PurgeError(
+                f"given up, at least in part, at: {who}; the log says why",
+                queued=dict.fromkeys(gone, "given up"),
+            )
 
 
 def _settle(ask: Callable[[], Names], timeout: float) -> Names:

@@ -20,6 +20,7 @@ Values = Mapping[str, tuple[str, ...]]
 DECIDING = frozenset(
     {
         "age",
+        "akamai-cache-control",
         "cache-control",
         "cache-group-invalidation",
         "cache-groups",

@@ -17,7 +17,7 @@ _LONGEST = 255
 
 
 def edge_tags(vendor: str | None, tags: Iterable[str]) -> tuple[str, ...]:
-    """The forms in which a vendor knows these tags, in order and each once.
+    """The forms in which a vendor may know these tags, each once.
 
     A tag that the vendor's field cannot carry, for its characters or its length, is replaced by a
     hash of 12 characters (`a-z2-7`). Whoever purges by these forms reaches what was sent with them.
@@ -32,7 +32,13 @@ def edge_tags(vendor: str | None, tags: Iterable[str]) -> tuple[str, ...]:
     known = vendor_of(vendor)
     if known.tags is None:
         raise ConfigurationError(f"{known.title} has no tags")
-    return forms(known.tags, tags)
+    anyone = vendor_of(None).tags
+    named = tuple(tags)
+    found = forms(known.tags, named)
+    if anyone is None or anyone.name != known.tags.name:
+        return found
+    # A route that names no vendor has told this edge of tags too.
+    return tuple(dict.fromkeys((*found, *forms(anyone, named))))
 
 
 def forms(field: TagField, tags: Iterable[str]) -> tuple[str, ...]:

@@ -49,7 +49,8 @@ def test_a_value_says_all_tags_or_none(vendor: str | None, tags: list[str]) -> N
     field = field_of(vendor)
     text = joined(vendor, tags)
     if text is not None:
-        assert tuple(filter(None, text.split(field.separator))) == edge_tags(vendor, tags)
+        assert tuple(filter(None, text.split(field.separator))) == forms(field, tags)
+        assert {*forms(field, tags)} <= {*edge_tags(vendor, tags)}
         assert len(text.encode()) <= field.total
 
 
@@ -86,3 +87,14 @@ def test_a_vendor_without_tags_says_so(vendor: str) -> None:
 def test_an_unknown_vendor_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"'nobody'.*akamai, .*vercel"):
         edge_tags("nobody", ["a"])
+
+
+@pytest.mark.parametrize("tag", ["product:7", "a*b", "x" * 119, "x" * 125, "x" * 200, "x" * 300])
+@pytest.mark.parametrize("vendor", ["cloudflare", "cloudfront", "google", None])
+def test_an_edge_purges_what_a_route_without_a_vendor_has_told_it(
+    vendor: str | None, tag: str
+) -> None:
+    fields = tag_fields([VENDORS[None]], [tag])
+    assert fields is not None
+    told = {each for _, text in fields for each in text.split(",")}
+    assert told | {*forms(field_of(vendor), [tag])} == set(edge_tags(vendor, [tag]))

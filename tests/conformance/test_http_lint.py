@@ -51,10 +51,11 @@ HEADS: dict[str, Fields] = {
 def cdns(vendor: str | None) -> dict[str, Cdn]:
     """Lifetimes in every relation; for a vendor those that need its dialect."""
     name = vendor or "any"
+    tagged = DIALECTS[vendor].tags is not None
     found = {
         f"{name} long edge": Cdn(
             max_age=10, shared_max_age=300, stale_while_revalidate=20, stale_if_error=30,
-            tags=None if DIALECTS[vendor].tags is None else ["t", "kind:{kind}"], vendor=vendor,
+            tags=["t", "kind:{kind}"] if tagged else None, vendor=vendor,
         ),
         f"{name} immutable": Cdn.immutable(vendor=vendor),
     }  # fmt: skip
@@ -62,7 +63,9 @@ def cdns(vendor: str | None) -> dict[str, Cdn]:
         found |= {
             f"{name} equal": Cdn(max_age=30, vendor=vendor),
             f"{name} edge alone": Cdn(shared_max_age=300, vendor=vendor),
-            f"{name} short edge": Cdn(max_age=300, shared_max_age=10, tags=["t"], vendor=vendor),
+            f"{name} short edge": Cdn(
+                max_age=300, shared_max_age=10, tags=["t"] if tagged else None, vendor=vendor
+            ),
         }
     return found
 

@@ -200,9 +200,9 @@ def test_what_nginx_answers() -> None:
     )  # fmt: skip
     for control in ("private", "no-store", "public, no-cache", "max-age=0, must-revalidate"):
         verdict = edge.judge(EdgeAnswer(200, {"cache-control": control}))
-        assert verdict.outcome == "later"
+        assert verdict.outcome == "refused"
         assert "old one stays" in verdict.reason
-    assert edge.judge(EdgeAnswer(200, {})).outcome == "later"
+    assert edge.judge(EdgeAnswer(200, {})).outcome == "refused"
     assert edge.judge(EdgeAnswer(502, kept)).outcome == "later"
     purger = Nginx(NODE, method="purge")
     outcomes = {status: purger.judge(EdgeAnswer(status)).outcome for status in (200, 404, 412, 500)}

@@ -201,6 +201,19 @@ def test_strangers_purge_nothing(origin: Origin) -> None:
         assert kept.left() == {"/1", "/2"}
 
 
+@pytest.mark.parametrize("field", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
+def test_nor_does_what_a_proxy_beside_it_hands_on(
+    origin: Origin, varnish: Edge, browser: Browser, field: str
+) -> None:
+    """One that ends TLS has an address that may purge; its clients have not."""
+    kept = Kept(browser, origin.mount(tagged()), ["/1", "/2"])
+    for what in (EdgePurge(tags=("all",)), EdgePurge(everything=True)):
+        [request] = Varnish(varnish.url).requests(what, 0.0)
+        handed = EdgeRequest(request.method, request.url, (*request.fields, (field, "203.0.113.9")))
+        assert send(handed).status == 405
+    assert kept.left() == {"/1", "/2"}
+
+
 def test_an_answer_of_the_application_is_no_purge(origin: Origin) -> None:
     """A VCL that knows nothing of purges hands them on."""
     vcl = configuration.backend(origin.port) + "sub vcl_recv { return (pass); }"
@@ -271,7 +284,7 @@ def test_nginx_keeps_the_old_one_if_the_new_one_may_not_be_kept(
     with Browser(nginx.url) as browser:
         assert browser.ask(site, path).text == control[0]
         control[0] = "private, no-store"
-        assert purge(refresher(nginx, site), urls=(path,)) == {"later"}
+        assert purge(refresher(nginx, site), urls=(path,)) == {"refused"}
         assert browser.ask(site, path).text == "public, max-age=600"
         control[0] = "public, max-age=60"
         assert purge(refresher(nginx, site), urls=(path,)) == {"done"}

@@ -27,7 +27,10 @@ acl purgers {
 }
 <<fronts>>
 sub regionware_purge {
-    if (client.ip !~ purgers) {
+    # Not what a proxy beside this server hands on for its clients; Varnish has put one address
+    # into X-Forwarded-For itself.
+    if (client.ip !~ purgers || req.http.X-Forwarded-For ~ ","
+        || req.http.Forwarded || req.http.X-Real-IP) {
         return (synth(405, "Not allowed"));
     }
     if (req.method == "PURGE" && req.http.xkey) {

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from regionware.vendors.data.alphabets import USUAL
+from regionware.vendors.data.alphabets import NO_WILDCARD
 from regionware.vendors.model import BOTH, Statement, TagField, Vendor
 
 VENDOR: Final = Vendor(
@@ -11,8 +11,9 @@ VENDOR: Final = Vendor(
     reads=("CDN-Cache-Control", "Cache-Control"),
     targeted="CDN-Cache-Control",
     stale=BOTH,
-    # The smallest limit of all vendors (Bunny's), since it is not known who reads this.
-    tags=TagField(name="Cache-Tag", separator=",", marks=USUAL, longest=128, total=1024),
+    # The smallest limits of all vendors, since it is not known who reads this: what this field
+    # carries as it is, every vendor that reads it does too.
+    tags=TagField(name="Cache-Tag", separator=",", marks=NO_WILDCARD, longest=120, total=1024),
     statements=(
         Statement(
             "lifetime",
