@@ -1,5 +1,6 @@
 """How the parts that purge edges are put together; nothing is connected or started."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 from regionware.adapters.edges.courier import Courier, Transport
@@ -18,6 +19,8 @@ from regionware.prepared import Prepared
 from regionware.topology import Topology
 from regionware.vendors.catalogue import VENDORS
 from regionware.vendors.tags import edge_tags
+
+logger = logging.getLogger("regionware")
 
 Reached = Callable[[Position | None], bool]
 
@@ -58,6 +61,12 @@ def _check_route(route: Route, edges: Sequence[EdgePurger]) -> None:
             f"tells its tags in {' and '.join(sorted(told)) or 'no field'}, which {names} "
             "does not read: say Cdn(vendor=...)"
         )
+    unread = [name for name, known in read.items() if known not in told]
+    if tags and unread:
+        logger.warning(
+            "route %s: %s is not told its tags: a purge by tag does nothing there", route.path,
+            " and ".join(unread),
+        )  # fmt: skip
 
 
 def tags_of(vendor: str | None) -> str:

@@ -179,6 +179,16 @@ def test_a_route_whose_tags_an_edge_reads(cdn: Cdn, edges: list[Any]) -> None:
     Regionware(topology=ALONE, routes=[replace(PUBLIC, cdn=cdn)], edges=edges)
 
 
+def test_an_edge_that_is_not_told_of_tags_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    """It may stand before other routes, so this is no error."""
+    Regionware(topology=ALONE, routes=[PUBLIC], edges=[CLOUDFLARE, FASTLY])
+    assert "/p/{id}: cloudflare is not told its tags" in caplog.text
+    caplog.clear()
+    route = replace(PUBLIC, cdn=Cdn(max_age=60, vendor=["cloudflare", "fastly"]))
+    Regionware(topology=ALONE, routes=[route], edges=[CLOUDFLARE, FASTLY])
+    assert "is not told" not in caplog.text
+
+
 def test_without_httpx_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "regionware.adapters.edges.transport", None)
     with pytest.raises(ConfigurationError, match=r"install .regionware\[purge\]"):

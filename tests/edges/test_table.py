@@ -73,6 +73,7 @@ ROWS = [
 
 CDN_ONLY = Route("/{path:path}", cdn=Cdn(max_age=60))
 BOTH = Route("/{path:path}", cache=Cache(ttl=60, consistency="eventual"), cdn=Cdn(max_age=60))
+CACHE_ONLY = Route("/{path:path}", cache=Cache(ttl=60, consistency="eventual"))
 PRIVATE = Route("/{path:path}", cdn=Cdn.private(max_age=60))
 NO_STORE = Route("/{path:path}", cdn=Cdn.no_store())
 
@@ -116,6 +117,16 @@ def test_what_an_application_forbids_is_not_kept(
     route: Route, origin: Origin, plain: Browser
 ) -> None:
     assert kept(FORBIDDEN, plain, origin, route) == set()
+
+
+def test_what_is_forbidden_to_one_edge_alone_is_kept_by_none(
+    origin: Origin, plain: Browser
+) -> None:
+    """Without a `Cdn` too: these edges read another field, or none but `Cache-Control`."""
+    names = {"cdn-no-store", "cdn-private", "cdn-no-cache", "surrogate-no-store"}
+    rows = [row for row in ROWS if row.name in names]
+    assert kept(rows, plain, origin, CACHE_ONLY) == set()
+    assert kept(ALLOWED, plain, origin, CACHE_ONLY) >= {"max-age", "public"}
 
 
 @pytest.mark.parametrize("route", [PRIVATE, NO_STORE], ids=["private", "no-store"])
