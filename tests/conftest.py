@@ -18,7 +18,6 @@ from regionware.parts.redis import DATABASES, RedisServer
 #: What is about load and time is not slowed down by measuring coverage; nor is what goes over lines
 #: that other tests go over too, with many other values.
 UNMEASURED = (
-    "tests/demo/",
     "tests/edges/test_answers.py",
     "tests/edges/test_demo.py",
     "tests/edges/test_keeping.py",
@@ -30,7 +29,6 @@ UNMEASURED = (
     "tests/purging/",
     "tests/regressions/",
     "tests/security/",
-    "tests/servers/",
     "tests/sessions/",
 )
 

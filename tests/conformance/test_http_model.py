@@ -637,7 +637,12 @@ class Machine:
             if _free(name, values[0]) or answer[name] in values:
                 continue
             silent = name not in given.head and self.said_for_it(name, answer[name])
-            assert silent or self.made_private(name, answer), f"fields: {name}"
+            told = (
+                silent
+                or self.made_private(name, answer)
+                or self.told_to_all(name, [given.head, *below], answer[name])
+            )
+            assert told, f"fields: {name}"
 
     def wanted(self, asked: Asked, answer: Answer) -> None:
         """The client asked on a condition, and may have what it was not sent again."""
@@ -681,7 +686,10 @@ class Machine:
         reason = ""
         for below in overlaid:
             head = {**below, **given.head}
-            head |= {n: v for n, v in shown.items() if n in head and n != "age"}
+            head |= {
+                n: v for n, v in shown.items()
+                if n in head and n != "age" and not self.told_to_all(n, [head, *overlaid], v)
+            }  # fmt: skip
             reason = rules.unstorable(given, head, 200) or self.secret(ask, head)
             if given.ask and fresh and not reason and given.status == 304:
                 return ""  # validated for this request
@@ -711,7 +719,11 @@ class Machine:
             older = [each.head.get(name) for each in chain]
             if found == value or _free(name, value) or self.made_private(name, answer):
                 continue
-            if value is None and not any(older) and self.said_for_it(name, found):
+            if self.told_to_all(name, [given.head, *(each.head for each in chain)], answer[name]):
+                continue
+            # Without content it cannot be told whether what the older ones said is in it.
+            alone = not any(older) or not answer.body
+            if value is None and alone and self.said_for_it(name, found):
                 continue
             assert value is None, f"fields: {name} is {found!r}, and should be {value!r}"
             assert found in older, f"fields: {name}: {found!r} from nowhere"
@@ -724,6 +736,29 @@ class Machine:
         """A declared policy forbids others to keep what it does not keep for being personal."""
         personal = not self.rules.standard and answer["cache-control"] == "private, no-store"
         return personal and name in {"cache-control", "expires", "cdn-cache-control"}
+
+    def told_to_all(self, name: str, heads: Sequence[Head], found: str) -> bool:
+        """A declared policy says to all edges what the origin says to some alone, and no less.
+
+        Args:
+            name: of a field.
+            heads: what the answer was made of: a 304 has only what it changes.
+            found: the field's value.
+        """
+        said = any(head.get("cdn-cache-control") for head in heads)
+        if self.rules.standard or name != "cache-control" or not said:
+            return False
+        now, owns = _words(found), [_words(head.get(name, "")) for head in heads]
+        return any(own - now <= {"public", "s-maxage"} and now - own <= TIGHTER for own in owns)
+
+
+#: What may be added to a field so that edges keep less of the answer.
+TIGHTER = frozenset({"private", "s-maxage", "proxy-revalidate"})
+
+
+def _words(control: str) -> set[str]:
+    """The names of directives."""
+    return {part.partition("=")[0].strip().lower() for part in control.split(",") if part.strip()}
 
 
 def _free(name: str, value: str | None) -> bool:
