@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Self
 
 from regionware.parts.binaries import Account
-from regionware.parts.part import Part
+from regionware.parts.part import Housed
 from regionware.parts.process import (
     ServerFailed,
     ServerProcess,
     accepts,
     free_port,
-    remove_folder,
     temporary_folder,
 )
 
@@ -30,7 +29,7 @@ def environ() -> dict[str, str]:
     return {"PATH": f"{os.environ.get('PATH', os.defpath)}:{os.defpath}", "LC_ALL": "C"}
 
 
-class Edge(Part):
+class Edge(Housed):
     """An HTTP server in front of an application.
 
     Attributes:
@@ -43,22 +42,11 @@ class Edge(Part):
         self.port = free_port()
         self.program = program
         self._account = account
-        self._directory: Path | None = None
-        self._process: ServerProcess | None = None
 
     @property
     def url(self) -> str:
         """Its URL, without a slash at the end."""
         return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def running(self) -> bool:
-        """Whether its process exists, paused or not."""
-        return self._process is not None and self._process.running
-
-    def pids(self) -> list[int]:
-        """Its processes."""
-        return self._process.pids() if self._process else []
 
     def log(self) -> str:
         """The end of what it has said."""
@@ -88,40 +76,6 @@ class Edge(Part):
                 raise ServerFailed(f"{self.program.name} did not start:\n{tail}")
             time.sleep(0.01)
         return self
-
-    def stop(self) -> None:
-        """End it; what it had cached is gone."""
-        if self._process is not None:
-            self._process.end()
-            self._closed()
-
-    def kill(self) -> None:
-        """Kill it and its children; what it had cached is gone."""
-        if self._process is not None:
-            self._process.kill()
-            self._closed()
-
-    def restart(self) -> None:
-        """End it and start it, with nothing cached, on the same port."""
-        self.stop()
-        self.start()
-
-    def pause(self) -> None:
-        """Freeze it: connections are accepted by the kernel, and nothing answers."""
-        if self._process is not None:
-            self._process.pause()
-
-    def resume(self) -> None:
-        """Let it go on after `pause`; it then answers what was sent meanwhile."""
-        if self._process is not None:
-            self._process.resume()
-
-    def close(self) -> None:
-        """End it and remove its folder."""
-        self.stop()
-        if self._directory is not None:
-            remove_folder(self._directory)
-            self._directory = None
 
     def check(self) -> None:
         """Have the program read its configuration, and do nothing else.
@@ -162,7 +116,7 @@ class Edge(Part):
                 os.chown(self._directory, self._account.uid, self._account.gid)
         return self._directory
 
-    def _closed(self) -> None:
+    def _ended(self) -> None:
         """Wait for the last thread of a killed process, which holds the port open."""
         limit = time.monotonic() + CLOSING
         while accepts(self.port) and time.monotonic() < limit:

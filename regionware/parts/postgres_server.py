@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from regionware.parts.binaries import Account
+from regionware.parts.part import Running
 from regionware.parts.process import ServerFailed, ServerProcess, accepts, free_port
 
 #: Seconds a server may take to start or to be promoted.
@@ -22,7 +23,7 @@ def _environ() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
-class PostgresServer:
+class PostgresServer(Running):
     """One server of a cluster; made by `Cluster`.
 
     Attributes:
@@ -38,7 +39,6 @@ class PostgresServer:
         self.directory = directory
         self._bindir = bindir
         self._account = account
-        self._process: ServerProcess | None = None
 
     @property
     def url(self) -> str:
@@ -49,20 +49,6 @@ class PostgresServer:
     def log(self) -> Path:
         """The file that gets its log."""
         return self.directory.with_suffix(".log")
-
-    @property
-    def running(self) -> bool:
-        """Whether its process exists, paused or not."""
-        return self._process is not None and self._process.running
-
-    @property
-    def paused(self) -> bool:
-        """Whether it is frozen by `pause`."""
-        return self._process is not None and self._process.paused
-
-    def pids(self) -> list[int]:
-        """Its postmaster and all its children."""
-        return self._process.pids() if self._process else []
 
     def start(self) -> None:
         """Start it and wait until it answers queries; nothing to do if it runs.
@@ -94,16 +80,6 @@ class PostgresServer:
         """Kill the postmaster and its children."""
         if self._process is not None:
             self._process.kill()
-
-    def pause(self) -> None:
-        """Freeze it with its children: open connections hang, and so do new ones."""
-        if self._process is not None:
-            self._process.pause()
-
-    def resume(self) -> None:
-        """Let it go on after `pause`."""
-        if self._process is not None:
-            self._process.resume()
 
     def promote(self) -> None:
         """Make this replica a primary, on a new timeline.

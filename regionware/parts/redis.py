@@ -3,16 +3,14 @@
 import socket
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import BinaryIO, Self
 
 from regionware.parts.binaries import redis_server
-from regionware.parts.part import Part
+from regionware.parts.part import Housed
 from regionware.parts.process import (
     ServerFailed,
     ServerProcess,
     free_port,
-    remove_folder,
     temporary_folder,
 )
 
@@ -22,7 +20,7 @@ PATIENCE = 10.0
 DATABASES = 1000
 
 
-class RedisServer(Part):
+class RedisServer(Housed):
     """One server that keeps everything in memory.
 
     Attributes:
@@ -42,27 +40,11 @@ class RedisServer(Part):
         self._further = list(options)
         self._maxmemory = maxmemory
         self._program = redis_server()
-        self._directory: Path | None = None
-        self._process: ServerProcess | None = None
 
     @property
     def url(self) -> str:
         """The URL of its database."""
         return f"redis://127.0.0.1:{self.port}/{self.database}"
-
-    @property
-    def running(self) -> bool:
-        """Whether its process exists, paused or not."""
-        return self._process is not None and self._process.running
-
-    @property
-    def paused(self) -> bool:
-        """Whether it is frozen by `pause`."""
-        return self._process is not None and self._process.paused
-
-    def pids(self) -> list[int]:
-        """Its processes."""
-        return self._process.pids() if self._process else []
 
     def start(self) -> Self:
         """Start it, empty, and wait until it answers; nothing to do if it runs.
@@ -88,31 +70,6 @@ class RedisServer(Part):
             time.sleep(0.005)
         return self
 
-    def stop(self) -> None:
-        """End it; its data is gone."""
-        if self._process is not None:
-            self._process.end()
-
-    def kill(self) -> None:
-        """Kill it; its data is gone."""
-        if self._process is not None:
-            self._process.kill()
-
-    def restart(self) -> None:
-        """End it and start it empty on the same port."""
-        self.stop()
-        self.start()
-
-    def pause(self) -> None:
-        """Freeze it: connections are accepted by the kernel, and nothing answers."""
-        if self._process is not None:
-            self._process.pause()
-
-    def resume(self) -> None:
-        """Let it go on after `pause`; it then answers what was sent meanwhile."""
-        if self._process is not None:
-            self._process.resume()
-
     def command(self, words: str, *, timeout: float = 5) -> str:
         """Send one command that is answered by a string or a number; its answer as text.
 
@@ -136,13 +93,6 @@ class RedisServer(Part):
         """Make it as if just started: no keys, scripts or functions, statistics at zero."""
         commands = "FLUSHALL", "SCRIPT FLUSH", "FUNCTION FLUSH", "CONFIG RESETSTAT"
         _asked(self.port, commands, timeout=5)
-
-    def close(self) -> None:
-        """End it and remove its folder."""
-        self.stop()
-        if self._directory is not None:
-            remove_folder(self._directory)
-            self._directory = None
 
     def _options(self) -> list[str]:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
