@@ -110,7 +110,7 @@ def test_key_and_digest(timed: Time) -> None:
     plan = KeyPlan(
         cache,
         session=frozenset({"regionware-session"}),
-        trusts=lambda _: False,
+        trusts=False,
         region=lambda _: "fra",
         hosts=Hosts(),
     )

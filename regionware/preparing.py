@@ -174,7 +174,7 @@ def _sessions(
         life=options.session_life,
         wall=options.wall,
         cluster=cluster,
-        trusts=lambda _: _guards(options),
+        trusts=_guards(options),
         events=events,
         timelines=timelines,
     )
@@ -196,7 +196,7 @@ def _plans(prepared: Prepared) -> dict[int, Plan]:
     for compiled in (*prepared.table.routes, prepared.table.fallback):
         cache, variance = compiled.route.cache, _variance(compiled, prepared)
         keys = None if cache is None else KeyPlan(
-            cache, session=session, trusts=lambda _: prepared.border is not None,
+            cache, session=session, trusts=prepared.border is not None,
             region=_region_of(prepared.resolver, variance), hosts=prepared.hosts,
         )  # fmt: skip
         plans[compiled.index] = Plan(

@@ -33,7 +33,7 @@ class Sessions:
         life: int,
         wall: Callable[[], float],
         cluster: Callable[[], str | None],
-        trusts: Callable[[str | None], bool],
+        trusts: bool,
         events: Events,
         timelines: Callable[[], Timelines] = lambda: NO_HISTORY,
     ) -> None:
@@ -46,7 +46,7 @@ class Sessions:
             life: seconds.
             wall: seconds since the epoch.
             cluster: whose history the positions are of, `None` while unknown.
-            trusts: whether a peer's forwarded fields are believed.
+            trusts: whether forwarded fields are believed; those of strangers are gone by then.
             events: where refused and orphaned tokens are counted.
             timelines: how the cluster's timelines hang together.
         """
@@ -191,7 +191,7 @@ class Sessions:
     def secure(self, request: Request) -> bool:
         """Whether the client's request came over https, as far as a trusted peer says."""
         forwarded = request.special.get("x-forwarded-proto")
-        if forwarded is not None and self._trusts(request.peer):
+        if forwarded is not None and self._trusts:
             return forwarded.rpartition(",")[2].strip().lower() == "https"
         return request.scheme == "https"
 

@@ -121,7 +121,7 @@ class KeyPlan:
         cache: Cache,
         *,
         session: frozenset[str],
-        trusts: Callable[[str | None], bool],
+        trusts: bool,
         region: Callable[[Request], str],
         hosts: Hosts,
     ) -> None:
@@ -130,7 +130,7 @@ class KeyPlan:
         Args:
             cache: the route's cache policy.
             session: the names of our own cookies.
-            trusts: whether a peer's forwarded fields are believed.
+            trusts: whether forwarded fields are believed; those of strangers are gone by then.
             region: the client's region, for `by="region"`.
             hosts: those that answers are stored for.
         """
@@ -275,7 +275,7 @@ class KeyPlan:
         rewriting = REWRITING.intersection(request.special)
         if not rewriting:
             return request.scheme, request.host, ()
-        if not self._trusts(request.peer):
+        if not self._trusts:
             edits.remove |= rewriting
             return request.scheme, request.host, ()
         # The application may use what is believed, so all of it is part of the key.

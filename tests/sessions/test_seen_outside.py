@@ -130,7 +130,7 @@ HISTORY = Timelines(2, {2: Switch(1, 100)})
 def verified(token: Token, history: Timelines = HISTORY) -> Token:
     sessions = Sessions(
         signer=Signer(SECRET), name="s", domain=None, life=60, wall=lambda: 0.0,
-        cluster=lambda: None, trusts=lambda _: False, events=Events(()),
+        cluster=lambda: None, trusts=False, events=Events(()),
         timelines=lambda: history,
     )  # fmt: skip
     found = sessions.accept(Signer(SECRET).sign(token))
