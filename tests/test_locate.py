@@ -633,4 +633,4 @@ def test_a_scan_from_many_addresses_does_not_fill_the_memory() -> None:
 
 def test_peers_are_shared() -> None:
     peers = Peers(["10.0.0.0/8"])
-    assert Resolver([], TOPOLOGY, peers).peers is peers
+    assert Resolver([], TOPOLOGY, peers).ingresses.peers is peers

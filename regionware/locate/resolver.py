@@ -108,11 +108,6 @@ class Resolver:
         self.default = Located(topology.here, "default", Trust.UNKNOWN, None)
         self._failed: set[int] = set()
 
-    @property
-    def peers(self) -> Peers:
-        """The peers that are believed anything."""
-        return self.ingresses.peers
-
     def admits(self, request: Request) -> bool:
         """Whether a request came through somebody who is believed."""
         return self.ingresses.of(request).way is not None

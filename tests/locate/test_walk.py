@@ -167,7 +167,7 @@ _CHAIN = st.lists(st.sampled_from(["10.0.0.8", "10.0.0.9"]), max_size=5)
 
 
 def _is_client(address: object) -> bool:
-    return not Resolver([], TOPOLOGY, [PROXIES]).peers.trusts(str(address))
+    return not Resolver([], TOPOLOGY, [PROXIES]).ingresses.peers.trusts(str(address))
 
 
 @given(left=_GARBAGE, true=_ADDRESSES.filter(_is_client), chain=_CHAIN)
